@@ -1,0 +1,16 @@
+//! `24x7`: crypto and the like; a session is the UTC day.
+
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+
+use super::market::{Hours, Market};
+
+pub(super) const MARKET: Market = Market {
+    zone: Tz::UTC,
+    has_sessions: false,
+    hours,
+};
+
+fn hours(date: NaiveDate) -> Option<Hours> {
+    Some(Hours::on(date, (0, 0), (24, 0)))
+}

@@ -1,0 +1,47 @@
+//! Every environment variable that mdctl reads, and the only place that reads them.
+//!
+//! The names of variables that hold keys come from the config (`api_key = { env = "..." }`).
+
+use std::env;
+use std::path::PathBuf;
+
+/// The config file, when no `--config` is given.
+pub const CONFIG: &str = "MDCTL_CONFIG";
+/// The database, over the config's, when no `--db` is given.
+pub const DATABASE: &str = "MDCTL_DB";
+/// Set to anything: no colours.
+pub const NO_COLOR: &str = "NO_COLOR";
+/// Set by systemd for everything it starts: runs are then triggered by `systemd`.
+const INVOCATION_ID: &str = "INVOCATION_ID";
+/// Set by systemd: the folder of a unit's credentials.
+const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
+/// The user's config folder; else `.config` in `HOME`.
+const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
+const HOME: &str = "HOME";
+
+/// The value of a variable, when it is set, not empty, and text.
+#[must_use]
+pub fn value(name: &str) -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "the one reader of the environment")]
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Whether systemd started this process as a unit.
+#[must_use]
+pub fn under_systemd() -> bool {
+    value(INVOCATION_ID).is_some()
+}
+
+/// Where systemd puts the credentials of this unit.
+#[must_use]
+pub fn credentials_folder() -> Option<PathBuf> {
+    value(CREDENTIALS_DIRECTORY).map(PathBuf::from)
+}
+
+/// The user's config folder.
+#[must_use]
+pub fn user_config_folder() -> Option<PathBuf> {
+    value(XDG_CONFIG_HOME)
+        .map(PathBuf::from)
+        .or_else(|| value(HOME).map(|home| PathBuf::from(home).join(".config")))
+}

@@ -1,0 +1,346 @@
+//! Structs that mirror the TOML one to one: every key optional but the required ones, unknown ones
+//! refused. What a value means when it is absent is decided in `resolve`, not here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use toml::Spanned;
+
+use crate::domain::series::AssetClass;
+use crate::domain::timeframe::Timeframe;
+
+use super::values::{Date, LocalTime, Size, Span, Text, ZonedTime};
+
+type Duration = Text<Span>;
+
+/// The whole file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct File {
+    pub database: Database,
+    pub run: Run,
+    pub providers: BTreeMap<String, Spanned<Provider>>,
+    pub group: Vec<Spanned<Group>>,
+    pub freshness: Freshness,
+    pub health: Health,
+    pub calendars: BTreeMap<Spanned<String>, Calendar>,
+    pub log: Log,
+    // Read by everyone who reads the file, acted on by what is not built yet: see `File::idle`.
+    pub objectives: Option<toml::Table>,
+    pub alerts: Option<Vec<toml::Table>>,
+    pub notify: Option<BTreeMap<String, toml::Table>>,
+    pub metrics: Option<toml::Table>,
+    pub otlp: Option<toml::Table>,
+    pub report: Option<toml::Table>,
+}
+
+impl File {
+    /// The sections that stand in the file and that this version does not act on.
+    pub fn idle(&self) -> Vec<&'static str> {
+        [
+            ("[objectives]", self.objectives.is_some()),
+            ("[[alerts]]", self.alerts.is_some()),
+            ("[notify]", self.notify.is_some()),
+            ("[metrics]", self.metrics.is_some()),
+            ("[otlp]", self.otlp.is_some()),
+            ("[report]", self.report.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(name, there)| there.then_some(name))
+        .collect()
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Database {
+    pub path: Option<String>,
+    pub retention: Option<Retention>,
+}
+
+/// For `db prune`, which is not built yet.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(dead_code, reason = "checked when read; `db prune` is to act on it")]
+pub(super) struct Retention {
+    pub logs: Option<Duration>,
+    pub runs: Option<Duration>,
+    pub bars: Option<BTreeMap<Text<Timeframe>, Duration>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Run {
+    pub parallel: Parallel,
+    pub stagger: Option<Duration>,
+    pub deadline: Option<Duration>,
+    pub job_retries: JobRetries,
+    pub grace: Option<Duration>,
+    pub treat_as: TreatAs,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Parallel {
+    pub backfill: Option<Spanned<u32>>,
+    pub enrich: Option<Spanned<u32>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct JobRetries {
+    pub max: Option<u32>,
+    pub initial: Option<Duration>,
+    pub multiplier: Option<f64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct TreatAs {
+    pub partial: Option<u8>,
+    pub failed: Option<u8>,
+    pub deferred: Option<u8>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Provider {
+    pub kind: Spanned<String>,
+    pub path: Option<String>,
+    pub base_url: Option<Spanned<String>>,
+    pub api_key: Option<Secret>,
+    pub api_secret: Option<Secret>,
+    pub adjusted: Option<bool>,
+    pub page_limit: Option<Spanned<u32>>,
+    pub publication: Option<Publication>,
+    pub history: Option<Duration>,
+    pub grouped: Option<bool>,
+    pub connect_timeout: Option<Duration>,
+    pub request_timeout: Option<Duration>,
+    pub read_timeout: Option<Duration>,
+    pub max_body: Option<Text<Size>>,
+    pub rate: Option<Spanned<Rates>>,
+    pub retry: Option<Spanned<Retry>>,
+    pub breaker: Option<Breaker>,
+    pub bulkhead: Option<Bulkhead>,
+}
+
+/// Where a secret is to be found: exactly one of the three.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Secret {
+    Env(String),
+    File(String),
+    Credential(String),
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Publication {
+    pub lag: Option<Duration>,
+    pub end_of_day: Option<Text<ZonedTime>>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rate {
+    pub requests: u32,
+    pub per: Duration,
+    pub burst: Option<u32>,
+}
+
+/// One rate, or a list of them, all obeyed.
+#[derive(Debug)]
+pub(super) struct Rates(pub Vec<Rate>);
+
+impl<'de> Deserialize<'de> for Rates {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrMore;
+        impl<'de> Visitor<'de> for OneOrMore {
+            type Value = Rates;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a rate like { requests = 5, per = \"60s\" }, or a list of them")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Rates, A::Error> {
+                Rate::deserialize(MapAccessDeserializer::new(map)).map(|rate| Rates(vec![rate]))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Rates, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(seq)).map(Rates)
+            }
+        }
+        deserializer.deserialize_any(OneOrMore)
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Retry {
+    pub max_retries: Option<u32>,
+    pub initial: Option<Duration>,
+    pub max: Option<Duration>,
+    pub multiplier: Option<f64>,
+    pub jitter: Option<JitterWord>,
+    pub budget: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum JitterWord {
+    Full,
+    None,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Breaker {
+    pub failure_rate: Option<f64>,
+    pub min_calls: Option<u32>,
+    pub window: Option<u32>,
+    pub recovery: Option<Duration>,
+    pub half_open_calls: Option<u32>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Bulkhead {
+    pub max_concurrent: Option<Spanned<u32>>,
+    pub timeout: Option<Duration>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Group {
+    pub name: Spanned<String>,
+    pub provider: Spanned<String>,
+    pub asset_class: Spanned<Text<AssetClass>>,
+    pub calendar: Option<Spanned<String>>,
+    pub symbols: Option<Vec<Spanned<Member>>>,
+    pub symbols_file: Option<Spanned<String>>,
+    pub timeframes: Spanned<Vec<Text<Timeframe>>>,
+    #[serde(default)]
+    pub lookback: BTreeMap<Text<Timeframe>, Duration>,
+    pub settle: Option<Duration>,
+    #[serde(default)]
+    pub priority: i64,
+    pub features: Option<BTreeMap<Text<Timeframe>, Vec<String>>>,
+    #[serde(default)]
+    pub freshness: Freshness,
+}
+
+/// A symbol of a group: its name alone, or a table.
+#[derive(Clone, Debug)]
+pub(super) struct Member {
+    pub symbol: String,
+    pub aliases: Vec<Alias>,
+    pub delisted: Option<Date>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Alias {
+    pub symbol: String,
+    pub until: Text<Date>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MemberTable {
+    symbol: String,
+    #[serde(default)]
+    aliases: Vec<Alias>,
+    delisted: Option<Text<Date>>,
+}
+
+impl<'de> Deserialize<'de> for Member {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NameOrTable;
+        impl<'de> Visitor<'de> for NameOrTable {
+            type Value = Member;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a symbol, or a table like { symbol = \"META\" }")
+            }
+            fn visit_str<E: Error>(self, symbol: &str) -> Result<Member, E> {
+                Ok(Member { symbol: symbol.to_owned(), aliases: Vec::new(), delisted: None })
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Member, A::Error> {
+                let table = MemberTable::deserialize(MapAccessDeserializer::new(map))?;
+                let delisted = table.delisted.map(|date| date.0);
+                Ok(Member { symbol: table.symbol, aliases: table.aliases, delisted })
+            }
+        }
+        deserializer.deserialize_any(NameOrTable)
+    }
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ThresholdsTable {
+    pub fresh: Option<Duration>,
+    pub aging: Option<Duration>,
+    pub stale: Option<Duration>,
+}
+
+/// `fresh`, `aging`, `stale`, and tables of them under a timeframe's name.
+#[derive(Debug, Default)]
+pub(super) struct Freshness {
+    pub default: ThresholdsTable,
+    pub by_timeframe: BTreeMap<Timeframe, ThresholdsTable>,
+}
+
+impl<'de> Deserialize<'de> for Freshness {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        const KEYS: &[&str] =
+            &["fresh", "aging", "stale", "1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"];
+        struct Table;
+        impl<'de> Visitor<'de> for Table {
+            type Value = Freshness;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table of freshness thresholds")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Freshness, A::Error> {
+                let mut freshness = Freshness::default();
+                while let Some(key) = map.next_key::<Spanned<String>>()? {
+                    match key.get_ref().as_str() {
+                        "fresh" => freshness.default.fresh = Some(map.next_value()?),
+                        "aging" => freshness.default.aging = Some(map.next_value()?),
+                        "stale" => freshness.default.stale = Some(map.next_value()?),
+                        other => match other.parse() {
+                            Ok(timeframe) => {
+                                freshness.by_timeframe.insert(timeframe, map.next_value()?);
+                            }
+                            Err(_) => return Err(A::Error::unknown_field(other, KEYS)),
+                        },
+                    }
+                }
+                Ok(freshness)
+            }
+        }
+        deserializer.deserialize_map(Table)
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Health {
+    pub max_run_age: Option<Duration>,
+    pub max_failure_rate: Option<f64>,
+    pub recent: Option<Duration>,
+    pub critical_share: Option<f64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Calendar {
+    pub closed: BTreeSet<Text<Date>>,
+    pub early: BTreeMap<Text<Date>, Text<LocalTime>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Log {
+    pub file: Option<String>,
+    pub keep: Option<usize>,
+}

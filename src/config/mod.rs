@@ -1,0 +1,352 @@
+//! The config: found, read, checked, and turned into [`Settings`] in which nothing is left to decide.
+//!
+//! Three shapes: the file as it is written (`file`), the flags as they were typed (`cli`), and
+//! `Settings`. Precedence is command line over environment over file over defaults. Keys are named
+//! here and read only when a request is made ([`KeySource::resolve`]): reports need none.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chrono::NaiveDate;
+
+use crate::calendar::due::Due;
+use crate::calendar::{Calendar, Layout};
+use crate::domain::policy::{
+    BreakerPolicy, Bulkhead, FreshnessPolicy, HealthPolicy, Publication, RateLimit, RequestLimits,
+    RetryPolicy,
+};
+use crate::domain::secret::ApiKey;
+use crate::domain::series::{AssetClass, SeriesKey, Symbol};
+use crate::domain::timeframe::Timeframe;
+use crate::provider::Provider;
+
+pub mod edit;
+pub mod env;
+mod error;
+mod file;
+mod resolve;
+mod values;
+
+pub use error::{ConfigError, nearest};
+pub use values::Span;
+
+/// The config's usual name.
+pub const FILE_NAME: &str = "mdctl.toml";
+
+/// The folder of a system install's config.
+const SYSTEM_FOLDER: &str = "/etc/mdctl";
+
+/// The folder of a system install's database.
+const SYSTEM_STATE_FOLDER: &str = "/var/lib/mdctl";
+
+/// Everything that a command needs to know of the config.
+#[derive(Debug)]
+pub struct Settings {
+    /// The file that it came from.
+    pub config_path: PathBuf,
+    /// The database.
+    pub database: PathBuf,
+    /// How runs work.
+    pub run: RunSettings,
+    /// The providers by name.
+    pub providers: BTreeMap<String, ProviderSettings>,
+    /// The groups, in the order of the file.
+    pub groups: Vec<Group>,
+    /// What `health` holds against the facts.
+    pub health: HealthPolicy,
+    /// Where log lines go besides stderr.
+    pub log: Option<LogFile>,
+    /// What the user should know: sections that this version does not act on.
+    pub warnings: Vec<String>,
+}
+
+/// How runs work.
+#[derive(Clone, Copy, Debug)]
+pub struct RunSettings {
+    /// Symbols in flight in `backfill`.
+    pub parallel_backfill: u32,
+    /// Symbols in flight in `enrich`.
+    pub parallel_enrich: u32,
+    /// Between the starts of two jobs.
+    pub stagger: Duration,
+    /// Exit codes that stand for `partial`, `failed` and `deferred` instead of 1, 2 and 4.
+    pub treat_as: TreatAs,
+}
+
+/// Exit codes by which a user replaces the usual ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TreatAs {
+    /// Instead of 1.
+    pub partial: Option<u8>,
+    /// Instead of 2.
+    pub failed: Option<u8>,
+    /// Instead of 4.
+    pub deferred: Option<u8>,
+}
+
+/// The rolling log file.
+#[derive(Clone, Debug)]
+pub struct LogFile {
+    /// Where.
+    pub path: PathBuf,
+    /// How many days' files are kept.
+    pub keep: usize,
+}
+
+/// Where a provider's bars come from.
+#[derive(Clone)]
+pub enum Source {
+    /// A folder of CSV files.
+    Files {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Requests over HTTP.
+    Http {
+        /// Who words and reads them.
+        provider: &'static dyn Provider,
+        /// Scheme and host, and a path before the provider's own; no slash at the end.
+        base_url: String,
+    },
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Files { folder } => f.debug_tuple("Files").field(folder).finish(),
+            Self::Http { base_url, .. } => f.debug_tuple("Http").field(base_url).finish(),
+        }
+    }
+}
+
+/// A provider as it is configured.
+#[derive(Clone, Debug)]
+pub struct ProviderSettings {
+    /// Its name in the config.
+    pub name: String,
+    /// Where its bars come from.
+    pub source: Source,
+    /// Where its key is.
+    pub key: Option<KeySource>,
+    /// Whether it is asked for split-adjusted prices.
+    pub adjusted: bool,
+    /// Rows a page, at most.
+    pub page_limit: u32,
+    /// When it publishes a closed bar.
+    pub publication: Publication,
+    /// How far back the plan of its key reaches.
+    pub history: Option<Duration>,
+    /// The limits of one request.
+    pub limits: RequestLimits,
+    /// How many requests it allows; all are obeyed.
+    pub rates: Vec<RateLimit>,
+    /// How failed requests are tried again.
+    pub retry: RetryPolicy,
+    /// When it is left alone for a while.
+    pub breaker: BreakerPolicy,
+    /// How many of its requests are in flight at once.
+    pub bulkhead: Bulkhead,
+}
+
+impl ProviderSettings {
+    /// How it cuts the bars of `class`.
+    #[must_use]
+    pub fn layout(&self, class: AssetClass) -> Layout {
+        match &self.source {
+            Source::Files { .. } => Layout::default(),
+            Source::Http { provider, .. } => provider.layout(class),
+        }
+    }
+
+    /// Whether it has `timeframe` itself. `1w` is always derived from `1d`.
+    #[must_use]
+    pub fn offers(&self, timeframe: Timeframe) -> bool {
+        match &self.source {
+            Source::Files { .. } => timeframe != Timeframe::W1,
+            Source::Http { provider, .. } => provider.timeframes().contains(&timeframe),
+        }
+    }
+
+    /// Whether its bars come from files.
+    #[must_use]
+    pub const fn is_files(&self) -> bool {
+        matches!(self.source, Source::Files { .. })
+    }
+}
+
+/// Where a key, and its second half, are to be found when they are needed.
+#[derive(Clone, Debug)]
+pub struct KeySource {
+    key: SecretSource,
+    second: Option<SecretSource>,
+}
+
+#[derive(Clone, Debug)]
+enum SecretSource {
+    Env(String),
+    File(PathBuf),
+    Credential { name: String, beside: PathBuf },
+}
+
+impl KeySource {
+    /// Reads the key from where it is kept.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says what is not there, and never what is.
+    pub fn resolve(&self) -> Result<ApiKey, String> {
+        let key = self.key.read()?;
+        let second = self.second.as_ref().map(SecretSource::read).transpose()?;
+        Ok(ApiKey::new(key, second))
+    }
+}
+
+impl SecretSource {
+    fn read(&self) -> Result<String, String> {
+        let secret = match self {
+            Self::Env(name) => env::value(name)
+                .ok_or_else(|| format!("the environment variable {name} is not set"))?,
+            Self::File(path) => read_secret(path)?,
+            Self::Credential { name, beside } => {
+                let given = env::credentials_folder().map(|folder| folder.join(name));
+                read_secret(given.filter(|path| path.exists()).as_deref().unwrap_or(beside))?
+            }
+        };
+        let secret = secret.trim();
+        // What cannot stand in a header would fail later, and less clearly.
+        if secret.is_empty() || secret.chars().any(|c| !c.is_ascii_graphic()) {
+            return Err("the key is empty, or holds characters that no key has".to_owned());
+        }
+        Ok(secret.to_owned())
+    }
+}
+
+fn read_secret(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path)
+        .map_err(|error| format!("cannot read the key file {}: {error}", path.display()))
+}
+
+/// A named list of tracked symbols.
+#[derive(Debug)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// Its provider's name in the config.
+    pub provider: String,
+    /// What its symbols are.
+    pub asset_class: AssetClass,
+    /// When their markets trade.
+    pub calendar: Calendar,
+    /// Its symbols.
+    pub members: Vec<Member>,
+    /// Its series' timeframes, short to long: those asked for, and those that others derive from.
+    pub timeframes: BTreeMap<Timeframe, Stored>,
+    /// The timeframes of `timeframes`, as a list.
+    pub timeframe_list: Vec<Timeframe>,
+    /// How long a bar is provisional.
+    pub settle: Duration,
+    /// Higher goes first.
+    pub priority: i64,
+    /// How its lag is judged.
+    pub freshness: FreshnessPolicy,
+}
+
+/// How a timeframe of a group is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// How far back.
+    pub lookback: Duration,
+    /// The finer timeframe that its bars are made of; `None` when the provider has it.
+    pub derived_from: Option<Timeframe>,
+}
+
+/// A symbol of a group.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// The symbol.
+    pub symbol: Symbol,
+    /// Names that it had before, oldest first, each with its last day.
+    pub aliases: Vec<(Symbol, NaiveDate)>,
+    /// Its last session.
+    pub delisted: Option<NaiveDate>,
+}
+
+impl Settings {
+    /// The settings of a group's provider.
+    #[must_use]
+    pub fn provider_of(&self, group: &Group) -> &ProviderSettings {
+        // `resolve` refuses a group whose provider is not there.
+        &self.providers[&group.provider]
+    }
+
+    /// When the bars of a member are due.
+    #[must_use]
+    pub fn due(&self, group: &Group, member: &Member) -> Due {
+        let provider = self.provider_of(group);
+        Due {
+            calendar: group.calendar.clone(),
+            layout: provider.layout(group.asset_class),
+            publication: provider.publication,
+            delisted: member.delisted,
+        }
+    }
+
+    /// Every tracked symbol with its group.
+    pub fn members(&self) -> impl Iterator<Item = (&Group, &Member)> {
+        self.groups.iter().flat_map(|group| group.members.iter().map(move |member| (group, member)))
+    }
+
+    /// Every series with its group and member.
+    pub fn series(&self) -> impl Iterator<Item = (SeriesKey, &Group, &Member)> {
+        self.members().flat_map(|(group, member)| {
+            group.timeframe_list.iter().map(move |timeframe| {
+                let key = SeriesKey { symbol: member.symbol.clone(), timeframe: *timeframe };
+                (key, group, member)
+            })
+        })
+    }
+}
+
+/// Finds the config: the one given, else `./mdctl.toml`, the user's, the system's.
+///
+/// # Errors
+///
+/// When the one given, or every usual one, is not there.
+pub fn find(given: Option<&Path>) -> Result<PathBuf, ConfigError> {
+    let hint = "`mdctl init` writes one; `--config PATH` or MDCTL_CONFIG names another";
+    if let Some(path) = given {
+        return if path.is_file() {
+            Ok(path.to_owned())
+        } else {
+            Err(ConfigError::whole(path, "there is no such config file", Some(hint.to_owned())))
+        };
+    }
+    let places = places();
+    places.iter().find(|path| path.is_file()).cloned().ok_or_else(|| {
+        let looked = places.iter().map(|path| path.display().to_string()).collect::<Vec<_>>();
+        let message = format!("there is no config file; looked for {}", looked.join(", "));
+        ConfigError::whole(Path::new(FILE_NAME), message, Some(hint.to_owned()))
+    })
+}
+
+/// Where a config is looked for, in this order.
+fn places() -> Vec<PathBuf> {
+    let user = env::user_config_folder().map(|folder| folder.join("mdctl").join(FILE_NAME));
+    let system = Path::new(SYSTEM_FOLDER).join(FILE_NAME);
+    [Some(PathBuf::from(FILE_NAME)), user, Some(system)].into_iter().flatten().collect()
+}
+
+/// Reads and checks the config at `path`; `database` is the one of the command line or environment.
+///
+/// # Errors
+///
+/// When it cannot be read, or cannot be followed: the first thing that is wrong, and where.
+pub fn load(path: &Path, database: Option<&Path>) -> Result<Settings, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let hint = format!("see who may read it: ls -l {}", path.display());
+        ConfigError::whole(path, format!("cannot be read: {error}"), Some(hint))
+    })?;
+    let file = toml::from_str(&text).map_err(|error| ConfigError::of_toml(path, &text, &error))?;
+    resolve::resolve(path, &text, file, database)
+}

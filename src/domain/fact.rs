@@ -1,0 +1,157 @@
+//! What the store remembers, as the reports and the plan read it.
+
+use super::bar::Adjustment;
+use super::policy::Freshness;
+use super::range::TimeRange;
+use super::run::{ErrorKind, JobStatus, RunId, RunStatus, Stage, Totals};
+use super::series::{SeriesKey, Symbol};
+use super::timeframe::Timeframe;
+
+/// A series as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeriesFact {
+    /// Its row's id.
+    pub series_id: i64,
+    /// Which series.
+    pub key: SeriesKey,
+    /// The `ts` of its first stored bar; `None` without bars.
+    pub first_ts: Option<i64>,
+    /// The `ts` of its last stored bar; `None` without bars.
+    pub watermark_ts: Option<i64>,
+    /// How many bars are stored.
+    pub bar_count: u64,
+    /// What its prices contain.
+    pub adjustment: Adjustment,
+    /// When its provider last answered for it, epoch seconds UTC.
+    pub last_fetched_at: Option<i64>,
+    /// Failed runs since the last good one.
+    pub consecutive_failures: u32,
+    /// What went wrong last; `None` once it went well again.
+    pub last_error: Option<String>,
+    /// When its symbol came into the config, epoch seconds UTC.
+    pub added_at: i64,
+}
+
+/// A run's row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunFact {
+    /// Its id.
+    pub run_id: RunId,
+    /// `backfill` or `enrich`.
+    pub command: String,
+    /// Who called it.
+    pub trigger: String,
+    /// How it stands.
+    pub status: RunStatus,
+    /// Epoch seconds UTC.
+    pub started_at: i64,
+    /// Epoch seconds UTC; `None` while it runs.
+    pub completed_at: Option<i64>,
+    /// What it did.
+    pub totals: Totals,
+    /// Its exit code; `None` while it runs, and when it crashed.
+    pub exit_code: Option<i64>,
+    /// What aborted it.
+    pub error: Option<String>,
+}
+
+/// A job's row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobFact {
+    /// The run that it belongs to.
+    pub run_id: RunId,
+    /// Whose job.
+    pub symbol: Symbol,
+    /// How it stands.
+    pub status: JobStatus,
+    /// How often it was tried again.
+    pub retry_count: u32,
+    /// Epoch seconds UTC; `None` before it began.
+    pub started_at: Option<i64>,
+    /// Epoch seconds UTC; `None` before it ended.
+    pub completed_at: Option<i64>,
+    /// New bars.
+    pub records_inserted: u64,
+    /// Changed bars.
+    pub records_updated: u64,
+    /// What went wrong last.
+    pub last_error: Option<String>,
+}
+
+/// A failure's row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FailureFact {
+    /// The run in which it happened.
+    pub run_id: RunId,
+    /// Whose job failed.
+    pub symbol: Symbol,
+    /// The timeframe at which.
+    pub timeframe: Timeframe,
+    /// The station at which.
+    pub stage: Stage,
+    /// What kind of trouble.
+    pub kind: ErrorKind,
+    /// In words.
+    pub message: String,
+    /// How many tries were made.
+    pub attempts: u32,
+    /// Epoch seconds UTC.
+    pub at: i64,
+}
+
+/// Requests of one provider with one outcome.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RequestCount {
+    /// The provider's name in the config.
+    pub provider: String,
+    /// `ok`, or the error kind.
+    pub outcome: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// What the requests of a window of time came to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FetchFacts {
+    /// Every request's response time, ascending, milliseconds.
+    pub response_times_ms: Vec<u64>,
+    /// How many succeeded.
+    pub successful: u64,
+    /// How many met a full quota.
+    pub rate_limited: u64,
+    /// How many were second tries or later.
+    pub retries: u64,
+    /// Unpacked bytes.
+    pub bytes: u64,
+}
+
+/// Rows stored and refused, of one series.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ValidationFact {
+    /// Bars in the store.
+    pub stored: u64,
+    /// Rows that were refused.
+    pub rejected: u64,
+}
+
+/// A row of `freshness`: a series' state at the end of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FreshnessFact {
+    /// Which series.
+    pub key: SeriesKey,
+    /// Its last stored bar.
+    pub last_bar_ts: Option<i64>,
+    /// Its lag in seconds.
+    pub lag_seconds: i64,
+    /// The lag, judged.
+    pub status: Freshness,
+}
+
+/// An interval of a series that was asked for and answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CoverageFact {
+    /// Which series.
+    pub series_id: i64,
+    /// From, to, in `ts`.
+    pub range: TimeRange,
+}

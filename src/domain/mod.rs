@@ -1,0 +1,18 @@
+//! The vocabulary: plain data with its invariants, spoken by every other room.
+//!
+//! Nothing here touches the world, and nothing here imports another room. In reading order:
+//! what a bar is ([`bar`], [`timeframe`], [`range`]), whose it is ([`series`]), what is missing
+//! ([`gap`]), what is to be done ([`task`]), what a run did ([`run`], [`event`]), what the store remembers ([`fact`]), and by which
+//! rules all of that is judged ([`policy`]).
+
+pub mod bar;
+pub mod event;
+pub mod fact;
+pub mod gap;
+pub mod policy;
+pub mod range;
+pub mod run;
+pub mod secret;
+pub mod series;
+pub mod task;
+pub mod timeframe;

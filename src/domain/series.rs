@@ -1,0 +1,128 @@
+//! Whose bars they are: symbols, asset classes, and series.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use super::timeframe::Timeframe;
+
+/// The longest symbol that is accepted, in bytes.
+const LONGEST: usize = 64;
+
+/// A symbol, spelled as its provider spells it, case included. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Symbol(Arc<str>);
+
+impl Symbol {
+    /// Its text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Symbol {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.is_empty() || text.len() > LONGEST {
+            return Err(format!("a symbol has 1 to {LONGEST} characters, not {}", text.len()));
+        }
+        match text.chars().find(|c| c.is_whitespace() || c.is_control() || *c == '\\') {
+            Some(c) => Err(format!("a symbol cannot hold {c:?}")),
+            None => Ok(Self(text.into())),
+        }
+    }
+}
+
+impl Borrow<str> for Symbol {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Symbol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for Symbol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// One symbol at one timeframe: the unit of planning, watermark and freshness.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SeriesKey {
+    /// Whose bars.
+    pub symbol: Symbol,
+    /// How long they are.
+    pub timeframe: Timeframe,
+}
+
+impl fmt::Display for SeriesKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.symbol, self.timeframe)
+    }
+}
+
+/// What kind of thing a symbol is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AssetClass {
+    /// A share of a company.
+    Stock,
+    /// An exchange-traded fund.
+    Etf,
+    /// A pair of crypto currencies, or of one and a currency.
+    Crypto,
+    /// A pair of currencies.
+    Forex,
+    /// An index: no volume.
+    Index,
+}
+
+impl AssetClass {
+    /// Every class.
+    pub const ALL: [Self; 5] = [Self::Stock, Self::Etf, Self::Crypto, Self::Forex, Self::Index];
+
+    /// How it is written in configs, flags, tables and JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stock => "stock",
+            Self::Etf => "etf",
+            Self::Crypto => "crypto",
+            Self::Forex => "forex",
+            Self::Index => "index",
+        }
+    }
+
+    /// The calendar of its bars unless the config names another.
+    #[must_use]
+    pub const fn default_calendar(self) -> &'static str {
+        match self {
+            Self::Stock | Self::Etf | Self::Index => "XNYS",
+            Self::Crypto => "24x7",
+            Self::Forex => "FX",
+        }
+    }
+}
+
+impl fmt::Display for AssetClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for AssetClass {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|class| class.as_str() == text).ok_or_else(|| {
+            format!("`{text}` is no asset class; expected stock, etf, crypto, forex or index")
+        })
+    }
+}

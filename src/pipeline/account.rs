@@ -1,0 +1,95 @@
+//! The books at a run's end: what nobody has answered for, and how fresh every series is.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::config::Settings;
+use crate::domain::fact::FreshnessFact;
+use crate::domain::gap::{Gap, GapReason};
+use crate::domain::range::{RangeSet, TimeRange};
+use crate::domain::series::SeriesKey;
+use crate::freshness::{self, Held};
+use crate::plan::gaps::{self, Known};
+use crate::store::{StoreResult, Writer};
+
+use super::want::{Holdings, Selection, wants};
+
+/// Writes the gaps that nobody has answered for, and every series' freshness. `failed` are the series
+/// that failed in this run.
+pub(super) fn account(
+    tx: &Writer<'_>,
+    settings: &Settings,
+    failed: &BTreeSet<SeriesKey>,
+    now: i64,
+) -> StoreResult<()> {
+    let holdings = Holdings {
+        series: tx.series_all()?,
+        coverage: tx.coverage_all()?,
+        gaps: tx.gaps_all()?,
+    };
+    let mut held: HashMap<i64, Vec<Gap>> = HashMap::new();
+    for row in &holdings.gaps {
+        held.entry(row.series_id).or_default().push(row.gap);
+    }
+    let (wants, _) = wants(settings, &Selection::default(), &holdings, now);
+    for want in &wants {
+        let known = Known {
+            due: &want.due,
+            timeframe: want.key.timeframe,
+            first_ts: want.first_ts,
+            watermark_ts: want.watermark_ts,
+            now,
+        };
+        let Some(end) = want.due.end(want.key.timeframe, now) else { continue };
+        let start = match want.file {
+            Some(_) => want.first_ts.unwrap_or(end),
+            None => want.start,
+        };
+        let reason =
+            if failed.contains(&want.key) { GapReason::Failed } else { GapReason::Unfetched };
+        let old = held.get(&want.series_id).map(Vec::as_slice).unwrap_or_default();
+        let mut new: Vec<Gap> =
+            old.iter().filter(|gap| gap.reason.is_explained()).copied().collect();
+        new.extend(gaps::unanswered(&known, TimeRange::new(start, end), &want.coverage, reason, old));
+        if new != old {
+            new.sort_by_key(|gap| gap.range.start);
+            tx.gaps_set(want.series_id, old, &new)?;
+        }
+    }
+    tx.freshness_set(&freshness(settings, &holdings, &held, now), now)
+}
+
+/// How fresh every series of the config is at `now`.
+fn freshness(
+    settings: &Settings,
+    holdings: &Holdings,
+    gaps: &HashMap<i64, Vec<Gap>>,
+    now: i64,
+) -> Vec<FreshnessFact> {
+    let mut facts = Vec::new();
+    for (key, group, member) in settings.series() {
+        let Some(series) = holdings.series.get(&key) else { continue };
+        let explained: RangeSet = gaps
+            .get(&series.series_id)
+            .into_iter()
+            .flatten()
+            .filter(|gap| !gap.reason.is_hole())
+            .map(|gap| gap.range)
+            .collect();
+        let due = settings.due(group, member);
+        let held = Held {
+            due: &due,
+            timeframe: key.timeframe,
+            watermark_ts: series.watermark_ts,
+            added_at: series.added_at,
+            explained: &explained,
+        };
+        let judged = freshness::judge(&held, group.freshness.thresholds(key.timeframe), now);
+        facts.push(FreshnessFact {
+            key,
+            last_bar_ts: series.watermark_ts,
+            lag_seconds: judged.lag_seconds,
+            status: judged.status,
+        });
+    }
+    facts
+}

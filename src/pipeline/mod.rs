@@ -1,0 +1,241 @@
+//! The straight line of one run: plan, fetch, validate, store, account.
+//!
+//! Plain synchronous code and the single writer. Fetching hands over one message at a time; what is
+//! ready is written in one transaction, a page's bars, watermark, coverage, gaps and log row together;
+//! only then do the events go out. So after a kill at any moment the store tells the truth, and
+//! whatever it tells is not fetched again.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
+
+use crate::config::{ProviderSettings, Settings};
+use crate::domain::event::Event;
+use crate::domain::run::{JobStatus, RunId, RunStatus, Totals};
+use crate::domain::series::Symbol;
+use crate::fetch::{self, Fetching};
+use crate::plan::{self, Plan};
+use crate::store::{NewRun, Store, StoreError, StoreResult, Tracked};
+use crate::{clock, exit};
+
+mod account;
+mod desk;
+mod want;
+
+pub use want::{Holdings, Selection};
+
+/// Messages written in one transaction, at most: enough that small pages do not pay for a commit each.
+const BATCH: usize = 64;
+
+/// What a call asks of a run.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// `backfill` or `enrich`.
+    pub command: &'static str,
+    /// Who called it.
+    pub trigger: String,
+    /// The machine's name.
+    pub host: String,
+    /// Which series.
+    pub selection: Selection,
+    /// What of them.
+    pub options: plan::Options,
+    /// Symbols in flight.
+    pub parallel: u32,
+    /// The instant that everything is judged at, if it is not now.
+    pub as_of: Option<i64>,
+}
+
+/// How a run ended: the record that exit code, history row, JSON and log lines all read.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The run.
+    pub run_id: RunId,
+    /// How it ended.
+    pub status: RunStatus,
+    /// What it did.
+    pub totals: Totals,
+    /// Its exit code.
+    pub exit: exit::Exit,
+}
+
+/// The plan of a request, made without writing anything; `store` is `None` where there is none yet.
+///
+/// # Errors
+///
+/// When the database cannot be read.
+pub fn plan(
+    settings: &Settings,
+    store: Option<&Store>,
+    request: &Request,
+    now: i64,
+) -> StoreResult<(Plan, Vec<String>)> {
+    let holdings = match store {
+        Some(store) => Holdings {
+            series: store.series_all()?,
+            coverage: store.coverage_all()?,
+            gaps: store.gaps_all()?,
+        },
+        None => Holdings::default(),
+    };
+    let judged_at = request.as_of.unwrap_or(now);
+    let (wants, notes) = want::wants(settings, &request.selection, &holdings, judged_at);
+    Ok((plan::make(&wants, &request.options, judged_at), notes))
+}
+
+/// Makes one run and records what it did. `sink` hears every event once it is written down.
+///
+/// The caller holds the database's lock.
+///
+/// # Errors
+///
+/// When the run cannot go on: the database fails, or threads cannot be had. What was committed stays.
+pub fn run(
+    settings: &Settings,
+    store: &mut Store,
+    request: &Request,
+    sink: &mut dyn FnMut(Event),
+) -> anyhow::Result<Outcome> {
+    let started_at = clock::now();
+    let run_id = clock::new_run_id(&mut clock::Chance::new());
+    open(settings, store, request, &run_id, started_at)?;
+    let ended = work(settings, store, request, &run_id, sink);
+    match ended {
+        Ok(totals) => close(settings, store, &run_id, totals, sink),
+        Err(error) => {
+            let totals = Totals::default();
+            let words = format!("{error:#}");
+            // The database may be what failed; then the next run finds this one crashed.
+            let _ = store.write(|tx| {
+                let code = exit::Exit::of_error(&error).code();
+                tx.run_close(&run_id, clock::now(), RunStatus::Failed, &totals, code, Some(&words))
+            });
+            Err(error)
+        }
+    }
+}
+
+/// Settles what an earlier run left behind, brings the tracked symbols up to date, opens the run's row.
+fn open(
+    settings: &Settings,
+    store: &mut Store,
+    request: &Request,
+    run_id: &RunId,
+    started_at: i64,
+) -> StoreResult<()> {
+    let tracked: Vec<Tracked<'_>> = settings
+        .members()
+        .map(|(group, member)| Tracked {
+            symbol: &member.symbol,
+            asset_class: group.asset_class.as_str(),
+            provider: &group.provider,
+            calendar: group.calendar.name(),
+            group: &group.name,
+            timeframes: &group.timeframe_list,
+        })
+        .collect();
+    store.write(|tx| {
+        tx.runs_reconcile()?;
+        tx.symbols_sync(&tracked, started_at)?;
+        tx.run_open(&NewRun {
+            run_id,
+            command: request.command,
+            trigger: &request.trigger,
+            started_at,
+            host: &request.host,
+        })
+    })
+}
+
+/// Plans, fetches, stores and accounts.
+fn work(
+    settings: &Settings,
+    store: &mut Store,
+    request: &Request,
+    run_id: &RunId,
+    sink: &mut dyn FnMut(Event),
+) -> anyhow::Result<Totals> {
+    let now = request.as_of.unwrap_or_else(clock::now);
+    let (plan, notes) = plan(settings, Some(store), request, now)?;
+    store.write(|tx| jobs_open(tx, run_id, &plan))?;
+    sink(Event::Planned {
+        run: run_id.clone(),
+        jobs: plan.jobs.len() as u64,
+        requests: requests(&plan, &settings.providers),
+        notes,
+    });
+    let mut desk = desk::Desk::new(settings, store, run_id.clone(), request.as_of, &plan)?;
+    let idle = plan.idle.len() as u64;
+    if !plan.jobs.is_empty() {
+        let options = fetch::Options {
+            parallel: request.parallel,
+            stagger: settings.run.stagger,
+            as_of: request.as_of,
+            zones: zones(settings),
+        };
+        let mut fetching = fetch::start(plan.jobs, &settings.providers, options)
+            .context("cannot start the threads that fetch")?;
+        store_all(store, &mut desk, &mut fetching, sink)?;
+    }
+    let totals = desk.totals(idle);
+    let failed = desk.failed();
+    store.write(|tx| account::account(tx, settings, &failed, now))?;
+    Ok(totals)
+}
+
+/// Writes what fetching brings, as long as it brings something.
+fn store_all(
+    store: &mut Store,
+    desk: &mut desk::Desk<'_>,
+    fetching: &mut Fetching,
+    sink: &mut dyn FnMut(Event),
+) -> StoreResult<()> {
+    while let Some(first) = fetching.next() {
+        let events = store.write(|tx| {
+            let mut events = desk.take(tx, first)?;
+            for _ in 1..BATCH {
+                let Some(message) = fetching.ready() else { break };
+                events.extend(desk.take(tx, message)?);
+            }
+            Ok::<_, StoreError>(events)
+        })?;
+        events.into_iter().for_each(&mut *sink);
+    }
+    Ok(())
+}
+
+fn jobs_open(tx: &crate::store::Writer<'_>, run_id: &RunId, plan: &Plan) -> StoreResult<()> {
+    let pending = plan.jobs.iter().map(|job| (&job.symbol, JobStatus::Pending));
+    let idle = plan.idle.iter().map(|symbol| (symbol, JobStatus::Completed));
+    tx.jobs_open(run_id, clock::now(), pending.chain(idle))
+}
+
+/// First pages that are requests; files are none.
+#[must_use]
+pub fn requests(plan: &Plan, providers: &BTreeMap<String, ProviderSettings>) -> u64 {
+    let tasks = plan.jobs.iter().flat_map(|job| &job.tasks);
+    tasks.filter(|task| !providers[&task.provider].is_files()).count() as u64
+}
+
+fn zones(settings: &Settings) -> BTreeMap<Symbol, chrono_tz::Tz> {
+    settings
+        .members()
+        .map(|(group, member)| (member.symbol.clone(), group.calendar.zone()))
+        .collect()
+}
+
+/// Closes the run's row with its outcome.
+fn close(
+    settings: &Settings,
+    store: &mut Store,
+    run_id: &RunId,
+    totals: Totals,
+    sink: &mut dyn FnMut(Event),
+) -> anyhow::Result<Outcome> {
+    let status = totals.status();
+    let exit = exit::Exit::of_run(status, settings.run.treat_as);
+    store.write(|tx| tx.run_close(run_id, clock::now(), status, &totals, exit.code(), None))?;
+    store.checkpoint()?;
+    sink(Event::Finished { totals });
+    Ok(Outcome { run_id: run_id.clone(), status, totals, exit })
+}

@@ -1,0 +1,191 @@
+//! From config and store to what the plan compares: one want a series.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::{Duration, UNIX_EPOCH};
+
+use crate::config::{Group, Member, ProviderSettings, Settings, Source};
+use crate::domain::fact::SeriesFact;
+use crate::domain::gap::GapReason;
+use crate::domain::range::RangeSet;
+use crate::domain::series::{AssetClass, SeriesKey, Symbol};
+use crate::domain::timeframe::Timeframe;
+use crate::plan::{BEGINNING, FileState, Want};
+use crate::provider::{Reach, files::file_name};
+use crate::store::GapRow;
+
+/// Which series a call is about; an empty list leaves its axis open.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Symbols.
+    pub symbols: BTreeSet<Symbol>,
+    /// Timeframes.
+    pub timeframes: BTreeSet<Timeframe>,
+    /// A group.
+    pub group: Option<String>,
+    /// An asset class.
+    pub asset_class: Option<AssetClass>,
+    /// A provider.
+    pub provider: Option<String>,
+}
+
+impl Selection {
+    /// Whether a member of a group is meant.
+    #[must_use]
+    pub fn holds_member(&self, group: &Group, member: &Member) -> bool {
+        (self.symbols.is_empty() || self.symbols.contains(&member.symbol))
+            && self.group.as_ref().is_none_or(|name| *name == group.name)
+            && self.asset_class.is_none_or(|class| class == group.asset_class)
+            && self.provider.as_ref().is_none_or(|name| *name == group.provider)
+    }
+
+    /// Whether a timeframe of `group` is meant: itself, or as what a meant one is made of.
+    #[must_use]
+    pub fn holds_timeframe(&self, group: &Group, timeframe: Timeframe) -> bool {
+        self.timeframes.is_empty()
+            || self.timeframes.contains(&timeframe)
+            || group.timeframes.iter().any(|(derived, stored)| {
+                stored.derived_from == Some(timeframe) && self.timeframes.contains(derived)
+            })
+    }
+}
+
+/// What the store holds, as the wants are made of it.
+#[derive(Debug, Default)]
+pub struct Holdings {
+    /// Series by key.
+    pub series: BTreeMap<SeriesKey, SeriesFact>,
+    /// Coverage by series.
+    pub coverage: HashMap<i64, RangeSet>,
+    /// Every gap.
+    pub gaps: Vec<GapRow>,
+}
+
+/// The wants of a call, and what had to be left out of them, a sentence each.
+///
+/// Derived series are no wants: their bars come from their sources.
+#[must_use]
+pub fn wants(
+    settings: &Settings,
+    selection: &Selection,
+    holdings: &Holdings,
+    now: i64,
+) -> (Vec<Want>, Vec<String>) {
+    let empty = empty_answers(&holdings.gaps);
+    let mut notes = Vec::new();
+    let mut wants = Vec::new();
+    for group in &settings.groups {
+        let provider = settings.provider_of(group);
+        for (timeframe, stored) in &group.timeframes {
+            if stored.derived_from.is_some() || !selection.holds_timeframe(group, *timeframe) {
+                continue;
+            }
+            let (start, note) = start(group, provider, *timeframe, stored.lookback, now);
+            notes.extend(note);
+            for member in &group.members {
+                if !selection.holds_member(group, member) {
+                    continue;
+                }
+                let key = SeriesKey { symbol: member.symbol.clone(), timeframe: *timeframe };
+                let held = holdings.series.get(&key);
+                let due = settings.due(group, member);
+                wants.push(Want {
+                    series_id: held.map_or(0, |fact| fact.series_id),
+                    provider: group.provider.clone(),
+                    asset_class: group.asset_class,
+                    due,
+                    start,
+                    reach: reach(provider, *timeframe),
+                    aliases: member.aliases.clone(),
+                    priority: group.priority,
+                    settle: seconds(group.settle),
+                    coverage: of(&holdings.coverage, held),
+                    empty: of(&empty, held),
+                    first_ts: held.and_then(|fact| fact.first_ts),
+                    watermark_ts: held.and_then(|fact| fact.watermark_ts),
+                    added_at: held.map_or(now, |fact| fact.added_at),
+                    file: file_state(provider, &key, held),
+                    key,
+                });
+            }
+        }
+    }
+    (wants, notes)
+}
+
+fn of(by_series: &HashMap<i64, RangeSet>, held: Option<&SeriesFact>) -> RangeSet {
+    held.and_then(|fact| by_series.get(&fact.series_id)).cloned().unwrap_or_default()
+}
+
+/// What providers answered emptily, or with rows that cannot be true, by series.
+fn empty_answers(gaps: &[GapRow]) -> HashMap<i64, RangeSet> {
+    let mut empty: HashMap<i64, RangeSet> = HashMap::new();
+    for row in gaps {
+        if matches!(row.gap.reason, GapReason::ProviderEmpty | GapReason::Rejected) {
+            empty.entry(row.series_id).or_default().insert(row.gap.range);
+        }
+    }
+    empty
+}
+
+/// Where the bars of a timeframe are wanted from, and what that leaves out of the lookback.
+fn start(
+    group: &Group,
+    provider: &ProviderSettings,
+    timeframe: Timeframe,
+    lookback: Duration,
+    now: i64,
+) -> (i64, Option<String>) {
+    let Source::Http { provider: http, .. } = &provider.source else { return (BEGINNING, None) };
+    let asked = seconds(lookback);
+    let limits = [
+        (provider.history.map(seconds), "history"),
+        (http.depth(timeframe), "depth"),
+    ];
+    let nearest = limits
+        .into_iter()
+        .filter_map(|(limit, what)| limit.map(|limit| (limit, what)))
+        .min()
+        .filter(|(limit, _)| *limit < asked);
+    let Some((limit, what)) = nearest else { return (now.saturating_sub(asked), None) };
+    let days = |seconds: i64| seconds / crate::domain::timeframe::DAY;
+    let note = format!(
+        "{} {timeframe}: the lookback of {} days is cut to the {} days of {}'s {what}",
+        group.name,
+        days(asked),
+        days(limit),
+        provider.name
+    );
+    (now.saturating_sub(limit), Some(note))
+}
+
+fn reach(provider: &ProviderSettings, timeframe: Timeframe) -> Reach {
+    match &provider.source {
+        Source::Files { .. } => Reach::Pages { seconds: i64::MAX },
+        Source::Http { provider: http, .. } => http.reach(timeframe, provider.page_limit),
+    }
+}
+
+/// Whether the file of a series was written to since it was read.
+fn file_state(
+    provider: &ProviderSettings,
+    key: &SeriesKey,
+    held: Option<&SeriesFact>,
+) -> Option<FileState> {
+    let Source::Files { folder } = &provider.source else { return None };
+    let path = folder.join(file_name(&key.symbol, key.timeframe));
+    let written = std::fs::metadata(path)
+        .and_then(|metadata| metadata.modified())
+        .ok()
+        .and_then(|at| at.duration_since(UNIX_EPOCH).ok())
+        .map(seconds);
+    let read = held.and_then(|fact| fact.last_fetched_at);
+    let changed = match (written, read) {
+        (Some(written), Some(read)) => written >= read,
+        _ => false,
+    };
+    Some(FileState { changed })
+}
+
+fn seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,259 @@
+//! The gap ledger's judgements: what is missing in a stretch that was answered, and what each gap
+//! is called as time passes and more becomes known. Pure.
+
+use crate::calendar::due::Due;
+use crate::domain::gap::{Gap, GapReason};
+use crate::domain::range::{RangeSet, TimeRange};
+use crate::domain::timeframe::{DAY, Timeframe};
+
+/// After how many days a provider's empty answer is asked for again: the first, second, third time.
+const LOOK_AGAIN_DAYS: [i64; 3] = [1, 3, 9];
+
+/// A series as far as its gaps need to know it.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// When its bars are due.
+    pub due: &'a Due,
+    /// How long they are.
+    pub timeframe: Timeframe,
+    /// Its first stored bar.
+    pub first_ts: Option<i64>,
+    /// Its last stored bar.
+    pub watermark_ts: Option<i64>,
+    /// The instant that everything is judged at.
+    pub now: i64,
+}
+
+/// A run of due bars that are not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Missing {
+    range: TimeRange,
+    count: u64,
+}
+
+/// The runs of `due` that are not among `stored`; both ascend.
+fn runs(due: impl Iterator<Item = i64>, stored: &[i64], length: i64) -> Vec<Missing> {
+    let mut runs: Vec<Missing> = Vec::new();
+    let mut stored = stored.iter().copied().peekable();
+    let mut unbroken = false;
+    for ts in due {
+        while stored.next_if(|held| *held < ts).is_some() {}
+        if stored.peek() == Some(&ts) {
+            unbroken = false;
+            continue;
+        }
+        match runs.last_mut().filter(|_| unbroken) {
+            Some(run) => *run = Missing { range: TimeRange::new(run.range.start, ts + length), count: run.count + 1 },
+            None => runs.push(Missing { range: TimeRange::new(ts, ts + length), count: 1 }),
+        }
+        unbroken = true;
+    }
+    runs
+}
+
+/// The gaps of a series once `answered` was asked for and answered: what lay there before is judged
+/// anew, everything else stays.
+///
+/// `stored` are the `ts` stored in `answered`, `rejected` those of rows that were refused; both ascend.
+#[must_use]
+pub fn answered(
+    known: &Known<'_>,
+    held: &[Gap],
+    answered: TimeRange,
+    stored: &[i64],
+    rejected: &[i64],
+) -> Vec<Gap> {
+    let due = known.due.timestamps(known.timeframe, answered, known.now);
+    let length = known.timeframe.seconds();
+    let mut gaps = Vec::new();
+    for gap in held {
+        gaps.extend(outside(known, gap, answered));
+    }
+    for missing in runs(due, stored, length) {
+        for part in split_at_rejected(known, missing, rejected) {
+            gaps.push(judged_anew(known, held, part));
+        }
+    }
+    gaps.sort_by_key(|gap| gap.range.start);
+    gaps
+}
+
+/// What of `gap` lies outside `answered`.
+fn outside(known: &Known<'_>, gap: &Gap, answered: TimeRange) -> Vec<Gap> {
+    let rest = [
+        TimeRange::new(gap.range.start, gap.range.end.min(answered.start)),
+        TimeRange::new(gap.range.start.max(answered.end), gap.range.end),
+    ];
+    if gap.range.intersect(answered).is_empty() {
+        return vec![*gap];
+    }
+    rest.into_iter().filter_map(|range| recut(known, gap, range)).collect()
+}
+
+/// `gap` cut down to `range`; `None` when no due bar is left in it.
+fn recut(known: &Known<'_>, gap: &Gap, range: TimeRange) -> Option<Gap> {
+    let trimmed = known.due.trim(known.timeframe, range, known.now)?;
+    let missing = known.due.count(known.timeframe, trimmed, known.now);
+    (missing > 0).then_some(Gap { range: trimmed, missing, ..*gap })
+}
+
+/// Cuts a run of missing bars where a row was refused in place of the bar.
+fn split_at_rejected(
+    known: &Known<'_>,
+    missing: Missing,
+    rejected: &[i64],
+) -> Vec<(Missing, GapReason)> {
+    let from = rejected.partition_point(|ts| *ts < missing.range.start);
+    let to = rejected.partition_point(|ts| *ts < missing.range.end);
+    if from == to {
+        return vec![(missing, GapReason::ProviderEmpty)];
+    }
+    let due = known.due.timestamps(known.timeframe, missing.range, known.now);
+    let length = known.timeframe.seconds();
+    let mut parts: Vec<(Missing, GapReason)> = Vec::new();
+    for ts in due {
+        let refused = rejected[from..to].binary_search(&ts).is_ok();
+        let reason = if refused { GapReason::Rejected } else { GapReason::ProviderEmpty };
+        match parts.last_mut().filter(|part| part.1 == reason) {
+            Some((part, _)) => {
+                part.range.end = ts + length;
+                part.count += 1;
+            }
+            None => parts.push((
+                Missing { range: TimeRange::new(ts, ts + length), count: 1 },
+                reason,
+            )),
+        }
+    }
+    parts
+}
+
+/// A gap as it stands after this look: it remembers when it was first seen and how often it was
+/// looked at, and each look that was due makes the next one later.
+fn judged_anew(
+    known: &Known<'_>,
+    held: &[Gap],
+    (missing, reason): (Missing, GapReason),
+) -> Gap {
+    let Missing { range, count } = missing;
+    let before = held
+        .iter()
+        .filter(|gap| !gap.range.intersect(range).is_empty() && gap.reason.is_explained())
+        .max_by_key(|gap| gap.checked_count);
+    let first_seen_at = before.map_or(known.now, |gap| gap.first_seen_at);
+    let due_again = before.is_none_or(|gap| gap.next_check_at.is_some_and(|at| at <= known.now));
+    let checked_count = before.map_or(0, |gap| gap.checked_count) + u32::from(due_again);
+    let next_check_at = if due_again {
+        let index = usize::try_from(checked_count).unwrap_or(usize::MAX).saturating_sub(1);
+        LOOK_AGAIN_DAYS.get(index).map(|days| known.now + days * DAY)
+    } else {
+        before.and_then(|gap| gap.next_check_at)
+    };
+    let next_check_at = next_check_at.filter(|_| reason == GapReason::ProviderEmpty);
+    Gap { range, missing: count, reason, first_seen_at, checked_count, next_check_at }
+}
+
+/// The gaps with the reasons that they deserve now that more is known.
+///
+/// An empty answer before the first stored bar is the time before the listing. One that a later bar
+/// follows, and that was looked at often enough, is a window without a trade; so is, at once, an
+/// intraday one of a closed session that holds a bar.
+#[must_use]
+pub fn reconsidered(known: &Known<'_>, gaps: &[Gap]) -> Vec<Gap> {
+    let (Some(first), Some(last)) = (known.first_ts, known.watermark_ts) else {
+        return gaps.to_vec();
+    };
+    let mut out: Vec<Gap> = Vec::with_capacity(gaps.len());
+    for gap in gaps {
+        if gap.reason != GapReason::ProviderEmpty {
+            out.push(*gap);
+            continue;
+        }
+        let reason = |reason| Gap { reason, next_check_at: None, ..*gap };
+        let looked_enough = gap.next_check_at.is_none() && gap.checked_count > 0;
+        if gap.range.end <= first {
+            out.push(reason(GapReason::PreListing));
+        } else if gap.range.start < last && looked_enough {
+            out.push(reason(GapReason::NoTrade));
+        } else {
+            out.extend(split_at_sessions(known, gap));
+        }
+    }
+    out
+}
+
+/// Cuts an intraday gap at its first and its last session: where one of them is closed and holds a
+/// bar, its empty windows were not traded. Sessions between them are wholly empty: a bar around them
+/// explains nothing.
+fn split_at_sessions(known: &Known<'_>, gap: &Gap) -> Vec<Gap> {
+    if !known.timeframe.is_intraday() || !known.due.calendar.has_sessions() {
+        return vec![*gap];
+    }
+    let last_label = gap.range.end - known.timeframe.seconds();
+    let (first, last) = (session_labels(known, gap.range.start), session_labels(known, last_label));
+    let (Some(first), Some(last)) = (first, last) else { return vec![*gap] };
+    let between = TimeRange::new(first.end, last.start);
+    let mut stretches = vec![first, between, last];
+    stretches.dedup();
+    let mut parts: Vec<Gap> = Vec::new();
+    for stretch in stretches {
+        let Some(mut part) = recut(known, gap, gap.range.intersect(stretch)) else { continue };
+        if stretch != between && was_not_traded(known, stretch, &part) {
+            (part.reason, part.next_check_at) = (GapReason::NoTrade, None);
+        }
+        match parts.last_mut().filter(|before| before.reason == part.reason) {
+            Some(before) => {
+                before.range.end = part.range.end;
+                before.missing += part.missing;
+            }
+            None => parts.push(part),
+        }
+    }
+    parts
+}
+
+/// Whether `part` is some, but not all, of the bars of a closed session.
+fn was_not_traded(known: &Known<'_>, session: TimeRange, part: &Gap) -> bool {
+    session.end <= known.now
+        && part.missing < known.due.count(known.timeframe, session, known.now)
+}
+
+/// The labels of the session in which the bar labelled `ts` lies; ends at the session's close.
+fn session_labels(known: &Known<'_>, ts: i64) -> Option<TimeRange> {
+    let zone = known.due.calendar.zone();
+    let date = chrono::DateTime::from_timestamp(ts, 0)?.with_timezone(&zone).date_naive();
+    let session = known.due.calendar.session(date)?;
+    // The window in which the session opens may be named by an earlier full hour.
+    Some(TimeRange::new(session.open - known.timeframe.seconds() + 1, session.close))
+}
+
+/// The due bars of `wanted` that nobody has answered for, as gaps of that reason.
+#[must_use]
+pub fn unanswered(
+    known: &Known<'_>,
+    wanted: TimeRange,
+    coverage: &RangeSet,
+    reason: GapReason,
+    held: &[Gap],
+) -> Vec<Gap> {
+    let missing = coverage.missing_in(wanted);
+    missing
+        .ranges()
+        .iter()
+        .filter_map(|range| known.due.trim(known.timeframe, *range, known.now))
+        .map(|range| {
+            let before = held.iter().find(|gap| {
+                !gap.reason.is_explained() && !gap.range.intersect(range).is_empty()
+            });
+            Gap {
+                range,
+                missing: known.due.count(known.timeframe, range, known.now),
+                reason,
+                first_seen_at: before.map_or(known.now, |gap| gap.first_seen_at),
+                checked_count: 0,
+                next_check_at: None,
+            }
+        })
+        .filter(|gap| gap.missing > 0)
+        .collect()
+}

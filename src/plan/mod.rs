@@ -1,0 +1,367 @@
+//! The plan: what is wanted, less what is held, as the cheapest requests that cover it.
+//!
+//! Pure: the same wants, holdings and instant give the same plan. Coverage is a set of intervals, so
+//! a hole at the head, in the middle or at the tail is one case; nothing resumes from the last bar
+//! alone. A stretch without a due bar costs no request: a closed day is no outage.
+
+use std::collections::BTreeMap;
+
+use chrono::{NaiveDate, NaiveTime, TimeZone as _};
+
+use crate::calendar::due::Due;
+use crate::domain::range::{RangeSet, TimeRange};
+use crate::domain::series::{AssetClass, SeriesKey, Symbol};
+use crate::domain::task::{Job, Purpose, Task};
+use crate::domain::timeframe::{DAY, Timeframe};
+use crate::provider::Reach;
+
+pub mod gaps;
+
+/// Where the history of a provider without a limit begins: 1900-01-01.
+pub const BEGINNING: i64 = -2_208_988_800;
+
+/// One series as the config wants it and as the store holds it.
+#[derive(Clone, Debug)]
+pub struct Want {
+    /// Which series.
+    pub key: SeriesKey,
+    /// Its row in the store.
+    pub series_id: i64,
+    /// Its provider's name in the config.
+    pub provider: String,
+    /// What its symbol is.
+    pub asset_class: AssetClass,
+    /// When its bars are due.
+    pub due: Due,
+    /// The `ts` from which on they are wanted.
+    pub start: i64,
+    /// How far one request reaches.
+    pub reach: Reach,
+    /// Names that the symbol had before, oldest first, each with its last day.
+    pub aliases: Vec<(Symbol, NaiveDate)>,
+    /// Higher goes first.
+    pub priority: i64,
+    /// How long a bar is provisional, in seconds.
+    pub settle: i64,
+    /// What was asked for and answered.
+    pub coverage: RangeSet,
+    /// Empty answers, for those who ask again.
+    pub empty: RangeSet,
+    /// Its first stored bar.
+    pub first_ts: Option<i64>,
+    /// Its last stored bar.
+    pub watermark_ts: Option<i64>,
+    /// Since when it is tracked, epoch seconds UTC.
+    pub added_at: i64,
+    /// Whether it is read from a file as a whole, and that file changed since it was read.
+    pub file: Option<FileState>,
+}
+
+/// What is known of the file of a series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileState {
+    /// Whether it was written to after it was last read.
+    pub changed: bool,
+}
+
+/// What a call asks of its plan.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Only from here on.
+    pub from: Option<Bound>,
+    /// Only up to here.
+    pub to: Option<Bound>,
+    /// Also what is stored.
+    pub full: bool,
+    /// Only what is missing, empty answers included.
+    pub repair: bool,
+}
+
+/// An end of the asked range: a session date, inclusive, or an instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// That date's session.
+    Date(NaiveDate),
+    /// That instant, epoch seconds UTC.
+    Instant(i64),
+}
+
+/// The work list of a run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// Symbols with something to ask for, in the order in which they are asked.
+    pub jobs: Vec<Job>,
+    /// Symbols for which nothing is due.
+    pub idle: Vec<Symbol>,
+}
+
+impl Plan {
+    /// Requests that are certain: every task's first page, where it is a request at all.
+    #[must_use]
+    pub fn first_pages(&self) -> u64 {
+        self.jobs.iter().map(|job| job.tasks.len() as u64).sum()
+    }
+}
+
+/// The plan for `wants` at `now`.
+///
+/// Jobs come by priority, then the tails of series that have bars, then new series, then old holes;
+/// within each, most lag first.
+#[must_use]
+pub fn make(wants: &[Want], options: &Options, now: i64) -> Plan {
+    let mut by_symbol: BTreeMap<&Symbol, (Rank, Vec<Task>)> = BTreeMap::new();
+    for want in wants {
+        let tasks = tasks(want, options, now);
+        let rank = tasks.iter().map(|task| rank(want, task, now)).min();
+        let entry = by_symbol.entry(&want.key.symbol).or_insert_with(|| (Rank::last(), Vec::new()));
+        entry.0 = rank.unwrap_or(Rank::last()).min(entry.0);
+        entry.1.extend(tasks);
+    }
+    let mut plan = Plan::default();
+    let mut ranked = Vec::new();
+    for (symbol, (rank, mut tasks)) in by_symbol {
+        if tasks.is_empty() {
+            plan.idle.push(symbol.clone());
+        } else {
+            tasks.sort_by_key(|task| (task.purpose, task.key.timeframe, task.range.start));
+            ranked.push((rank, Job { symbol: symbol.clone(), tasks }));
+        }
+    }
+    ranked.sort_by_key(|(rank, _)| *rank);
+    plan.jobs = ranked.into_iter().map(|(_, job)| job).collect();
+    plan
+}
+
+/// Where a task stands in the queue; smaller is earlier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    urgency: i64,
+    purpose: Purpose,
+    lag: i64,
+}
+
+impl Rank {
+    const fn last() -> Self {
+        Self { urgency: i64::MAX, purpose: Purpose::Hole, lag: i64::MAX }
+    }
+}
+
+fn rank(want: &Want, task: &Task, now: i64) -> Rank {
+    let late_since = match want.watermark_ts {
+        Some(ts) => want
+            .due
+            .overdue_since(want.key.timeframe, ts, &RangeSet::new(), now)
+            .unwrap_or(now),
+        None => want.added_at,
+    };
+    Rank {
+        urgency: want.priority.saturating_neg(),
+        purpose: task.purpose,
+        lag: late_since.saturating_sub(now),
+    }
+}
+
+/// The tasks of one series.
+fn tasks(want: &Want, options: &Options, now: i64) -> Vec<Task> {
+    let Some(wanted) = wanted(want, options, now) else { return Vec::new() };
+    let missing = if options.full {
+        [wanted].into_iter().collect()
+    } else {
+        let mut missing = want.coverage.missing_in(wanted);
+        if options.repair {
+            for range in want.empty.ranges() {
+                missing.insert(range.intersect(wanted));
+            }
+        }
+        missing
+    };
+    let due: Vec<TimeRange> = missing
+        .ranges()
+        .iter()
+        .filter_map(|range| want.due.trim(want.key.timeframe, *range, now))
+        .collect();
+    if let Some(file) = want.file {
+        let anything = file.changed || !due.is_empty();
+        return if anything { vec![file_task(want, now)] } else { Vec::new() };
+    }
+    let settled = due.into_iter().map(|range| with_unsettled(want, options, range, now)).collect();
+    merged(want, settled)
+        .into_iter()
+        .flat_map(|range| sliced(want, range, now))
+        .flat_map(|range| by_alias(want, range, now))
+        .collect()
+}
+
+/// The stretch of `ts` that a call wants of a series; `None` when nothing of it is due.
+fn wanted(want: &Want, options: &Options, now: i64) -> Option<TimeRange> {
+    let timeframe = want.key.timeframe;
+    let end = want.due.end(timeframe, now)?;
+    let start = options.from.map_or(want.start, |bound| bound.start(want));
+    let end = options.to.map_or(end, |bound| bound.end(want).min(end));
+    let range = TimeRange::new(start, end);
+    (!range.is_empty()).then_some(range)
+}
+
+impl Bound {
+    /// The first `ts` that it lets through as a beginning.
+    fn start(self, want: &Want) -> i64 {
+        match self {
+            Self::Instant(at) => at,
+            Self::Date(date) => label_bounds(want, date).start,
+        }
+    }
+
+    /// The first `ts` that it keeps out as an end.
+    fn end(self, want: &Want) -> i64 {
+        match self {
+            Self::Instant(at) => at,
+            Self::Date(date) => label_bounds(want, date).end,
+        }
+    }
+}
+
+/// The `ts` of the bars that belong to a session date: of days, its own label; of shorter bars, the
+/// local day, and the evening before where the session opens then.
+fn label_bounds(want: &Want, date: NaiveDate) -> TimeRange {
+    session_labels(&want.due, want.key.timeframe, date)
+}
+
+/// Likewise, for anyone who reads stored bars by session date.
+#[must_use]
+pub fn session_labels(due: &Due, timeframe: Timeframe, date: NaiveDate) -> TimeRange {
+    let utc = date.and_time(NaiveTime::MIN).and_utc().timestamp();
+    if !timeframe.is_intraday() {
+        return TimeRange::new(utc, utc + 1);
+    }
+    let zone = due.calendar.zone();
+    let midnight = |date: NaiveDate| {
+        let local = zone.from_local_datetime(&date.and_time(NaiveTime::MIN)).earliest();
+        local.map_or(utc, |at| at.timestamp())
+    };
+    let next = date.succ_opt().map_or(utc + DAY, midnight);
+    match due.calendar.session(date) {
+        Some(session) if session.open < midnight(date) => TimeRange::new(session.open, session.close),
+        _ => TimeRange::new(midnight(date), next),
+    }
+}
+
+/// A file is read as a whole: its lookback is all there is.
+fn file_task(want: &Want, now: i64) -> Task {
+    let timeframe = want.key.timeframe;
+    let end = want.due.end(timeframe, now).unwrap_or(now);
+    let start = want.first_ts.unwrap_or(BEGINNING).min(want.start);
+    task(want, TimeRange::new(start, end), want.key.symbol.clone(), now)
+}
+
+/// A tail of a series that has bars reaches back over what is not settled, for the same request.
+fn with_unsettled(want: &Want, options: &Options, range: TimeRange, now: i64) -> TimeRange {
+    let (Some(first), Some(last)) = (want.first_ts, want.watermark_ts) else { return range };
+    if range.end <= last || options.repair {
+        return range;
+    }
+    let third_last = want.due.back(want.key.timeframe, last, 2);
+    let provisional = want
+        .due
+        .trim(want.key.timeframe, TimeRange::new(now.saturating_sub(want.settle), i64::MAX), now)
+        .map_or(third_last, |open| open.start);
+    let start = third_last.min(provisional).max(first).max(want.start.min(first));
+    TimeRange::new(start.min(range.start), range.end)
+}
+
+/// Neighbouring ranges become one where that costs no further page.
+fn merged(want: &Want, ranges: Vec<TimeRange>) -> Vec<TimeRange> {
+    let mut out: Vec<TimeRange> = Vec::new();
+    for range in ranges {
+        match out.last_mut() {
+            Some(before) if pays(want, *before, range) => {
+                *before = TimeRange::new(before.start.min(range.start), before.end.max(range.end));
+            }
+            _ => out.push(range),
+        }
+    }
+    out
+}
+
+/// Whether one request for both, and what lies between, has no more pages than two.
+fn pays(want: &Want, before: TimeRange, after: TimeRange) -> bool {
+    let joined = TimeRange::new(before.start.min(after.start), before.end.max(after.end));
+    pages(want, joined) <= pages(want, before) + pages(want, after)
+}
+
+/// Pages of a range, about.
+fn pages(want: &Want, range: TimeRange) -> u64 {
+    let seconds = match want.reach {
+        Reach::Seconds(seconds) | Reach::Pages { seconds } => seconds.max(1),
+    };
+    let open = range.seconds() as f64 * trading_share(want);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate above 0")]
+    let pages = (open / seconds as f64).ceil().max(1.0) as u64;
+    pages
+}
+
+/// The share of the time in which base rows exist; only pages counted by rows profit from the rest.
+fn trading_share(want: &Want) -> f64 {
+    let paged = matches!(want.reach, Reach::Pages { .. });
+    match (paged, want.due.calendar.has_sessions(), want.key.timeframe.is_intraday()) {
+        (true, true, true) => 5.0 * 16.0 / (7.0 * 24.0),
+        (true, true, false) => 5.0 / 7.0,
+        _ => 1.0,
+    }
+}
+
+/// The range in slices that one request each may ask for.
+fn sliced(want: &Want, range: TimeRange, now: i64) -> Vec<TimeRange> {
+    let Reach::Seconds(seconds) = want.reach else { return vec![range] };
+    let step = (seconds / want.key.timeframe.seconds()).max(1) * want.key.timeframe.seconds();
+    let mut slices = Vec::new();
+    let mut start = range.start;
+    while start < range.end {
+        let end = start.saturating_add(step).min(range.end);
+        slices.extend(want.due.trim(want.key.timeframe, TimeRange::new(start, end), now));
+        start = end;
+    }
+    slices
+}
+
+/// The range in spans of the names that the symbol had.
+fn by_alias(want: &Want, range: TimeRange, now: i64) -> Vec<Task> {
+    let mut tasks = Vec::new();
+    let mut start = range.start;
+    for (alias, until) in &want.aliases {
+        let end = label_bounds(want, *until).end.min(range.end);
+        if start < end {
+            tasks.push((TimeRange::new(start, end), alias.clone()));
+            start = end;
+        }
+    }
+    if start < range.end {
+        tasks.push((TimeRange::new(start, range.end), want.key.symbol.clone()));
+    }
+    tasks
+        .into_iter()
+        .filter_map(|(range, symbol)| {
+            let range = want.due.trim(want.key.timeframe, range, now)?;
+            Some(task(want, range, symbol, now))
+        })
+        .collect()
+}
+
+fn task(want: &Want, range: TimeRange, ask_symbol: Symbol, now: i64) -> Task {
+    let purpose = match want.watermark_ts {
+        None => Purpose::New,
+        Some(last) if range.end > last + want.key.timeframe.seconds() => Purpose::Tail,
+        Some(_) => Purpose::Hole,
+    };
+    let further_pages = if want.file.is_some() { 0 } else { pages(want, range) - 1 };
+    Task {
+        key: want.key.clone(),
+        series_id: want.series_id,
+        provider: want.provider.clone(),
+        asset_class: want.asset_class,
+        ask_symbol,
+        range,
+        purpose,
+        bars: want.due.count(want.key.timeframe, range, now),
+        further_pages,
+    }
+}

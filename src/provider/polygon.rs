@@ -1,0 +1,160 @@
+//! Polygon.io, since 2025 Massive: aggregates of stocks, indices, currencies and crypto.
+//!
+//! Wire format: `GET /v2/aggs/ticker/{ticker}/range/{multiplier}/{timespan}/{from}/{to}`; times are
+//! epoch milliseconds, `limit` counts base rows (minutes, or days), pages are chained by `next_url`.
+//! Source: the provider's OpenAPI file and official Python client.
+
+use std::time::Duration;
+
+use chrono::DateTime;
+use serde::Deserialize;
+
+use crate::calendar::{DayEnd, Intraday, Layout};
+use crate::domain::bar::Adjustment;
+use crate::domain::policy::{Publication, RateLimit};
+use crate::domain::range::TimeRange;
+use crate::domain::run::{ErrorKind, Fault};
+use crate::domain::series::AssetClass;
+use crate::domain::timeframe::{DAY, Timeframe};
+
+use super::reading::{fault_of, only_symbol, pair, plain_words, usual_kind};
+use super::{Answer, Ask, Cursor, Defaults, KeyUse, Page, Provider, Reach, Reply, Request};
+
+mod next_url;
+mod payload;
+
+/// `kind = "polygon"`, or `"massive"`.
+pub(super) struct Polygon;
+
+/// The most base rows, minutes or days, that one answer is made from.
+const MOST_ROWS: u32 = 50_000;
+
+impl Provider for Polygon {
+    fn kind(&self) -> &'static str {
+        "polygon"
+    }
+
+    fn defaults(&self) -> Defaults {
+        Defaults {
+            base_url: "https://api.polygon.io",
+            rate: RateLimit { requests: 5, per: Duration::from_secs(60), burst: None },
+            history: Some(2 * 365 * DAY + DAY / 2),
+            publication: Publication { lag: Duration::from_secs(20 * 60), end_of_day: None },
+            page_limit: MOST_ROWS,
+            key: KeyUse::Bearer,
+        }
+    }
+
+    fn asset_classes(&self) -> &'static [AssetClass] {
+        &AssetClass::ALL
+    }
+
+    /// How a multiplier above 1 is anchored at hours is nowhere stated, and its weeks begin on
+    /// Sundays: `4h` and `1w` are derived.
+    fn timeframes(&self) -> &'static [Timeframe] {
+        use Timeframe::{D1, H1, M1, M5, M15, M30};
+        &[M1, M5, M15, M30, H1, D1]
+    }
+
+    fn layout(&self, class: AssetClass) -> Layout {
+        let day = if class == AssetClass::Forex { DayEnd::Utc } else { DayEnd::Session };
+        Layout { intraday: Intraday::Clock, day }
+    }
+
+    fn reach(&self, timeframe: Timeframe, page_limit: u32) -> Reach {
+        let base = if timeframe.is_intraday() { 60 } else { DAY };
+        Reach::Pages { seconds: i64::from(page_limit.min(MOST_ROWS)) * base }
+    }
+
+    fn depth(&self, _timeframe: Timeframe) -> Option<i64> {
+        None
+    }
+
+    fn request(&self, ask: &Ask<'_>) -> Request {
+        if let Some(Cursor::Path(path)) = ask.cursor {
+            return Request { handed_out: Some(path.clone()), ..Request::default() };
+        }
+        let (multiplier, timespan) = span(ask.timeframe);
+        let (from, to) = bounds(ask.timeframe, ask.range);
+        let symbol = only_symbol(ask);
+        let path = ["v2", "aggs", "ticker", symbol, "range", multiplier, timespan, &from, &to];
+        Request {
+            path: path.map(str::to_owned).to_vec(),
+            query: vec![
+                pair("adjusted", ask.adjusted),
+                pair("sort", "asc"),
+                pair("limit", ask.page_limit.min(MOST_ROWS)),
+            ],
+            ..Request::default()
+        }
+    }
+
+    fn read(&self, ask: &Ask<'_>, reply: &Reply) -> Result<Page, Fault> {
+        if reply.status != 200 {
+            return Err(refusal(reply));
+        }
+        let (head, bars, broken) = payload::rows(ask, reply)?;
+        head.check(ask, reply)?;
+        let symbol = head.ticker.unwrap_or_default();
+        let next = head.next_url.map(|url| next_url::cursor(ask, reply, &url)).transpose()?;
+        let adjustment = head
+            .adjusted
+            .filter(|_| !bars.is_empty())
+            .map(|adjusted| if adjusted { Adjustment::Splits } else { Adjustment::Raw });
+        Ok(Page { answers: vec![Answer { symbol, bars, broken, dropped: 0, adjustment }], next })
+    }
+}
+
+/// Multiplier and timespan. The derived timeframes are never asked for.
+const fn span(timeframe: Timeframe) -> (&'static str, &'static str) {
+    match timeframe {
+        Timeframe::M1 => ("1", "minute"),
+        Timeframe::M5 => ("5", "minute"),
+        Timeframe::M15 => ("15", "minute"),
+        Timeframe::M30 => ("30", "minute"),
+        Timeframe::H1 => ("1", "hour"),
+        Timeframe::H4 => ("4", "hour"),
+        Timeframe::D1 => ("1", "day"),
+        Timeframe::W1 => ("1", "week"),
+    }
+}
+
+/// First and last instant asked for, both inclusive on the wire: dates for days, else milliseconds.
+fn bounds(timeframe: Timeframe, range: TimeRange) -> (String, String) {
+    if timeframe.is_intraday() {
+        let last = range.end.saturating_mul(1000).saturating_sub(1);
+        return (range.start.saturating_mul(1000).to_string(), last.to_string());
+    }
+    let date = |ts: i64| {
+        DateTime::from_timestamp(ts, 0).map_or_else(String::new, |at| at.date_naive().to_string())
+    };
+    (date(range.start), date(range.end.saturating_sub(1)))
+}
+
+/// The text of an error stands under `error` in some bodies and under `message` in others.
+#[derive(Deserialize, Default)]
+struct ErrorBody {
+    error: Option<String>,
+    message: Option<String>,
+}
+
+/// The fault behind an answer with an error code.
+fn refusal(reply: &Reply) -> Fault {
+    let body: ErrorBody = serde_json::from_str(&reply.body).unwrap_or_default();
+    let words = body.error.or(body.message).unwrap_or_else(|| plain_words(reply).to_owned());
+    fault_of(reply, kind_of_words(&words, usual_kind(reply.status)), &words)
+}
+
+/// Some refusals come under a wrong code.
+fn kind_of_words(words: &str, usual: ErrorKind) -> ErrorKind {
+    if usual != ErrorKind::BadRequest {
+        return usual;
+    }
+    if words.contains("API Key") {
+        ErrorKind::Auth
+    } else if words.contains("exceeded the maximum requests") {
+        ErrorKind::RateLimited
+    } else {
+        usual
+    }
+}

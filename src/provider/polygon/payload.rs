@@ -1,0 +1,155 @@
+//! The payload: an envelope, and aggregates in it.
+
+use chrono_tz::{America::New_York, Tz, UTC};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::domain::bar::{Bar, Rejection};
+use crate::domain::run::{ErrorKind, Fault};
+use crate::domain::series::AssetClass;
+
+use super::super::reading::{
+    check_symbol, day_label, fault_of, malformed, not_json, rows_one_by_one,
+};
+use super::super::{Ask, Reply};
+use super::kind_of_words;
+
+/// Rows straight into numbers; should one of them not read, the slower way tells which.
+pub(super) fn rows(
+    ask: &Ask<'_>,
+    reply: &Reply,
+) -> Result<(Head, Vec<Bar>, Vec<Rejection>), Fault> {
+    if let Ok(mut envelope) = serde_json::from_str::<Envelope<Vec<Row>>>(&reply.body) {
+        let results = envelope.results.take().unwrap_or_default();
+        let bars = results.iter().map(|row| row.bar(ask)).collect();
+        return Ok((envelope.without_rows(results.len()), bars, Vec::new()));
+    }
+    let mut envelope: Envelope<Vec<&RawValue>> =
+        serde_json::from_str(&reply.body).map_err(|error| not_json(reply, &error))?;
+    let results = envelope.results.take().unwrap_or_default();
+    let (bars, broken) = rows_one_by_one(
+        reply,
+        &results,
+        |raw| serde_json::from_str::<Row>(raw).ok().map(|row| row.bar(ask)),
+        |raw| serde_json::from_str::<Stamp>(raw).ok().map(|stamp| label(ask, stamp.t)),
+    )?;
+    Ok((envelope.without_rows(results.len()), bars, broken))
+}
+
+/// What stands around the rows. Only `status` is sure to be there.
+#[derive(Deserialize)]
+struct Envelope<R> {
+    status: String,
+    ticker: Option<String>,
+    adjusted: Option<bool>,
+    #[serde(rename = "resultsCount")]
+    results_count: Option<u64>,
+    next_url: Option<String>,
+    error: Option<String>,
+    message: Option<String>,
+    results: Option<R>,
+}
+
+/// The envelope once its rows are read.
+pub(super) struct Head {
+    status: String,
+    pub(super) ticker: Option<String>,
+    pub(super) adjusted: Option<bool>,
+    results_count: Option<u64>,
+    pub(super) next_url: Option<String>,
+    words: String,
+    rows: usize,
+}
+
+impl<R> Envelope<R> {
+    fn without_rows(self, rows: usize) -> Head {
+        Head {
+            status: self.status,
+            ticker: self.ticker,
+            adjusted: self.adjusted,
+            results_count: self.results_count,
+            next_url: self.next_url,
+            words: self.error.or(self.message).unwrap_or_default(),
+            rows,
+        }
+    }
+}
+
+impl Head {
+    /// Refuses what is an error in spite of its code, or contradicts itself.
+    pub(super) fn check(&self, ask: &Ask<'_>, reply: &Reply) -> Result<(), Fault> {
+        let words = self.words.as_str();
+        match self.status.as_str() {
+            "OK" | "DELAYED" => {}
+            "NOT_AUTHORIZED" => return Err(fault_of(reply, ErrorKind::NotEntitled, words)),
+            "NOT_FOUND" => return Err(fault_of(reply, ErrorKind::NotFound, words)),
+            "ERROR" => {
+                return Err(fault_of(reply, kind_of_words(words, ErrorKind::BadRequest), words));
+            }
+            other => {
+                return Err(malformed(reply, format!("unknown status `{other}`: {words}")));
+            }
+        }
+        if let Some(ticker) = &self.ticker {
+            check_symbol(ask, reply, ticker)?;
+        }
+        match self.results_count {
+            Some(count) if count != self.rows as u64 => Err(malformed(
+                reply,
+                format!("the answer says resultsCount {count} and holds {} rows", self.rows),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// One aggregate. `t` is the start of its window in milliseconds; `v` may be fractional.
+#[derive(Deserialize)]
+struct Row {
+    t: i64,
+    o: f64,
+    h: f64,
+    l: f64,
+    c: f64,
+    v: Option<f64>,
+    vw: Option<f64>,
+    n: Option<f64>,
+}
+
+/// The part of a row that says when.
+#[derive(Deserialize)]
+struct Stamp {
+    t: i64,
+}
+
+impl Row {
+    fn bar(&self, ask: &Ask<'_>) -> Bar {
+        Bar {
+            ts: label(ask, self.t),
+            open: self.o,
+            high: self.h,
+            low: self.l,
+            close: self.c,
+            volume: self.v,
+            vwap: self.vw,
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "saturates; a count of trades is small"
+            )]
+            trades: self.n.filter(|n| n.is_finite()).map(|n| n as i64),
+        }
+    }
+}
+
+/// The `ts` of a row stamped `millis`: for days the date in the zone in which the provider cuts them.
+fn label(ask: &Ask<'_>, millis: i64) -> i64 {
+    let seconds = millis.div_euclid(1000);
+    if ask.timeframe.is_intraday() {
+        return seconds;
+    }
+    let zone: Tz = match ask.asset_class {
+        AssetClass::Crypto | AssetClass::Forex => UTC,
+        AssetClass::Stock | AssetClass::Etf | AssetClass::Index => New_York,
+    };
+    day_label(seconds, zone)
+}

@@ -1,0 +1,190 @@
+//! What several providers do alike: telling what an error status means, whose answer it is, which day
+//! an instant belongs to, and reading rows one by one.
+
+use chrono::{DateTime, Offset, SecondsFormat, TimeZone};
+use chrono_tz::Tz;
+use serde_json::value::RawValue;
+
+use crate::domain::bar::{Bar, RejectReason, Rejection};
+use crate::domain::run::{ErrorKind, Fault};
+use crate::domain::timeframe::DAY;
+
+use super::{Ask, Reply, text};
+
+/// The fault behind an HTTP status, with the provider's own words.
+pub(super) fn fault_of(reply: &Reply, kind: ErrorKind, words: &str) -> Fault {
+    let message = if words.trim().is_empty() {
+        format!("HTTP {}", reply.status)
+    } else {
+        text::shown(&format!("HTTP {}: {}", reply.status, words.trim()))
+    };
+    Fault { kind, message, http_status: Some(reply.status), retry_after: reply.retry_after }
+}
+
+/// What a status usually means.
+pub(super) const fn usual_kind(status: u16) -> ErrorKind {
+    match status {
+        401 => ErrorKind::Auth,
+        403 | 451 => ErrorKind::NotEntitled,
+        404 | 410 => ErrorKind::NotFound,
+        408 => ErrorKind::Timeout,
+        413 | 499 | 500..=599 => ErrorKind::Server,
+        418 | 429 => ErrorKind::RateLimited,
+        400..=498 => ErrorKind::BadRequest,
+        _ => ErrorKind::Malformed,
+    }
+}
+
+/// An answer that cannot be what was asked for.
+pub(super) fn malformed(reply: &Reply, what: impl Into<String>) -> Fault {
+    Fault {
+        kind: ErrorKind::Malformed,
+        message: text::shown(&what.into()),
+        http_status: Some(reply.status),
+        retry_after: None,
+    }
+}
+
+/// Why a body is no JSON of the expected shape, without repeating the body.
+pub(super) fn not_json(reply: &Reply, error: &serde_json::Error) -> Fault {
+    let start = reply.body.trim_start();
+    let what = if start.is_empty() {
+        "the body is empty".to_owned()
+    } else if start.starts_with('<') {
+        "the body is HTML or XML, not JSON".to_owned()
+    } else {
+        format!("the body is not the expected JSON: {error}")
+    };
+    malformed(reply, what)
+}
+
+/// Rows read one by one, so that one unreadable number costs one row and not the page.
+///
+/// # Errors
+///
+/// `malformed` when a row does not even name its time.
+pub(super) fn rows_one_by_one<'r>(
+    reply: &Reply,
+    rows: &[&'r RawValue],
+    bar: impl Fn(&'r str) -> Option<Bar>,
+    ts: impl Fn(&'r str) -> Option<i64>,
+) -> Result<(Vec<Bar>, Vec<Rejection>), Fault> {
+    let mut bars = Vec::with_capacity(rows.len());
+    let mut broken = Vec::new();
+    for (index, raw) in rows.iter().enumerate() {
+        if let Some(read) = bar(raw.get()) {
+            bars.push(read);
+            continue;
+        }
+        let ts = ts(raw.get()).ok_or_else(|| {
+            malformed(reply, format!("row {index} is no bar: {}", text::shown(raw.get())))
+        })?;
+        let text = text::shown(raw.get());
+        broken.push(Rejection { ts: Some(ts), reason: RejectReason::InvalidNumber, text });
+    }
+    Ok((bars, broken))
+}
+
+/// The time in the first column of a row that reads no further, in the wire's unit.
+pub(super) fn first_column(raw: &str) -> Option<i64> {
+    let columns: Vec<&RawValue> = serde_json::from_str(raw).ok()?;
+    serde_json::from_str(columns.first()?.get()).ok()
+}
+
+/// The words of an error body that is plain text; none when it is HTML, XML or JSON.
+pub(super) fn plain_words(reply: &Reply) -> &str {
+    let body = reply.body.trim();
+    if body.starts_with(['<', '{', '[']) { "" } else { body }
+}
+
+/// Refuses an answer for a symbol that was not asked for.
+///
+/// # Errors
+///
+/// `malformed`, naming both.
+pub(super) fn check_symbol(ask: &Ask<'_>, reply: &Reply, symbol: &str) -> Result<(), Fault> {
+    if ask.symbols.iter().any(|asked| asked.as_str() == symbol) {
+        return Ok(());
+    }
+    let what = format!("the answer is for `{symbol}`, asked was `{}`", joined(ask));
+    Err(malformed(reply, what))
+}
+
+/// The symbols asked for, with commas.
+pub(super) fn joined(ask: &Ask<'_>) -> String {
+    ask.symbols.iter().map(|symbol| symbol.as_str()).collect::<Vec<_>>().join(",")
+}
+
+/// The symbol asked for, of those that are asked for one at a time.
+pub(super) fn only_symbol<'a>(ask: &Ask<'a>) -> &'a str {
+    ask.symbols.first().map_or("", |symbol| symbol.as_str())
+}
+
+/// `seconds` as a clock on the wall in `zone` shows them, counted as if it were UTC.
+pub(super) fn wall_clock(seconds: i64, zone: Tz) -> i64 {
+    DateTime::from_timestamp(seconds, 0).map_or(seconds, |at| {
+        let offset = zone.offset_from_utc_datetime(&at.naive_utc()).fix();
+        seconds.saturating_add(i64::from(offset.local_minus_utc()))
+    })
+}
+
+/// The label of a day: 00:00:00 UTC of the date that `seconds` has in `zone`.
+pub(super) fn day_label(seconds: i64, zone: Tz) -> i64 {
+    let local = wall_clock(seconds, zone);
+    local.saturating_sub(local.rem_euclid(DAY))
+}
+
+/// `seconds` as `2024-01-02T03:04:05Z`, within the years that this form and these markets have.
+pub(super) fn rfc3339(seconds: i64) -> String {
+    const END_OF_9999: i64 = 253_402_300_799;
+    DateTime::from_timestamp(seconds.clamp(0, END_OF_9999), 0)
+        .map_or_else(String::new, |at| at.to_rfc3339_opts(SecondsFormat::Secs, true))
+}
+
+/// A pair of a query.
+pub(super) fn pair(name: &str, value: impl ToString) -> (String, String) {
+    (name.to_owned(), value.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono_tz::{America::New_York, Australia::Sydney};
+
+    use super::*;
+
+    #[test]
+    fn a_day_is_labelled_by_its_date_in_the_zone_of_then() {
+        // 2005-04-01 05:00Z and 2005-04-04 04:00Z: midnight either side of the change of clocks.
+        assert_eq!(day_label(1_112_331_600, New_York), 1_112_313_600);
+        assert_eq!(day_label(1_112_587_200, New_York), 1_112_572_800);
+        // 2024-01-01 23:00Z is 2024-01-02 10:00 in Sydney.
+        assert_eq!(day_label(1_704_150_000, Sydney), 1_704_153_600);
+    }
+
+    #[test]
+    fn instants_beyond_every_calendar_stay_numbers() {
+        for seconds in [i64::MIN, -8_334_601_228_800, 8_210_266_876_799, i64::MAX] {
+            let _ = (day_label(seconds, New_York), wall_clock(seconds, Sydney));
+        }
+        assert_eq!(rfc3339(i64::MIN), "1970-01-01T00:00:00Z");
+        assert_eq!(rfc3339(i64::MAX), "9999-12-31T23:59:59Z");
+    }
+
+    #[test]
+    fn a_web_page_is_no_sentence() {
+        let words = |body: &str| {
+            let reply = Reply { status: 502, retry_after: None, body: body.to_owned() };
+            plain_words(&reply).to_owned()
+        };
+        assert_eq!(words(" Too Many Requests\r\n"), "Too Many Requests");
+        assert_eq!((words("\n<html>"), words("{\"a\":1}")), (String::new(), String::new()));
+    }
+
+    #[test]
+    fn a_fault_repeats_no_more_than_fits() {
+        let reply = Reply { status: 500, retry_after: None, body: String::new() };
+        let fault = fault_of(&reply, ErrorKind::Server, &"x".repeat(9_000));
+        assert!(fault.message.chars().count() <= 501, "{}", fault.message.len());
+        assert_eq!(fault_of(&reply, ErrorKind::Server, " ").message, "HTTP 500");
+    }
+}

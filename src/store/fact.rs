@@ -1,0 +1,366 @@
+//! The read-only questions that reports ask.
+
+use std::collections::HashMap;
+
+use rusqlite::{Row, params};
+
+use crate::domain::fact::{
+    FailureFact, FetchFacts, JobFact, RequestCount, RunFact, SeriesFact, ValidationFact,
+};
+use crate::domain::run::{RunId, RunStatus, Totals};
+use crate::domain::series::Symbol;
+
+use super::{Store, StoreResult, count, migrate, sql_count, word};
+
+/// What `db info` shows.
+#[derive(Clone, Debug)]
+pub struct Info {
+    /// The schema's version.
+    pub schema_version: i64,
+    /// SQLite's own version.
+    pub sqlite_version: String,
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// Bytes in it that are free to be used again.
+    pub free_bytes: u64,
+    /// Rows by table, in the order of their names.
+    pub tables: Vec<(String, u64)>,
+}
+
+const RUN_COLUMNS: &str = "run_id, command, trigger, status, started_at, completed_at, symbols_total,
+    successful, failed, deferred, retried, skipped, records_inserted, records_updated, requests,
+    rate_limited, exit_code, error";
+
+impl Store {
+    /// The newest runs, newest first: at most `limit`, since `since`, of that command and status.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn runs_last(
+        &self,
+        limit: u64,
+        since: Option<i64>,
+        command: Option<&str>,
+        status: Option<RunStatus>,
+    ) -> StoreResult<Vec<RunFact>> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {RUN_COLUMNS} FROM runs
+             WHERE (?1 IS NULL OR started_at >= ?1) AND (?2 IS NULL OR command = ?2)
+               AND (?3 IS NULL OR status = ?3)
+             ORDER BY run_id DESC LIMIT ?4"
+        ))?;
+        let status = status.map(RunStatus::as_str);
+        let mut rows = statement.query(params![since, command, status, sql_count(limit)])?;
+        let mut runs = Vec::new();
+        while let Some(row) = rows.next()? {
+            runs.push(run_of(row)?);
+        }
+        Ok(runs)
+    }
+
+    /// The newest run that succeeded.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn run_last_succeeded(&self) -> StoreResult<Option<RunFact>> {
+        Ok(self.runs_last(1, None, None, Some(RunStatus::Succeeded))?.pop())
+    }
+
+    /// The runs whose id begins with `prefix`; two at most, enough to tell whether it is unique.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn runs_by_prefix(&self, prefix: &str) -> StoreResult<Vec<RunFact>> {
+        let prefix = prefix.to_ascii_uppercase();
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {RUN_COLUMNS} FROM runs WHERE run_id >= ?1 AND substr(run_id, 1, length(?1)) = ?1
+             ORDER BY run_id LIMIT 2"
+        ))?;
+        let mut rows = statement.query([prefix])?;
+        let mut runs = Vec::new();
+        while let Some(row) = rows.next()? {
+            runs.push(run_of(row)?);
+        }
+        Ok(runs)
+    }
+
+    /// The jobs of a run, unfinished ones first, then the failed, then by symbol.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn jobs_of(&self, run_id: &RunId) -> StoreResult<Vec<JobFact>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT run_id, symbol, status, retry_count, started_at, completed_at, records_inserted,
+                    records_updated, last_error FROM jobs WHERE run_id = ?
+             ORDER BY CASE status WHEN 'in_progress' THEN 0 WHEN 'retry' THEN 1 WHEN 'pending' THEN 2
+                      WHEN 'failed' THEN 3 WHEN 'deferred' THEN 4 WHEN 'skipped' THEN 5 ELSE 6 END,
+                      symbol",
+        )?;
+        let mut rows = statement.query([&run_id.0])?;
+        let mut jobs = Vec::new();
+        while let Some(row) = rows.next()? {
+            jobs.push(job_of(row)?);
+        }
+        Ok(jobs)
+    }
+
+    /// The newest job of `symbol`, and the newest one of it that was completed.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn jobs_last(&self, symbol: &Symbol) -> StoreResult<(Option<JobFact>, Option<JobFact>)> {
+        let one = |only: Option<&str>| -> StoreResult<Option<JobFact>> {
+            let mut statement = self.connection.prepare_cached(
+                "SELECT run_id, symbol, status, retry_count, started_at, completed_at,
+                        records_inserted, records_updated, last_error
+                   FROM jobs WHERE symbol = ?1 AND (?2 IS NULL OR status = ?2)
+                  ORDER BY run_id DESC LIMIT 1",
+            )?;
+            let mut rows = statement.query(params![symbol.as_str(), only])?;
+            rows.next()?.map(job_of).transpose()
+        };
+        Ok((one(None)?, one(Some("completed"))?))
+    }
+
+    /// The failures of a run, or of all runs since `since`; the newest first, at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn failures_last(
+        &self,
+        run_id: Option<&RunId>,
+        since: i64,
+        limit: u64,
+    ) -> StoreResult<Vec<FailureFact>> {
+        let sql = format!(
+            "SELECT run_id, symbol, timeframe, stage, error_kind, message, attempts, at FROM failures
+             WHERE {} ORDER BY at DESC, symbol, timeframe LIMIT ?2",
+            if run_id.is_some() { "run_id = ?1" } else { "at >= ?1" }
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut rows = match run_id {
+            Some(run_id) => statement.query(params![run_id.0, sql_count(limit)])?,
+            None => statement.query(params![since, sql_count(limit)])?,
+        };
+        let mut failures = Vec::new();
+        while let Some(row) = rows.next()? {
+            failures.push(failure_of(row)?);
+        }
+        Ok(failures)
+    }
+
+    /// Requests of a run by provider and outcome.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn requests_of(&self, run_id: &RunId) -> StoreResult<Vec<RequestCount>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT provider, coalesce(error_kind, 'ok'), count(*) FROM fetch_log WHERE run_id = ?
+             GROUP BY 1, 2 ORDER BY 1, 3 DESC",
+        )?;
+        let rows = statement.query_map([&run_id.0], |row| {
+            Ok(RequestCount {
+                provider: row.get(0)?,
+                outcome: row.get(1)?,
+                count: count(row.get(2)?),
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// What the requests since `since` came to.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn fetch_facts(&self, since: i64) -> StoreResult<FetchFacts> {
+        let mut facts = self.connection.query_row(
+            "SELECT coalesce(sum(success), 0), coalesce(sum(error_kind = 'rate_limited'), 0),
+                    coalesce(sum(attempt > 1), 0), coalesce(sum(bytes), 0)
+               FROM fetch_log WHERE started_at >= ?",
+            [since],
+            |row| {
+                Ok(FetchFacts {
+                    response_times_ms: Vec::new(),
+                    successful: count(row.get(0)?),
+                    rate_limited: count(row.get(1)?),
+                    retries: count(row.get(2)?),
+                    bytes: count(row.get(3)?),
+                })
+            },
+        )?;
+        let mut statement = self.connection.prepare_cached(
+            "SELECT response_time_ms FROM fetch_log WHERE started_at >= ? ORDER BY response_time_ms",
+        )?;
+        let times = statement.query_map([since], |row| row.get(0).map(count))?;
+        facts.response_times_ms = times.collect::<Result<_, _>>()?;
+        Ok(facts)
+    }
+
+    /// Refused rows by series.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn rejections_count(&self) -> StoreResult<HashMap<i64, u64>> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT series_id, count(*) FROM rejected_bars GROUP BY series_id")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, count(row.get(1)?))))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Rows stored and refused of one series.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn validation_of(&self, series: &SeriesFact) -> StoreResult<ValidationFact> {
+        let rejected = self.connection.query_row(
+            "SELECT count(*) FROM rejected_bars WHERE series_id = ?",
+            [series.series_id],
+            |row| row.get(0).map(count),
+        )?;
+        Ok(ValidationFact { stored: series.bar_count, rejected })
+    }
+
+    /// Sizes and versions.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn info(&self) -> StoreResult<Info> {
+        let pragma =
+            |name| self.connection.pragma_query_value(None, name, |row| row.get(0).map(count));
+        let page = pragma("page_size")?;
+        let names: Vec<String> = self
+            .connection
+            .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")?
+            .query_map([], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        let mut tables = Vec::new();
+        for name in names {
+            // A table's name is the schema's own word, never a user's.
+            let sql = format!("SELECT count(*) FROM \"{name}\"");
+            tables.push((name, self.connection.query_row(&sql, [], |row| row.get(0).map(count))?));
+        }
+        Ok(Info {
+            schema_version: migrate::version(&self.connection)?,
+            sqlite_version: rusqlite::version().to_owned(),
+            bytes: page * pragma("page_count")?,
+            free_bytes: page * pragma("freelist_count")?,
+            tables,
+        })
+    }
+
+    /// What SQLite and the program's own invariants find wrong, a sentence each; empty when nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read at all.
+    pub fn findings(&self) -> StoreResult<Vec<String>> {
+        let mut findings: Vec<String> = self
+            .connection
+            .prepare("PRAGMA integrity_check(20)")?
+            .query_map([], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        findings.retain(|line| line != "ok");
+        const INVARIANTS: &[(&str, &str)] = &[
+            (
+                "bars without a series",
+                "SELECT count(DISTINCT series_id) FROM bars
+                  WHERE series_id NOT IN (SELECT series_id FROM series)",
+            ),
+            (
+                "series whose count, first or last bar disagree with their bars",
+                "SELECT count(*) FROM series AS s LEFT JOIN
+                   (SELECT series_id, count(*) AS n, min(ts) AS lo, max(ts) AS hi FROM bars
+                     GROUP BY series_id) AS b USING (series_id)
+                  WHERE s.bar_count <> coalesce(b.n, 0) OR s.first_ts IS NOT b.lo
+                     OR s.watermark_ts IS NOT b.hi",
+            ),
+            (
+                "overlapping stretches of coverage",
+                "SELECT count(*) FROM coverage AS a JOIN coverage AS b
+                     ON a.series_id = b.series_id AND a.from_ts < b.from_ts AND a.to_ts >= b.from_ts",
+            ),
+            (
+                "overlapping gaps",
+                "SELECT count(*) FROM gaps AS a JOIN gaps AS b
+                     ON a.series_id = b.series_id AND a.from_ts < b.from_ts AND a.to_ts > b.from_ts",
+            ),
+            (
+                "bars whose open or close lies outside their low and high",
+                "SELECT count(*) FROM bars WHERE min(open, close) < low * (1 - 2e-9)
+                     OR max(open, close) > high * (1 + 2e-9)",
+            ),
+        ];
+        for (what, sql) in INVARIANTS {
+            let found: i64 = self.connection.query_row(sql, [], |row| row.get(0))?;
+            if found > 0 {
+                findings.push(format!("{found} {what}"));
+            }
+        }
+        Ok(findings)
+    }
+}
+
+fn run_of(row: &Row<'_>) -> StoreResult<RunFact> {
+    let total = |column| row.get(column).map(count);
+    Ok(RunFact {
+        run_id: RunId(row.get(0)?),
+        command: row.get(1)?,
+        trigger: row.get(2)?,
+        status: word(&row.get::<_, String>(3)?)?,
+        started_at: row.get(4)?,
+        completed_at: row.get(5)?,
+        totals: Totals {
+            symbols_total: total(6)?,
+            successful: total(7)?,
+            failed: total(8)?,
+            deferred: total(9)?,
+            retried: total(10)?,
+            skipped: total(11)?,
+            records_inserted: total(12)?,
+            records_updated: total(13)?,
+            requests: total(14)?,
+            rate_limited: total(15)?,
+        },
+        exit_code: row.get(16)?,
+        error: row.get(17)?,
+    })
+}
+
+fn job_of(row: &Row<'_>) -> StoreResult<JobFact> {
+    Ok(JobFact {
+        run_id: RunId(row.get(0)?),
+        symbol: word(&row.get::<_, String>(1)?)?,
+        status: word(&row.get::<_, String>(2)?)?,
+        retry_count: row.get(3)?,
+        started_at: row.get(4)?,
+        completed_at: row.get(5)?,
+        records_inserted: count(row.get(6)?),
+        records_updated: count(row.get(7)?),
+        last_error: row.get(8)?,
+    })
+}
+
+fn failure_of(row: &Row<'_>) -> StoreResult<FailureFact> {
+    Ok(FailureFact {
+        run_id: RunId(row.get(0)?),
+        symbol: word(&row.get::<_, String>(1)?)?,
+        timeframe: word(&row.get::<_, String>(2)?)?,
+        stage: word(&row.get::<_, String>(3)?)?,
+        kind: word(&row.get::<_, String>(4)?)?,
+        message: row.get(5)?,
+        attempts: row.get(6)?,
+        at: row.get(7)?,
+    })
+}

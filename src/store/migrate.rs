@@ -1,0 +1,50 @@
+//! The ordered list of `migrations/*.sql`; a file's position is the `user_version` that it leads to.
+//!
+//! A shipped migration is never edited or moved: what it did stands in databases out there.
+
+use rusqlite::Connection;
+
+use super::{StoreError, StoreResult};
+
+/// What an mdctl database bears as `application_id`: "mdct" in ASCII.
+pub(super) const APPLICATION_ID: i64 = 0x6d64_6374;
+
+const MIGRATIONS: &[&str] = &[include_str!("../../migrations/0001_bars_and_runs.sql")];
+
+/// The schema version that this program writes.
+pub(super) const NEWEST: i64 = MIGRATIONS.len() as i64;
+
+/// Brings the schema up to this program's, one transaction a migration; tells how many were applied.
+pub(super) fn migrate(connection: &mut Connection) -> StoreResult<usize> {
+    let found = version(connection)?;
+    let known = usize::try_from(found).unwrap_or(usize::MAX);
+    let pending = MIGRATIONS.get(known..).unwrap_or_default();
+    for (index, sql) in pending.iter().enumerate() {
+        let tx = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        tx.execute_batch(sql)?;
+        tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+        tx.pragma_update(None, "user_version", (known + index + 1) as i64)?;
+        tx.commit()?;
+    }
+    Ok(pending.len())
+}
+
+/// The schema version of a database, once it is known to be ours.
+///
+/// # Errors
+///
+/// When it belongs to another program, or to a newer mdctl.
+pub(super) fn version(connection: &Connection) -> StoreResult<i64> {
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let found = pragma("user_version")?;
+    let application = pragma("application_id")?;
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if application != APPLICATION_ID && (tables > 0 || application != 0) {
+        return Err(StoreError::Foreign);
+    }
+    if found > NEWEST {
+        return Err(StoreError::Newer { found, known: NEWEST });
+    }
+    Ok(found)
+}

@@ -1,0 +1,254 @@
+//! The execution log: runs, their jobs, attempts and failures.
+
+use rusqlite::params;
+
+use crate::domain::fact::FreshnessFact;
+use crate::domain::run::{Attempt, Failure, JobOutcome, JobStatus, PageCounts, RunId, RunStatus, Totals};
+use crate::domain::series::Symbol;
+
+use super::{StoreResult, Writer, sql_count};
+
+/// A run at its start.
+#[derive(Clone, Debug)]
+pub struct NewRun<'a> {
+    /// Its id.
+    pub run_id: &'a RunId,
+    /// `backfill` or `enrich`.
+    pub command: &'a str,
+    /// Who called it.
+    pub trigger: &'a str,
+    /// Epoch seconds UTC.
+    pub started_at: i64,
+    /// The machine's name.
+    pub host: &'a str,
+}
+
+impl Writer<'_> {
+    /// Marks as crashed what is still `running` although nobody holds the lock; tells how many.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be written.
+    pub fn runs_reconcile(&self) -> StoreResult<usize> {
+        self.connection.execute(
+            "UPDATE jobs SET status = 'skipped' WHERE status IN ('pending', 'in_progress', 'retry')
+             AND run_id IN (SELECT run_id FROM runs WHERE status = 'running')",
+            [],
+        )?;
+        Ok(self.connection.execute(
+            "UPDATE runs SET status = 'crashed',
+                    error = 'it ended without saying so: killed, or the machine went down'
+             WHERE status = 'running'",
+            [],
+        )?)
+    }
+
+    /// Opens a run's row.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be written.
+    pub fn run_open(&self, run: &NewRun<'_>) -> StoreResult<()> {
+        self.connection.execute(
+            "INSERT INTO runs (run_id, command, trigger, started_at, status, host, pid, version)
+             VALUES (?, ?, ?, ?, 'running', ?, ?, ?)",
+            params![
+                run.run_id.0,
+                run.command,
+                run.trigger,
+                run.started_at,
+                run.host,
+                std::process::id(),
+                env!("CARGO_PKG_VERSION"),
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Closes a run's row with its outcome.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be written.
+    pub fn run_close(
+        &self,
+        run_id: &RunId,
+        at: i64,
+        status: RunStatus,
+        totals: &Totals,
+        exit_code: u8,
+        error: Option<&str>,
+    ) -> StoreResult<()> {
+        self.connection.execute(
+            "UPDATE runs SET completed_at = ?2, status = ?3, exit_code = ?4, error = ?5,
+                 symbols_total = ?6, successful = ?7, failed = ?8, deferred = ?9, retried = ?10,
+                 skipped = ?11, records_inserted = ?12, records_updated = ?13, requests = ?14,
+                 rate_limited = ?15
+             WHERE run_id = ?1",
+            params![
+                run_id.0,
+                at,
+                status.as_str(),
+                exit_code,
+                error,
+                sql_count(totals.symbols_total),
+                sql_count(totals.successful),
+                sql_count(totals.failed),
+                sql_count(totals.deferred),
+                sql_count(totals.retried),
+                sql_count(totals.skipped),
+                sql_count(totals.records_inserted),
+                sql_count(totals.records_updated),
+                sql_count(totals.requests),
+                sql_count(totals.rate_limited),
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Opens the jobs of a run, as `pending`, or as `completed` where nothing is due.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be written.
+    pub fn jobs_open<'a>(
+        &self,
+        run_id: &RunId,
+        at: i64,
+        jobs: impl Iterator<Item = (&'a Symbol, JobStatus)>,
+    ) -> StoreResult<()> {
+        let mut insert = self.connection.prepare_cached(
+            "INSERT INTO jobs (run_id, symbol, status, completed_at) VALUES (?, ?, ?, ?)",
+        )?;
+        for (symbol, status) in jobs {
+            let completed_at = (status == JobStatus::Completed).then_some(at);
+            insert.execute(params![run_id.0, symbol.as_str(), status.as_str(), completed_at])?;
+        }
+        Ok(())
+    }
+
+    /// Marks a job as begun.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be written.
+    pub fn job_start(&self, run_id: &RunId, symbol: &Symbol, at: i64) -> StoreResult<()> {
+        self.connection
+            .prepare_cached(
+                "UPDATE jobs SET status = 'in_progress', started_at = ?3
+                 WHERE run_id = ?1 AND symbol = ?2",
+            )?
+            .execute(params![run_id.0, symbol.as_str(), at])?;
+        Ok(())
+    }
+
+    /// Closes a job with its outcome.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be written.
+    pub fn job_close(&self, run_id: &RunId, job: &JobOutcome, at: i64) -> StoreResult<()> {
+        self.connection
+            .prepare_cached(
+                "UPDATE jobs SET status = ?3, completed_at = ?4, retry_count = ?5,
+                 records_inserted = ?6, records_updated = ?7, last_error = ?8
+                 WHERE run_id = ?1 AND symbol = ?2",
+            )?
+            .execute(params![
+                run_id.0,
+                job.symbol.as_str(),
+                job.status.as_str(),
+                at,
+                job.retry_count,
+                sql_count(job.records_inserted),
+                sql_count(job.records_updated),
+                job.last_error,
+            ])?;
+        Ok(())
+    }
+
+    /// Logs an attempt and what became of its rows.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be written.
+    pub fn fetch_log_add(
+        &self,
+        run_id: &RunId,
+        attempt: &Attempt,
+        counts: &PageCounts,
+    ) -> StoreResult<()> {
+        let response_ms = u64::try_from(attempt.response_time.as_millis()).unwrap_or(u64::MAX);
+        self.connection
+            .prepare_cached(
+                "INSERT INTO fetch_log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            )?
+            .execute(params![
+                run_id.0,
+                attempt.series.symbol.as_str(),
+                attempt.series.timeframe.as_str(),
+                attempt.provider,
+                attempt.started_at,
+                attempt.range.start,
+                attempt.range.end,
+                attempt.number,
+                attempt.http_status,
+                attempt.fault.as_ref().map(|fault| fault.kind.as_str()),
+                sql_count(response_ms),
+                sql_count(attempt.bytes),
+                sql_count(counts.fetched),
+                sql_count(counts.inserted),
+                sql_count(counts.rejected),
+                sql_count(counts.dropped),
+                attempt.fault.is_none(),
+            ])?;
+        Ok(())
+    }
+
+    /// Records what failed for good.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be written.
+    pub fn failure_add(&self, run_id: &RunId, failure: &Failure) -> StoreResult<()> {
+        self.connection
+            .prepare_cached("INSERT INTO failures VALUES (?, ?, ?, ?, ?, ?, ?, ?)")?
+            .execute(params![
+                run_id.0,
+                failure.series.symbol.as_str(),
+                failure.series.timeframe.as_str(),
+                failure.stage.as_str(),
+                failure.kind.as_str(),
+                failure.message,
+                failure.attempts,
+                failure.at,
+            ])?;
+        Ok(())
+    }
+
+    /// Writes each series' freshness as it stands at `at`, and forgets series no longer tracked.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be written.
+    pub fn freshness_set(&self, facts: &[FreshnessFact], at: i64) -> StoreResult<()> {
+        let mut upsert = self.connection.prepare_cached(
+            "INSERT INTO freshness (symbol, timeframe, last_bar_ts, lag_seconds, status, checked_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (symbol, timeframe) DO UPDATE SET last_bar_ts = ?3, lag_seconds = ?4,
+                 status = ?5, checked_at = ?6",
+        )?;
+        for fact in facts {
+            upsert.execute(params![
+                fact.key.symbol.as_str(),
+                fact.key.timeframe.as_str(),
+                fact.last_bar_ts,
+                fact.lag_seconds,
+                fact.status.as_str(),
+                at,
+            ])?;
+        }
+        self.connection.execute("DELETE FROM freshness WHERE checked_at < ?", [at])?;
+        Ok(())
+    }
+}

@@ -1,0 +1,157 @@
+//! Tracked symbols and their series.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rusqlite::{Row, params};
+
+use crate::domain::fact::SeriesFact;
+use crate::domain::series::{SeriesKey, Symbol};
+use crate::domain::timeframe::Timeframe;
+
+use super::{Store, StoreResult, Writer, count, word};
+
+/// A symbol as the config tracks it.
+#[derive(Clone, Debug)]
+pub struct Tracked<'a> {
+    /// The symbol.
+    pub symbol: &'a Symbol,
+    /// Its asset class, in words.
+    pub asset_class: &'a str,
+    /// Its provider's name in the config.
+    pub provider: &'a str,
+    /// Its calendar's name.
+    pub calendar: &'a str,
+    /// Its group's name.
+    pub group: &'a str,
+    /// The timeframes that are stored for it.
+    pub timeframes: &'a [Timeframe],
+}
+
+impl Writer<'_> {
+    /// Makes `tracked_symbols` and `series` agree with the config: what is new is added at `now`,
+    /// what is gone becomes inactive, what came back is active again. Rows are never taken away.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be written.
+    pub fn symbols_sync(&self, tracked: &[Tracked<'_>], now: i64) -> StoreResult<()> {
+        let wanted: BTreeSet<&str> = tracked.iter().map(|row| row.symbol.as_str()).collect();
+        let mut upsert = self.connection.prepare_cached(
+            "INSERT INTO tracked_symbols
+                 (symbol, asset_class, provider, calendar, group_name, active, added_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6)
+             ON CONFLICT (symbol) DO UPDATE SET asset_class = ?2, provider = ?3, calendar = ?4,
+                 group_name = ?5, active = 1, removed_at = NULL,
+                 added_at = CASE active WHEN 1 THEN added_at ELSE ?6 END
+             WHERE (asset_class, provider, calendar, group_name, active) IS NOT (?2, ?3, ?4, ?5, 1)",
+        )?;
+        let mut series = self.connection.prepare_cached(
+            "INSERT INTO series (symbol, timeframe, provider) VALUES (?1, ?2, ?3)
+             ON CONFLICT (symbol, timeframe) DO UPDATE SET provider = ?3 WHERE provider <> ?3",
+        )?;
+        for row in tracked {
+            let (symbol, provider) = (row.symbol.as_str(), row.provider);
+            upsert.execute(params![
+                symbol, row.asset_class, provider, row.calendar, row.group, now
+            ])?;
+            for timeframe in row.timeframes {
+                series.execute(params![symbol, timeframe.as_str(), provider])?;
+            }
+        }
+        let mut active =
+            self.connection.prepare_cached("SELECT symbol FROM tracked_symbols WHERE active = 1")?;
+        let held: Vec<String> =
+            active.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        let mut retire = self.connection.prepare_cached(
+            "UPDATE tracked_symbols SET active = 0, removed_at = ?2 WHERE symbol = ?1",
+        )?;
+        for symbol in held.iter().filter(|symbol| !wanted.contains(symbol.as_str())) {
+            retire.execute(params![symbol, now])?;
+        }
+        Ok(())
+    }
+
+    /// Notes that a series' provider answered.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be written.
+    pub fn series_fetched(&self, series_id: i64, at: i64) -> StoreResult<()> {
+        self.connection
+            .prepare_cached("UPDATE series SET last_fetched_at = ?2 WHERE series_id = ?1")?
+            .execute(params![series_id, at])?;
+        Ok(())
+    }
+
+    /// Notes how a series' part of a job ended: `error` is `None` when it went well.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be written.
+    pub fn series_ended(
+        &self,
+        series_id: i64,
+        settled_ts: Option<i64>,
+        error: Option<&str>,
+    ) -> StoreResult<()> {
+        self.connection
+            .prepare_cached(
+                "UPDATE series SET last_error = ?2, settled_ts = coalesce(?3, settled_ts),
+                 consecutive_failures = CASE WHEN ?2 IS NULL THEN 0 ELSE consecutive_failures + 1 END
+                 WHERE series_id = ?1",
+            )?
+            .execute(params![series_id, error, settled_ts])?;
+        Ok(())
+    }
+
+    /// Every series of the active symbols.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn series_all(&self) -> StoreResult<BTreeMap<SeriesKey, SeriesFact>> {
+        read_all(self.connection)
+    }
+}
+
+impl Store {
+    /// Every series of the active symbols.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn series_all(&self) -> StoreResult<BTreeMap<SeriesKey, SeriesFact>> {
+        read_all(&self.connection)
+    }
+}
+
+fn read_all(connection: &rusqlite::Connection) -> StoreResult<BTreeMap<SeriesKey, SeriesFact>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT s.series_id, s.symbol, s.timeframe, s.first_ts, s.watermark_ts, s.bar_count,
+                s.adjustment, s.last_fetched_at, s.consecutive_failures, s.last_error, t.added_at
+           FROM series AS s JOIN tracked_symbols AS t USING (symbol) WHERE t.active = 1",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        let fact = fact_of(row)?;
+        all.push((fact.key.clone(), fact));
+    }
+    Ok(all.into_iter().collect())
+}
+
+fn fact_of(row: &Row<'_>) -> StoreResult<SeriesFact> {
+    let text = |column| row.get_ref(column)?.as_str().map_err(rusqlite::Error::from);
+    Ok(SeriesFact {
+        series_id: row.get(0)?,
+        key: SeriesKey { symbol: word(text(1)?)?, timeframe: word(text(2)?)? },
+        first_ts: row.get(3)?,
+        watermark_ts: row.get(4)?,
+        bar_count: count(row.get(5)?),
+        adjustment: word(text(6)?)?,
+        last_fetched_at: row.get(7)?,
+        consecutive_failures: row.get(8)?,
+        last_error: row.get(9)?,
+        added_at: row.get(10)?,
+    })
+}

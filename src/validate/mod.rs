@@ -1,0 +1,167 @@
+//! Sorts the rows of an answer into bars that can be stored, rows that cannot be true, and rows that
+//! are left out. Pure, and never fails: accepted + rejected + dropped + folded = rows.
+//!
+//! It judges single rows and repeated times. What is merely suspicious is stored, and judged elsewhere.
+
+use crate::calendar::{Calendar, Layout};
+use crate::domain::bar::{Bar, RejectReason, Rejection};
+use crate::domain::range::TimeRange;
+use crate::domain::timeframe::Timeframe;
+
+/// How far open and close may lie outside [low, high], relatively: the noise of floating point.
+const TOLERANCE: f64 = 1e-9;
+
+/// What an answer is held against.
+#[derive(Clone, Debug)]
+pub struct Context<'a> {
+    /// How long its bars are.
+    pub timeframe: Timeframe,
+    /// When its market trades.
+    pub calendar: &'a Calendar,
+    /// How its provider cuts bars.
+    pub layout: Layout,
+    /// Which `ts` were asked for.
+    pub asked: TimeRange,
+    /// The instant as of which bars are finished.
+    pub now: i64,
+    /// Where the rows come from.
+    pub origin: Origin,
+}
+
+/// Where rows come from: who is to blame for a running or foreign one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A provider, which always sends the running bar and rounds ranges: such rows are dropped.
+    Provider,
+    /// A file, in which such a row is a mistake: it is rejected.
+    File,
+}
+
+/// An answer, sorted.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Checked {
+    /// What can be stored: ascending, unique by `ts`.
+    pub accepted: Vec<Bar>,
+    /// What cannot be true.
+    pub rejected: Vec<Rejection>,
+    /// Running bars, and rows outside the asked range.
+    pub dropped: u64,
+}
+
+/// What becomes of one row.
+enum Verdict {
+    Accept,
+    Reject(RejectReason),
+    Drop,
+}
+
+/// Sorts `bars`. `line` gives the place of the row with that index, where rows have places.
+#[must_use]
+pub fn check(
+    bars: Vec<Bar>,
+    context: &Context<'_>,
+    line: impl Fn(usize) -> Option<u64>,
+) -> Checked {
+    let mut checked = Checked::default();
+    let mut accepted: Vec<(Bar, u32)> = Vec::with_capacity(bars.len());
+    for (index, bar) in bars.into_iter().enumerate() {
+        match judge(&bar, context) {
+            Verdict::Accept => accepted.push((clean(bar), u32::try_from(index).unwrap_or(u32::MAX))),
+            Verdict::Drop => checked.dropped += 1,
+            Verdict::Reject(reason) => checked.rejected.push(rejection(&bar, reason, line(index))),
+        }
+    }
+    if !accepted.is_sorted_by(|a, b| a.0.ts < b.0.ts) {
+        accepted.sort_by_key(|(bar, _)| bar.ts);
+        fold_repeated(&mut accepted, &mut checked.rejected, &line);
+    }
+    checked.accepted = accepted.into_iter().map(|(bar, _)| bar).collect();
+    checked
+}
+
+/// The first rule that a row breaks. A row with an unreadable number or a price that is none is
+/// judged for nothing further.
+fn judge(bar: &Bar, context: &Context<'_>) -> Verdict {
+    let prices = [bar.open, bar.high, bar.low, bar.close];
+    if prices.iter().chain(bar.volume.as_ref()).any(|value| !value.is_finite()) {
+        return Verdict::Reject(RejectReason::InvalidNumber);
+    }
+    if prices.iter().any(|price| *price <= 0.0) {
+        return Verdict::Reject(RejectReason::NonpositivePrice);
+    }
+    if let Some(verdict) = judge_time(bar.ts, context) {
+        return verdict;
+    }
+    if bar.high < bar.low {
+        return Verdict::Reject(RejectReason::HighLtLow);
+    }
+    let outside = |price: f64| {
+        price > bar.high * (1.0 + TOLERANCE) || price < bar.low * (1.0 - TOLERANCE)
+    };
+    if outside(bar.open) || outside(bar.close) {
+        return Verdict::Reject(RejectReason::OhlcOutOfRange);
+    }
+    if bar.volume.is_some_and(|volume| volume < 0.0) {
+        return Verdict::Reject(RejectReason::NegativeVolume);
+    }
+    Verdict::Accept
+}
+
+/// Whether the time makes a row none of those asked for; `None` when it is one.
+fn judge_time(ts: i64, context: &Context<'_>) -> Option<Verdict> {
+    let at_fault = |reason| match context.origin {
+        Origin::Provider => Verdict::Drop,
+        Origin::File => Verdict::Reject(reason),
+    };
+    let Context { timeframe, layout, .. } = *context;
+    if ts > context.now {
+        return Some(at_fault(RejectReason::FutureTs));
+    }
+    if !context.calendar.on_grid(timeframe, layout, ts) {
+        return Some(Verdict::Reject(RejectReason::OffGridTs));
+    }
+    if context.calendar.close_at(timeframe, layout, ts) > context.now {
+        return Some(at_fault(RejectReason::UnfinishedBar));
+    }
+    (!context.asked.contains(ts)).then(|| at_fault(RejectReason::ForeignTs))
+}
+
+/// A stored bar's optional numbers are real or absent.
+fn clean(mut bar: Bar) -> Bar {
+    bar.vwap = bar.vwap.filter(|vwap| vwap.is_finite() && *vwap > 0.0);
+    bar.trades = bar.trades.filter(|trades| *trades >= 0);
+    bar
+}
+
+/// Of rows with one time, identical ones become one, and of differing ones none remains: nobody can
+/// tell which of them is true.
+fn fold_repeated(
+    accepted: &mut Vec<(Bar, u32)>,
+    rejected: &mut Vec<Rejection>,
+    line: impl Fn(usize) -> Option<u64>,
+) {
+    let mut kept = Vec::with_capacity(accepted.len());
+    for same in accepted.chunk_by(|a, b| a.0.ts == b.0.ts) {
+        if same.iter().all(|(bar, _)| *bar == same[0].0) {
+            kept.push(same[0]);
+        } else {
+            rejected.extend(same.iter().map(|(bar, index)| {
+                rejection(bar, RejectReason::DuplicateTs, line(*index as usize))
+            }));
+        }
+    }
+    *accepted = kept;
+}
+
+fn rejection(bar: &Bar, reason: RejectReason, line: Option<u64>) -> Rejection {
+    let Bar { ts, open, high, low, close, .. } = bar;
+    let place = line.map_or_else(String::new, |line| format!("line {line}: "));
+    let volume = bar.volume.map_or_else(|| "none".to_owned(), |volume| volume.to_string());
+    let text = format!(
+        "{place}ts={ts} open={open} high={high} low={low} close={close} volume={volume}"
+    );
+    Rejection { ts: Some(*ts), reason, text }
+}
+
+#[cfg(test)]
+mod tests;
