@@ -155,7 +155,8 @@ mod tests {
         let due = due("XNYS");
         let day = |index: i64| Bar { ts: MONDAY + index * 24 * HOUR, ..hours(1)[0] };
         let bars: Vec<_> = (0..5).map(day).collect();
-        let parts = Parts { due: &due, source: Timeframe::D1, bars: &bars, explained: &RangeSet::new() };
+        let parts =
+            Parts { due: &due, source: Timeframe::D1, bars: &bars, explained: &RangeSet::new() };
         let range = TimeRange::new(MONDAY, MONDAY + 1);
         let friday_close = MONDAY + 4 * 24 * HOUR + 21 * HOUR;
         let weeks = |now| super::bars(&parts, Timeframe::W1, range, now);

@@ -72,7 +72,13 @@ mod tests {
             delisted: None,
         };
         let hours = |h| Duration::from_secs(h * 3600);
-        let held = Held { due: &due, timeframe: Timeframe::D1, watermark_ts: Some(watermark), added_at: 0, explained };
+        let held = Held {
+            due: &due,
+            timeframe: Timeframe::D1,
+            watermark_ts: Some(watermark),
+            added_at: 0,
+            explained,
+        };
         let thresholds = Thresholds { fresh: hours(12), aging: hours(30), stale: hours(54) };
         let judged = judge(&held, thresholds, now);
         (judged.status, judged.lag_seconds)

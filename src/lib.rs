@@ -1,6 +1,55 @@
-//! x
+//! Keeps market data on one machine complete, checked and fresh, and says when it is not.
+//!
+//! One stateless binary: each call makes one pass, records what it did in one local SQLite file, and
+//! exits with a code that tells the truth. This page is the map; the way in for users is the README.
+//!
+//! # The line
+//!
+//! Facts travel one way, and no station calls back:
+//!
+//! ```text
+//! main ─► cli ─► config
+//!          │
+//!          ├─► pipeline ─► plan ─► fetch (─► provider) ─► validate ─► store ─► account
+//!          │        └─ Event ─► sink given by cli ─► render::progress, log lines
+//!          └─► store (facts) ─► report ─► render ─► stdout
+//! ```
+//!
+//! # The rooms, in reading order
+//!
+//! | room | what it does | what it never does |
+//! |---|---|---|
+//! | [`domain`] | the vocabulary: bars, series, ranges, gaps, runs, policies | import another room |
+//! | [`calendar`] | which sessions exist, which bars are due at an instant | read a clock |
+//! | [`config`] | finds, reads and checks the config; the only reader of the environment | read a key before it is needed |
+//! | [`plan`] | what is wanted, less what is held, as the cheapest requests; the reasons of gaps | touch anything |
+//! | [`provider`] | words requests, reads replies | send, wait, store |
+//! | [`fetch`] | sends; retries; keeps to the quota: the only async room | decide what to ask for |
+//! | [`validate`] | sorts rows into bars, rejected ones and dropped ones | fail |
+//! | [`derive`] | makes bars of the timeframes that a provider lacks | fill a hole |
+//! | [`store`] | all SQL, one writer, the lock | judge |
+//! | [`pipeline`] | the straight line of one run | anything by itself |
+//! | [`freshness`], [`report`] | judge facts at an instant | read a clock or a file |
+//! | [`render`] | tables and JSON | arithmetic beyond units |
+//! | [`cli`] | flags, wiring, errors in words, exit codes | decide what a number means |
+//!
+//! [`clock`] is the only place that asks for the time or for chance, [`logging`] the only one that
+//! installs log lines, [`exit`] the one list of process codes.
+//!
+//! # What holds everywhere
+//!
+//! - `now` is an argument of every judgement; one `now` decides for a whole command (`--as-of`).
+//! - Ranges are half-open, instants are epoch seconds UTC, `1d` and `1w` bars are labelled by date.
+//! - A page's bars, watermark, coverage, gaps and log row commit in one transaction.
+//! - What happened is data: a failed attempt, a rejected row, a stale series are rows that get shown.
+//!   An error is only what stops the program from knowing.
+//! - Nothing from outside is trusted, and no key reaches a URL, a log, a row or a report.
+//! - A new provider, calendar, command or report is a new file and a line in a table.
+//!
+//! The arrows between rooms are kept by `tests/it/tidy.rs` and by the lints of `.clippy.toml`.
 
 pub mod calendar;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod derive;
@@ -8,8 +57,11 @@ pub mod domain;
 pub mod exit;
 pub mod fetch;
 pub mod freshness;
+pub mod logging;
 pub mod pipeline;
 pub mod plan;
 pub mod provider;
+pub mod render;
+pub mod report;
 pub mod store;
 pub mod validate;

@@ -5,11 +5,7 @@ use chrono_tz::Tz;
 
 use super::market::{Hours, Market};
 
-pub(super) const MARKET: Market = Market {
-    zone: Tz::UTC,
-    has_sessions: false,
-    hours,
-};
+pub(super) const MARKET: Market = Market { zone: Tz::UTC, has_sessions: false, hours };
 
 fn hours(date: NaiveDate) -> Option<Hours> {
     Some(Hours::on(date, (0, 0), (24, 0)))

@@ -28,9 +28,7 @@ impl Due {
     /// The last bar that is due at `now`; `None` when none is.
     #[must_use]
     pub fn last(&self, timeframe: Timeframe, now: i64) -> Option<Window> {
-        let last = self
-            .calendar
-            .last_closed(timeframe, self.layout, self.cutoff(now))?;
+        let last = self.calendar.last_closed(timeframe, self.layout, self.cutoff(now))?;
         match self.listed_until(timeframe) {
             Some(end) if last.ts >= end => {
                 let range = TimeRange::new(end.saturating_sub(40 * DAY), end);
@@ -43,17 +41,14 @@ impl Due {
     /// The end of the `ts` that are due at `now`, exclusive; `None` when none is.
     #[must_use]
     pub fn end(&self, timeframe: Timeframe, now: i64) -> Option<i64> {
-        self.last(timeframe, now)
-            .map(|window| window.ts + timeframe.seconds())
+        self.last(timeframe, now).map(|window| window.ts + timeframe.seconds())
     }
 
     /// The part of `range` from its first to its last due bar, at `now`; `None` when none is due in it.
     #[must_use]
     pub fn trim(&self, timeframe: Timeframe, range: TimeRange, now: i64) -> Option<TimeRange> {
         let range = range.intersect(TimeRange::new(i64::MIN, self.end(timeframe, now)?));
-        let first = self
-            .calendar
-            .first_from(timeframe, self.layout, range.start)?;
+        let first = self.calendar.first_from(timeframe, self.layout, range.start)?;
         if first.ts >= range.end {
             return None;
         }
@@ -80,9 +75,7 @@ impl Due {
     ) -> impl Iterator<Item = i64> {
         let end = self.end(timeframe, now).unwrap_or(i64::MIN);
         let range = range.intersect(TimeRange::new(i64::MIN, end));
-        self.calendar
-            .windows(timeframe, self.layout, range)
-            .map(|window| window.ts)
+        self.calendar.windows(timeframe, self.layout, range).map(|window| window.ts)
     }
 
     /// The instant at which the first bar after `after` became due that is no part of `explained`;
@@ -104,11 +97,7 @@ impl Due {
             if window.ts >= end {
                 return None;
             }
-            match explained
-                .ranges()
-                .iter()
-                .find(|range| range.contains(window.ts))
-            {
+            match explained.ranges().iter().find(|range| range.contains(window.ts)) {
                 Some(range) => from = range.end,
                 None => return Some(self.due_at(window.close_at)),
             }
@@ -118,12 +107,8 @@ impl Due {
     /// The instant at which the first bar after `after` is going to be, or became, due.
     #[must_use]
     pub fn next_due_at(&self, timeframe: Timeframe, after: i64) -> Option<i64> {
-        let window = self
-            .calendar
-            .first_from(timeframe, self.layout, after.saturating_add(1))?;
-        let listed = self
-            .listed_until(timeframe)
-            .is_none_or(|end| window.ts < end);
+        let window = self.calendar.first_from(timeframe, self.layout, after.saturating_add(1))?;
+        let listed = self.listed_until(timeframe).is_none_or(|end| window.ts < end);
         listed.then(|| self.due_at(window.close_at))
     }
 
@@ -146,8 +131,7 @@ impl Due {
         // first window at or after `ts` bounds them from above.
         let length = timeframe.seconds();
         let mut window =
-            self.calendar
-                .last_closed(timeframe, self.layout, ts.saturating_add(2 * length))?;
+            self.calendar.last_closed(timeframe, self.layout, ts.saturating_add(2 * length))?;
         while window.ts >= ts {
             let before = window.close_at.saturating_sub(1);
             window = self.calendar.last_closed(timeframe, self.layout, before)?;
@@ -182,11 +166,7 @@ impl Due {
         let after = self.delisted?.checked_add_days(Days::new(1))?;
         let midnight = after.and_time(NaiveTime::MIN);
         Some(if timeframe.is_intraday() {
-            let local = self
-                .calendar
-                .zone()
-                .from_local_datetime(&midnight)
-                .earliest();
+            let local = self.calendar.zone().from_local_datetime(&midnight).earliest();
             local.map_or(midnight.and_utc().timestamp(), |at| at.timestamp())
         } else {
             midnight.and_utc().timestamp()
@@ -196,17 +176,12 @@ impl Due {
 
 /// The last `end_of_day` at or before `now`.
 fn latest(end_of_day: EndOfDay, now: i64) -> i64 {
-    instants(end_of_day, now)
-        .filter(|at| *at <= now)
-        .last()
-        .unwrap_or(now)
+    instants(end_of_day, now).filter(|at| *at <= now).last().unwrap_or(now)
 }
 
 /// The first `end_of_day` at or after `at`.
 fn earliest(end_of_day: EndOfDay, at: i64) -> i64 {
-    instants(end_of_day, at)
-        .find(|candidate| *candidate >= at)
-        .unwrap_or(at)
+    instants(end_of_day, at).find(|candidate| *candidate >= at).unwrap_or(at)
 }
 
 /// The `end_of_day` of the days around `at`, ascending.
@@ -214,13 +189,8 @@ fn instants(end_of_day: EndOfDay, at: i64) -> impl Iterator<Item = i64> {
     let today = DateTime::from_timestamp(at, 0)
         .map(|instant| instant.with_timezone(&end_of_day.zone).date_naive());
     let first = today.and_then(|date| date.checked_sub_days(Days::new(1)));
-    first
-        .into_iter()
-        .flat_map(|date| date.iter_days().take(3))
-        .filter_map(move |date| {
-            let local = end_of_day
-                .zone
-                .from_local_datetime(&date.and_time(end_of_day.time));
-            local.earliest().map(|instant| instant.timestamp())
-        })
+    first.into_iter().flat_map(|date| date.iter_days().take(3)).filter_map(move |date| {
+        let local = end_of_day.zone.from_local_datetime(&date.and_time(end_of_day.time));
+        local.earliest().map(|instant| instant.timestamp())
+    })
 }

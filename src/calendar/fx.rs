@@ -9,11 +9,7 @@ use chrono_tz::America::New_York;
 use super::market::{Hours, Market};
 use super::rules::is_weekend;
 
-pub(super) const MARKET: Market = Market {
-    zone: New_York,
-    has_sessions: false,
-    hours,
-};
+pub(super) const MARKET: Market = Market { zone: New_York, has_sessions: false, hours };
 
 fn hours(date: NaiveDate) -> Option<Hours> {
     (!is_weekend(date)).then(|| Hours::on(date, (17 - 24, 0), (17, 0)))

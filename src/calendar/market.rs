@@ -38,31 +38,20 @@ impl Market {
             let lunch = TimeRange::new(self.instant(start)?, self.instant(end)?);
             Some(lunch.intersect(TimeRange::new(open, close))).filter(|lunch| !lunch.is_empty())
         });
-        (open < close).then_some(Session {
-            date,
-            open,
-            close,
-            lunch,
-        })
+        (open < close).then_some(Session { date, open, close, lunch })
     }
 
     /// The first instant with that local time. One that the clocks skip is taken an hour later.
     fn instant(&self, local: NaiveDateTime) -> Option<i64> {
         let at = |local| self.zone.from_local_datetime(&local).earliest();
-        at(local)
-            .or_else(|| at(local + TimeDelta::hours(1)))
-            .map(|at| at.timestamp())
+        at(local).or_else(|| at(local + TimeDelta::hours(1))).map(|at| at.timestamp())
     }
 }
 
 impl Hours {
     /// From `open` to `close`, both local (hour, minute), without a break.
     pub(super) fn on(date: NaiveDate, open: (i64, i64), close: (i64, i64)) -> Self {
-        Self {
-            open: local(date, open),
-            close: local(date, close),
-            lunch: None,
-        }
+        Self { open: local(date, open), close: local(date, close), lunch: None }
     }
 }
 

@@ -158,11 +158,7 @@ impl Calendar {
     pub fn named(name: &str, overrides: Overrides) -> Option<Self> {
         let (name, market) = MARKETS.iter().find(|(known, _)| *known == name)?;
         let years = (FIRST_YEAR..=LAST_YEAR).map(|_| OnceLock::new()).collect();
-        Some(Self {
-            name,
-            market,
-            shared: Arc::new(Shared { overrides, years }),
-        })
+        Some(Self { name, market, shared: Arc::new(Shared { overrides, years }) })
     }
 
     /// The name it was asked for by.
@@ -202,8 +198,7 @@ impl Calendar {
         layout: Layout,
         range: TimeRange,
     ) -> impl Iterator<Item = Window> {
-        self.pieces(self.cut(timeframe, layout), range)
-            .flat_map(Piece::windows)
+        self.pieces(self.cut(timeframe, layout), range).flat_map(Piece::windows)
     }
 
     /// How many bars [`Calendar::windows`] would give.
@@ -231,8 +226,7 @@ impl Calendar {
     /// The first bar with `window.ts >= ts`; `None` after the last one.
     #[must_use]
     pub fn first_from(&self, timeframe: Timeframe, layout: Layout, ts: i64) -> Option<Window> {
-        self.windows(timeframe, layout, TimeRange::new(ts, REACH.end))
-            .next()
+        self.windows(timeframe, layout, TimeRange::new(ts, REACH.end)).next()
     }
 
     /// The exclusive end of the bar labelled `ts`, epoch seconds UTC.
@@ -242,9 +236,7 @@ impl Calendar {
     #[must_use]
     pub fn close_at(&self, timeframe: Timeframe, layout: Layout, ts: i64) -> i64 {
         self.window_at(timeframe, layout, ts)
-            .map_or(ts.saturating_add(timeframe.seconds()), |window| {
-                window.close_at
-            })
+            .map_or(ts.saturating_add(timeframe.seconds()), |window| window.close_at)
     }
 
     /// Whether a bar of this timeframe may bear the label `ts` at all, inside a session or outside.
@@ -271,8 +263,7 @@ impl Calendar {
     }
 
     fn window_at(&self, timeframe: Timeframe, layout: Layout, ts: i64) -> Option<Window> {
-        self.first_from(timeframe, layout, ts)
-            .filter(|window| window.ts == ts)
+        self.first_from(timeframe, layout, ts).filter(|window| window.ts == ts)
     }
 
     /// The unbroken trading time that holds `at`.
@@ -336,8 +327,7 @@ fn monday_of(ts: i64) -> i64 {
 
 fn date_of(ts: i64) -> NaiveDate {
     let days = i32::try_from(ts.div_euclid(DAY)).ok();
-    days.and_then(NaiveDate::from_epoch_days)
-        .expect("only instants within reach are dated")
+    days.and_then(NaiveDate::from_epoch_days).expect("only instants within reach are dated")
 }
 
 /// The label of a day's bar: 00:00:00 UTC of `date`.

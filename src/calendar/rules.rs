@@ -78,13 +78,7 @@ mod tests {
 
     #[test]
     fn easter_falls_where_it_fell() {
-        let known = [
-            (1961, 4, 2),
-            (2000, 4, 23),
-            (2008, 3, 23),
-            (2011, 4, 24),
-            (2024, 3, 31),
-        ];
+        let known = [(1961, 4, 2), (2000, 4, 23), (2008, 3, 23), (2011, 4, 24), (2024, 3, 31)];
         for (year, month, day) in known {
             assert_eq!(easter(year), (month, day), "{year}");
         }

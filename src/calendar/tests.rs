@@ -8,18 +8,9 @@ use chrono::NaiveDate;
 
 use super::*;
 
-const CLOCK: Layout = Layout {
-    intraday: Intraday::Clock,
-    day: DayEnd::Session,
-};
-const OPEN: Layout = Layout {
-    intraday: Intraday::Session,
-    day: DayEnd::Session,
-};
-const UTC_DAYS: Layout = Layout {
-    intraday: Intraday::Clock,
-    day: DayEnd::Utc,
-};
+const CLOCK: Layout = Layout { intraday: Intraday::Clock, day: DayEnd::Session };
+const OPEN: Layout = Layout { intraday: Intraday::Session, day: DayEnd::Session };
+const UTC_DAYS: Layout = Layout { intraday: Intraday::Clock, day: DayEnd::Utc };
 
 fn calendar(name: &str) -> Calendar {
     Calendar::named(name, Overrides::default()).unwrap()
@@ -33,17 +24,11 @@ fn date(text: &str) -> NaiveDate {
 fn instant(text: &str) -> i64 {
     let text = text.trim_end_matches('Z');
     let format = if text.len() > 16 { "%FT%T" } else { "%FT%R" };
-    chrono::NaiveDateTime::parse_from_str(text, format)
-        .unwrap()
-        .and_utc()
-        .timestamp()
+    chrono::NaiveDateTime::parse_from_str(text, format).unwrap().and_utc().timestamp()
 }
 
 fn window(ts: &str, close_at: &str) -> Window {
-    Window {
-        ts: instant(ts),
-        close_at: instant(close_at),
-    }
+    Window { ts: instant(ts), close_at: instant(close_at) }
 }
 
 /// The windows of the given half-open days.
@@ -54,9 +39,7 @@ fn windows(
     days: [&str; 2],
 ) -> Vec<Window> {
     let [start, end] = days.map(|day| label(date(day)));
-    calendar
-        .windows(timeframe, layout, TimeRange::new(start, end))
-        .collect()
+    calendar.windows(timeframe, layout, TimeRange::new(start, end)).collect()
 }
 
 #[test]
@@ -64,10 +47,7 @@ fn every_name_has_a_calendar_and_no_other_does() {
     for name in Calendar::NAMES {
         assert_eq!(calendar(name).name(), *name);
     }
-    assert_eq!(
-        Calendar::NAMES,
-        ["24x7", "FX", "XNYS", "XNAS", "XLON", "XETR", "XTKS"]
-    );
+    assert_eq!(Calendar::NAMES, ["24x7", "FX", "XNYS", "XNAS", "XLON", "XETR", "XTKS"]);
     assert!(Calendar::named("xnys", Overrides::default()).is_none());
     assert!(calendar("XLON").has_sessions() && !calendar("FX").has_sessions());
     assert_eq!(calendar("FX").zone(), chrono_tz::America::New_York);
@@ -75,12 +55,7 @@ fn every_name_has_a_calendar_and_no_other_does() {
 
 #[test]
 fn hours_on_the_clock_hold_the_open_and_end_with_the_session() {
-    let early = windows(
-        &calendar("XNYS"),
-        Timeframe::H1,
-        CLOCK,
-        ["2024-11-29", "2024-11-30"],
-    );
+    let early = windows(&calendar("XNYS"), Timeframe::H1, CLOCK, ["2024-11-29", "2024-11-30"]);
     let wanted = [
         window("2024-11-29T14:00", "2024-11-29T15:00"),
         window("2024-11-29T15:00", "2024-11-29T16:00"),
@@ -92,12 +67,7 @@ fn hours_on_the_clock_hold_the_open_and_end_with_the_session() {
 
 #[test]
 fn hours_from_the_open_end_short_with_the_session() {
-    let hours = windows(
-        &calendar("XNYS"),
-        Timeframe::H1,
-        OPEN,
-        ["2024-07-05", "2024-07-06"],
-    );
+    let hours = windows(&calendar("XNYS"), Timeframe::H1, OPEN, ["2024-07-05", "2024-07-06"]);
     assert_eq!(hours.len(), 7);
     assert_eq!(hours[0], window("2024-07-05T13:30", "2024-07-05T14:30"));
     assert_eq!(hours[6], window("2024-07-05T19:30", "2024-07-05T20:00"));
@@ -105,12 +75,7 @@ fn hours_from_the_open_end_short_with_the_session() {
 
 #[test]
 fn hours_from_the_open_start_anew_after_lunch() {
-    let hours = windows(
-        &calendar("XTKS"),
-        Timeframe::H1,
-        OPEN,
-        ["2024-11-05", "2024-11-06"],
-    );
+    let hours = windows(&calendar("XTKS"), Timeframe::H1, OPEN, ["2024-11-05", "2024-11-06"]);
     let wanted = [
         window("2024-11-05T00:00", "2024-11-05T01:00"),
         window("2024-11-05T01:00", "2024-11-05T02:00"),
@@ -133,17 +98,10 @@ fn a_clock_window_across_lunch_is_one_window_that_the_afternoon_closes() {
     assert_eq!(four_hours, wanted);
     // The morning's end does not complete it.
     let at_lunch = tokyo.last_closed(Timeframe::H4, CLOCK, instant("2024-11-05T03:59"));
-    assert_eq!(
-        at_lunch,
-        Some(window("2024-11-01T04:00", "2024-11-01T06:00"))
-    );
+    assert_eq!(at_lunch, Some(window("2024-11-01T04:00", "2024-11-01T06:00")));
     // A window wholly inside the break is none.
     let halves = windows(&tokyo, Timeframe::M30, CLOCK, ["2024-11-05", "2024-11-06"]);
-    assert!(
-        !halves
-            .iter()
-            .any(|half| half.ts == instant("2024-11-05T03:00"))
-    );
+    assert!(!halves.iter().any(|half| half.ts == instant("2024-11-05T03:00")));
 }
 
 #[test]
@@ -171,10 +129,7 @@ fn days_and_weeks_close_with_the_session_or_at_midnight_utc() {
     assert_eq!(forex.close_at(Timeframe::D1, UTC_DAYS, friday), midnight);
     assert_eq!(forex.close_at(Timeframe::W1, UTC_DAYS, week), midnight);
     // A label that the calendar does not have closes after the full length.
-    assert_eq!(
-        forex.close_at(Timeframe::D1, CLOCK, midnight),
-        midnight + DAY
-    );
+    assert_eq!(forex.close_at(Timeframe::D1, CLOCK, midnight), midnight + DAY);
     assert_eq!(forex.close_at(Timeframe::M1, CLOCK, i64::MAX), i64::MAX);
 }
 
@@ -182,17 +137,9 @@ fn days_and_weeks_close_with_the_session_or_at_midnight_utc() {
 fn a_week_without_a_session_has_no_window() {
     let weeks = |closed: &[&str]| {
         let closed = closed.iter().map(|day| date(day)).collect();
-        let overrides = Overrides {
-            closed,
-            ..Overrides::default()
-        };
+        let overrides = Overrides { closed, ..Overrides::default() };
         let new_york = Calendar::named("XNYS", overrides).unwrap();
-        windows(
-            &new_york,
-            Timeframe::W1,
-            CLOCK,
-            ["2019-12-23", "2020-01-13"],
-        )
+        windows(&new_york, Timeframe::W1, CLOCK, ["2019-12-23", "2020-01-13"])
     };
     // New Year's Day is closed anyway.
     let rest = ["2019-12-30", "2020-01-02", "2020-01-03", "2019-12-31"];
@@ -212,26 +159,11 @@ fn a_label_off_the_grid_is_known() {
     assert!(!grid("XNYS", Timeframe::H1, CLOCK, "2024-07-05T13:30"));
     assert!(grid("XNYS", Timeframe::H1, OPEN, "2024-07-05T13:30"));
     assert!(!grid("XNYS", Timeframe::H1, OPEN, "2024-07-05T14:00"));
-    assert!(
-        grid("XNYS", Timeframe::H1, OPEN, "2024-07-05T09:13"),
-        "before the open"
-    );
-    assert!(
-        !grid("XNYS", Timeframe::H1, OPEN, "2024-07-05T09:13:20"),
-        "off the minute"
-    );
-    assert!(
-        grid("XTKS", Timeframe::H1, OPEN, "2024-07-05T03:30"),
-        "counted after lunch"
-    );
-    assert!(
-        !grid("FX", Timeframe::H1, OPEN, "2024-07-05T13:30"),
-        "no open to count from"
-    );
-    assert!(
-        grid("XNYS", Timeframe::D1, OPEN, "2024-07-06T00:00"),
-        "a Saturday"
-    );
+    assert!(grid("XNYS", Timeframe::H1, OPEN, "2024-07-05T09:13"), "before the open");
+    assert!(!grid("XNYS", Timeframe::H1, OPEN, "2024-07-05T09:13:20"), "off the minute");
+    assert!(grid("XTKS", Timeframe::H1, OPEN, "2024-07-05T03:30"), "counted after lunch");
+    assert!(!grid("FX", Timeframe::H1, OPEN, "2024-07-05T13:30"), "no open to count from");
+    assert!(grid("XNYS", Timeframe::D1, OPEN, "2024-07-06T00:00"), "a Saturday");
     assert!(!grid("XNYS", Timeframe::D1, OPEN, "2024-07-05T04:00"));
     assert!(grid("24x7", Timeframe::W1, CLOCK, "2024-07-01T00:00"));
     assert!(!grid("24x7", Timeframe::W1, CLOCK, "2024-07-02T00:00"));
@@ -241,12 +173,7 @@ fn a_label_off_the_grid_is_known() {
 #[test]
 fn dates_outside_the_known_years_have_no_session() {
     let always = calendar("24x7");
-    for day in [
-        NaiveDate::MIN,
-        NaiveDate::MAX,
-        date("1959-12-31"),
-        date("2101-01-01"),
-    ] {
+    for day in [NaiveDate::MIN, NaiveDate::MAX, date("1959-12-31"), date("2101-01-01")] {
         assert_eq!(always.session(day), None, "{day}");
     }
     for day in ["1960-01-01", "2100-12-31"] {
@@ -254,10 +181,7 @@ fn dates_outside_the_known_years_have_no_session() {
     }
     let everything = TimeRange::new(i64::MIN, i64::MAX);
     assert_eq!(always.count(Timeframe::D1, CLOCK, everything), 51_500);
-    assert_eq!(
-        always.count(Timeframe::M1, CLOCK, everything),
-        51_500 * 1_440
-    );
+    assert_eq!(always.count(Timeframe::M1, CLOCK, everything), 51_500 * 1_440);
     let last = always.last_closed(Timeframe::M1, CLOCK, i64::MAX);
     assert_eq!(last, Some(window("2100-12-31T23:59", "2101-01-01T00:00")));
     let first = always.first_from(Timeframe::M1, CLOCK, i64::MIN);

@@ -12,11 +12,7 @@ use super::rules::{
     is_weekend,
 };
 
-pub(super) const MARKET: Market = Market {
-    zone: New_York,
-    has_sessions: true,
-    hours,
-};
+pub(super) const MARKET: Market = Market { zone: New_York, has_sessions: true, hours };
 
 /// Nixon, the attacks of 2001, Reagan, Ford, Sandy, G. H. W. Bush, Carter.
 const SPECIAL_CLOSURES: &[(i32, u32, u32)] = &[

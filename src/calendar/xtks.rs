@@ -10,24 +10,15 @@ use chrono_tz::Asia::Tokyo;
 use super::market::{Hours, Market, local};
 use super::rules::{after, before, is_day, is_nth, is_one_of, is_weekend};
 
-pub(super) const MARKET: Market = Market {
-    zone: Tokyo,
-    has_sessions: true,
-    hours,
-};
+pub(super) const MARKET: Market = Market { zone: Tokyo, has_sessions: true, hours };
 
 /// The day the trading system failed.
 const SPECIAL_CLOSURES: &[(i32, u32, u32)] = &[(2020, 10, 1)];
 
 /// National holidays of one year only: the Shōwa Emperor's funeral, the enthronement of 1990, the
 /// royal wedding, the accession and the enthronement of 2019.
-const SINGLE_HOLIDAYS: &[(i32, u32, u32)] = &[
-    (1989, 2, 24),
-    (1990, 11, 12),
-    (1993, 6, 9),
-    (2019, 5, 1),
-    (2019, 10, 22),
-];
+const SINGLE_HOLIDAYS: &[(i32, u32, u32)] =
+    &[(1989, 2, 24), (1990, 11, 12), (1993, 6, 9), (2019, 5, 1), (2019, 10, 22)];
 
 fn hours(date: NaiveDate) -> Option<Hours> {
     if is_weekend(date) || is_holiday(date) || is_one_of(date, SPECIAL_CLOSURES) {
@@ -36,10 +27,7 @@ fn hours(date: NaiveDate) -> Option<Hours> {
     let longer = (date.year(), date.month(), date.day()) >= (2024, 11, 5);
     let close = if longer { (15, 30) } else { (15, 0) };
     let lunch = Some((local(date, (11, 30)), local(date, (12, 30))));
-    Some(Hours {
-        lunch,
-        ..Hours::on(date, (9, 0), close)
-    })
+    Some(Hours { lunch, ..Hours::on(date, (9, 0), close) })
 }
 
 fn is_holiday(date: NaiveDate) -> bool {
@@ -152,10 +140,6 @@ fn equinox(year: i32, equinox: Equinox) -> u32 {
         (Equinox::Autumn, 1980..2100) => 23_248_800,
         (Equinox::Autumn, _) => 24_248_800,
     };
-    let leap_days = if year < 1980 {
-        (year - 1983) / 4
-    } else {
-        (year - 1980) / 4
-    };
+    let leap_days = if year < 1980 { (year - 1983) / 4 } else { (year - 1980) / 4 };
     ((offset + 242_194 * (year - 1980)) / 1_000_000 - leap_days) as u32
 }

@@ -68,29 +68,18 @@ impl Year {
             .chunk_by(|a, b| monday_of(label(a.date)) == monday_of(label(b.date)))
             .filter_map(|week| week.last().copied())
             .collect();
-        Self {
-            sessions,
-            week_ends,
-            segments,
-            windows_before: Default::default(),
-        }
+        Self { sessions, week_ends, segments, windows_before: Default::default() }
     }
 
     pub(super) fn session(&self, date: NaiveDate) -> Option<Session> {
-        let index = self
-            .sessions
-            .binary_search_by_key(&date, |session| session.date)
-            .ok()?;
+        let index = self.sessions.binary_search_by_key(&date, |session| session.date).ok()?;
         Some(self.sessions[index])
     }
 
     /// The unbroken trading time that holds `at`.
     pub(super) fn segment_at(&self, at: i64) -> Option<TimeRange> {
         let index = self.segments.partition_point(|segment| segment.end <= at);
-        self.segments
-            .get(index)
-            .copied()
-            .filter(|segment| segment.contains(at))
+        self.segments.get(index).copied().filter(|segment| segment.contains(at))
     }
 
     /// The pieces from the first on that has a window with a label at or after `ts`.
@@ -100,12 +89,8 @@ impl Year {
 
     /// The last window that is complete at `at`.
     pub(super) fn last_closed(&self, cut: Cut, at: i64) -> Option<Window> {
-        let begun = partition(self.len(cut), |index| {
-            self.piece(cut, index).first_close() <= at
-        });
-        (0..begun)
-            .rev()
-            .find_map(|index| self.piece(cut, index).last_closed(at))
+        let begun = partition(self.len(cut), |index| self.piece(cut, index).first_close() <= at);
+        (0..begun).rev().find_map(|index| self.piece(cut, index).last_closed(at))
     }
 
     /// How many windows have a label before `ts`.
@@ -137,9 +122,7 @@ impl Year {
 
     /// The index of the first piece that has a window with a label at or after `ts`.
     fn first_reaching(&self, cut: Cut, ts: i64) -> usize {
-        partition(self.len(cut), |index| {
-            self.piece(cut, index).last_label() < ts
-        })
+        partition(self.len(cut), |index| self.piece(cut, index).last_label() < ts)
     }
 
     fn len(&self, cut: Cut) -> usize {
@@ -159,22 +142,12 @@ impl Year {
             }
             Cut::Day(day) => {
                 let session = &self.sessions[index];
-                Piece {
-                    first: label(session.date),
-                    step: DAY,
-                    count: 1,
-                    end: close(session, day),
-                }
+                Piece { first: label(session.date), step: DAY, count: 1, end: close(session, day) }
             }
             Cut::Week(day) => {
                 let session = &self.week_ends[index];
                 let first = monday_of(label(session.date));
-                Piece {
-                    first,
-                    step: 7 * DAY,
-                    count: 1,
-                    end: close(session, day),
-                }
+                Piece { first, step: 7 * DAY, count: 1, end: close(session, day) }
             }
         }
     }
@@ -184,10 +157,7 @@ impl Year {
     fn clock_piece(&self, step: i64, index: usize) -> Piece {
         let TimeRange { start, end } = self.segments[index];
         let mut piece = Piece::covering(start - start.rem_euclid(step), step, end);
-        let next = self
-            .segments
-            .get(index + 1)
-            .map_or(i64::MAX, |next| next.start);
+        let next = self.segments.get(index + 1).map_or(i64::MAX, |next| next.start);
         if next < piece.first + piece.count * step {
             piece.count -= 1;
             piece.end = piece.first + piece.count * step;
@@ -199,12 +169,7 @@ impl Year {
 impl Piece {
     /// The windows from `first` on that are needed to reach `end`, where the last one closes.
     fn covering(first: i64, step: i64, end: i64) -> Self {
-        Self {
-            first,
-            step,
-            count: (end - first + step - 1) / step,
-            end,
-        }
+        Self { first, step, count: (end - first + step - 1) / step, end }
     }
 
     pub(super) fn windows(self) -> impl Iterator<Item = Window> {
@@ -217,26 +182,13 @@ impl Piece {
         let count = (self.count_before(range.end) - skipped).max(0);
         let first = self.first + skipped * self.step;
         let cut_short = skipped + count < self.count;
-        let end = if cut_short {
-            first + count * self.step
-        } else {
-            self.end
-        };
-        Self {
-            first,
-            step: self.step,
-            count,
-            end,
-        }
+        let end = if cut_short { first + count * self.step } else { self.end };
+        Self { first, step: self.step, count, end }
     }
 
     fn window(self, index: i64) -> Window {
         let ts = self.first + index * self.step;
-        let close_at = if index + 1 == self.count {
-            self.end
-        } else {
-            ts + self.step
-        };
+        let close_at = if index + 1 == self.count { self.end } else { ts + self.step };
         Window { ts, close_at }
     }
 
@@ -247,11 +199,7 @@ impl Piece {
     }
 
     fn first_close(self) -> i64 {
-        if self.count > 1 {
-            self.first + self.step
-        } else {
-            self.end
-        }
+        if self.count > 1 { self.first + self.step } else { self.end }
     }
 
     /// How many windows have a label before `ts`.
@@ -275,13 +223,9 @@ impl Piece {
 fn segments(sessions: &[Session]) -> Box<[TimeRange]> {
     let mut segments: Vec<TimeRange> = Vec::new();
     for session in sessions {
-        let lunch = session
-            .lunch
-            .unwrap_or(TimeRange::new(session.close, session.close));
-        let halves = [
-            TimeRange::new(session.open, lunch.start),
-            TimeRange::new(lunch.end, session.close),
-        ];
+        let lunch = session.lunch.unwrap_or(TimeRange::new(session.close, session.close));
+        let halves =
+            [TimeRange::new(session.open, lunch.start), TimeRange::new(lunch.end, session.close)];
         for half in halves.into_iter().filter(|half| !half.is_empty()) {
             match segments.last_mut() {
                 Some(last) if last.end >= half.start => last.end = last.end.max(half.end),
@@ -310,11 +254,7 @@ fn partition(len: usize, is_before: impl Fn(usize) -> bool) -> usize {
     let (mut low, mut high) = (0, len);
     while low < high {
         let middle = low.midpoint(high);
-        if is_before(middle) {
-            low = middle + 1
-        } else {
-            high = middle
-        }
+        if is_before(middle) { low = middle + 1 } else { high = middle }
     }
     low
 }

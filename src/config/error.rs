@@ -124,7 +124,10 @@ mod tests {
         let text = "a = 1\nfrésh = \"x\"\n";
         let error = ConfigError::at(Path::new("m.toml"), text, 6..12, "unknown key");
         assert_eq!(error.place, Some((2, 1)));
-        assert_eq!(error.to_string(), "m.toml: line 2, column 1: unknown key\n  2 | frésh = \"x\"\n    | ^^^^^");
+        assert_eq!(
+            error.to_string(),
+            "m.toml: line 2, column 1: unknown key\n  2 | frésh = \"x\"\n    | ^^^^^"
+        );
     }
 
     #[test]

@@ -29,6 +29,7 @@ mod resolve;
 mod values;
 
 pub use error::{ConfigError, nearest};
+pub use resolve::symbols_of_csv;
 pub use values::Span;
 
 /// The config's usual name.
@@ -53,6 +54,8 @@ pub struct Settings {
     pub providers: BTreeMap<String, ProviderSettings>,
     /// The groups, in the order of the file.
     pub groups: Vec<Group>,
+    /// How lag is judged where a group says nothing else.
+    pub freshness: FreshnessPolicy,
     /// What `health` holds against the facts.
     pub health: HealthPolicy,
     /// Where log lines go besides stderr.
@@ -70,8 +73,21 @@ pub struct RunSettings {
     pub parallel_enrich: u32,
     /// Between the starts of two jobs.
     pub stagger: Duration,
+    /// How failed jobs are tried again at the end of `enrich`.
+    pub job_retries: JobRetries,
     /// Exit codes that stand for `partial`, `failed` and `deferred` instead of 1, 2 and 4.
     pub treat_as: TreatAs,
+}
+
+/// How failed jobs are tried again at the end of `enrich`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct JobRetries {
+    /// At most so often.
+    pub max: u32,
+    /// The first wait.
+    pub initial: Duration,
+    /// By how much the wait grows.
+    pub multiplier: f64,
 }
 
 /// Exit codes by which a user replaces the usual ones.

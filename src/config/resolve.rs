@@ -19,8 +19,8 @@ use crate::provider::{self, Defaults, KeyUse, Provider};
 
 use super::values::{Span, Text};
 use super::{
-    ConfigError, Group, KeySource, LogFile, Member, ProviderSettings, RunSettings, SecretSource,
-    Settings, Source, Stored, TreatAs, file, nearest,
+    ConfigError, Group, JobRetries, KeySource, LogFile, Member, ProviderSettings, RunSettings,
+    SecretSource, Settings, Source, Stored, TreatAs, file, nearest,
 };
 
 type Result<T> = std::result::Result<T, ConfigError>;
@@ -82,11 +82,13 @@ pub(super) fn resolve(
         run: run_settings(&context, &file.run)?,
         providers,
         groups,
+        freshness,
         health: health_policy(&file.health),
-        log: file.log.file.as_deref().map(|log| LogFile {
-            path: context.file(log),
-            keep: file.log.keep.unwrap_or(14),
-        }),
+        log: file
+            .log
+            .file
+            .as_deref()
+            .map(|log| LogFile { path: context.file(log), keep: file.log.keep.unwrap_or(14) }),
         warnings,
     })
 }
@@ -109,6 +111,11 @@ fn run_settings(context: &Context<'_>, table: &file::Run) -> Result<RunSettings>
         parallel_backfill: at_least_one(context, table.parallel.backfill.as_ref(), 3)?,
         parallel_enrich: at_least_one(context, table.parallel.enrich.as_ref(), 5)?,
         stagger: span_or(table.stagger.as_ref(), Duration::from_millis(100)),
+        job_retries: JobRetries {
+            max: table.job_retries.max.unwrap_or(3),
+            initial: span_or(table.job_retries.initial.as_ref(), Duration::from_secs(2)),
+            multiplier: table.job_retries.multiplier.unwrap_or(2.0),
+        },
         treat_as: TreatAs {
             partial: table.treat_as.partial,
             failed: table.treat_as.failed,
@@ -140,7 +147,10 @@ fn provider_settings(
     let provider = known_kind(context, &table.kind)?;
     let defaults = provider.defaults();
     if table.path.is_some() {
-        return Err(context.at(spanned, format!("`path` belongs to kind \"files\", not to {:?}", provider.kind())));
+        return Err(context.at(
+            spanned,
+            format!("`path` belongs to kind \"files\", not to {:?}", provider.kind()),
+        ));
     }
     let base_url = match &table.base_url {
         Some(url) => base_url(context, url)?,
@@ -183,7 +193,9 @@ fn files_settings(
         ("rate", table.rate.is_some()),
     ];
     if let Some((key, _)) = foreign.iter().find(|(_, there)| *there) {
-        return Err(context.at(spanned, format!("kind \"files\" has no `{key}`: it reads a folder")));
+        return Err(
+            context.at(spanned, format!("kind \"files\" has no `{key}`: it reads a folder"))
+        );
     }
     Ok(ProviderSettings {
         name: name.to_owned(),
@@ -208,7 +220,11 @@ fn known_kind(context: &Context<'_>, kind: &Spanned<String>) -> Result<&'static 
         let near = nearest(kind.get_ref(), kinds.iter().copied());
         let error = context.at(
             kind,
-            format!("unknown kind of provider `{}`; expected one of {}", kind.get_ref(), kinds.join(", ")),
+            format!(
+                "unknown kind of provider `{}`; expected one of {}",
+                kind.get_ref(),
+                kinds.join(", ")
+            ),
         );
         match near {
             Some(near) => error.hinted(format!("did you mean `{near}`?")),
@@ -253,13 +269,17 @@ fn key_source(
     let second = table.api_secret.as_ref().map(|secret| secret_source(context, secret));
     match (&table.api_key, defaults.key) {
         (None, KeyUse::None) => Ok(None),
-        (Some(_), KeyUse::None) => Err(context.at(spanned, format!("{} takes no `api_key`", provider.kind()))),
-        (None, _) => Err(context
-            .at(spanned, format!("[providers.{name}] needs `api_key`"))
-            .hinted(format!("api_key = {{ env = \"{}_API_KEY\" }}", name.to_uppercase().replace('-', "_")))),
-        (Some(_), KeyUse::Headers { .. }) if second.is_none() => {
-            Err(context.at(spanned, format!("[providers.{name}] needs `api_secret`, the key's second half")))
+        (Some(_), KeyUse::None) => {
+            Err(context.at(spanned, format!("{} takes no `api_key`", provider.kind())))
         }
+        (None, _) => {
+            Err(context.at(spanned, format!("[providers.{name}] needs `api_key`")).hinted(format!(
+                "api_key = {{ env = \"{}_API_KEY\" }}",
+                name.to_uppercase().replace('-', "_")
+            )))
+        }
+        (Some(_), KeyUse::Headers { .. }) if second.is_none() => Err(context
+            .at(spanned, format!("[providers.{name}] needs `api_secret`, the key's second half"))),
         (Some(key), _) => Ok(Some(KeySource { key: secret_source(context, key), second })),
     }
 }
@@ -299,7 +319,9 @@ fn rates(
     let Some(rates) = rates else { return Ok(vec![default]) };
     let list = &rates.get_ref().0;
     if list.is_empty() {
-        return Err(context.at(rates, "an empty list of rates; leave `rate` out for the free plan's"));
+        return Err(
+            context.at(rates, "an empty list of rates; leave `rate` out for the free plan's")
+        );
     }
     list.iter()
         .map(|rate| {
@@ -312,7 +334,10 @@ fn rates(
         .collect()
 }
 
-fn retry_policy(context: &Context<'_>, table: Option<&Spanned<file::Retry>>) -> Result<RetryPolicy> {
+fn retry_policy(
+    context: &Context<'_>,
+    table: Option<&Spanned<file::Retry>>,
+) -> Result<RetryPolicy> {
     let none = file::Retry::default();
     let retry = table.map_or(&none, |table| table.get_ref());
     let policy = RetryPolicy {
@@ -416,14 +441,20 @@ fn calendar(
     match (Calendar::named(word, changes), name) {
         (Some(calendar), _) => Ok(calendar),
         (None, Some(name)) => Err(unknown_calendar(context, name)),
-        (None, None) => Err(ConfigError::whole(context.path, format!("there is no calendar `{word}`"), None)),
+        (None, None) => {
+            Err(ConfigError::whole(context.path, format!("there is no calendar `{word}`"), None))
+        }
     }
 }
 
 fn unknown_calendar(context: &Context<'_>, name: &Spanned<String>) -> ConfigError {
     let error = context.at(
         name,
-        format!("unknown calendar `{}`; expected one of {}", name.get_ref(), Calendar::NAMES.join(", ")),
+        format!(
+            "unknown calendar `{}`; expected one of {}",
+            name.get_ref(),
+            Calendar::NAMES.join(", ")
+        ),
     );
     match nearest(name.get_ref(), Calendar::NAMES.iter().copied()) {
         Some(near) => error.hinted(format!("did you mean `{near}`?")),
@@ -468,7 +499,10 @@ fn timeframes(
             None
         } else {
             let source = source_of(*timeframe, provider).ok_or_else(|| {
-                let message = format!("{} neither has `{timeframe}` nor what it could be made of", provider.name);
+                let message = format!(
+                    "{} neither has `{timeframe}` nor what it could be made of",
+                    provider.name
+                );
                 context.at(&table.timeframes, message)
             })?;
             // A source that is asked for as well keeps the longer lookback of the two.
@@ -495,24 +529,31 @@ fn source_of(timeframe: Timeframe, provider: &ProviderSettings) -> Option<Timefr
     })
 }
 
+/// The lookbacks of the reference: 30d, 90d, 180d, 1y, 2y, 5y, 10y. A year has 365.25 days, as in a
+/// duration that the config writes.
 fn default_lookback(timeframe: Timeframe) -> Duration {
-    let days = match timeframe {
-        Timeframe::M1 => 30,
-        Timeframe::M5 => 90,
-        Timeframe::M15 | Timeframe::M30 => 180,
-        Timeframe::H1 => 365,
-        Timeframe::H4 => 2 * 365,
-        Timeframe::D1 => 5 * 365 + 1,
-        Timeframe::W1 => 10 * 365 + 2,
+    const QUARTER_DAYS_A_YEAR: u64 = 1_461;
+    let quarter_days = match timeframe {
+        Timeframe::M1 => 30 * 4,
+        Timeframe::M5 => 90 * 4,
+        Timeframe::M15 | Timeframe::M30 => 180 * 4,
+        Timeframe::H1 => QUARTER_DAYS_A_YEAR,
+        Timeframe::H4 => 2 * QUARTER_DAYS_A_YEAR,
+        Timeframe::D1 => 5 * QUARTER_DAYS_A_YEAR,
+        Timeframe::W1 => 10 * QUARTER_DAYS_A_YEAR,
     };
-    Duration::from_secs(days * DAY.unsigned_abs())
+    Duration::from_secs(quarter_days * DAY.unsigned_abs() / 4)
 }
 
 fn members(context: &Context<'_>, table: &file::Group) -> Result<Vec<Member>> {
     match (&table.symbols, &table.symbols_file) {
-        (Some(_), Some(path)) => Err(context.at(path, "`symbols` and `symbols_file` exclude each other")),
-        (None, None) => Err(context
-            .at(&table.name, format!("group `{}` has neither `symbols` nor `symbols_file`", table.name.get_ref()))),
+        (Some(_), Some(path)) => {
+            Err(context.at(path, "`symbols` and `symbols_file` exclude each other"))
+        }
+        (None, None) => Err(context.at(
+            &table.name,
+            format!("group `{}` has neither `symbols` nor `symbols_file`", table.name.get_ref()),
+        )),
         (Some(symbols), None) => symbols.iter().map(|symbol| member(context, symbol)).collect(),
         (None, Some(path)) => members_of_file(context, path),
     }
@@ -534,29 +575,38 @@ fn member(context: &Context<'_>, spanned: &Spanned<file::Member>) -> Result<Memb
     })
 }
 
-/// The column `symbol` of a CSV file.
 fn members_of_file(context: &Context<'_>, path: &Spanned<String>) -> Result<Vec<Member>> {
     let file = context.file(path.get_ref());
-    let wrong = |what: String| context.at(path, format!("{}: {what}", file.display()));
+    let symbols = symbols_of_csv(&file)
+        .map_err(|what| context.at(path, format!("{}: {what}", file.display())))?;
+    let plain = |symbol| Member { symbol, aliases: Vec::new(), delisted: None };
+    Ok(symbols.into_iter().map(plain).collect())
+}
+
+/// The column `symbol` of a CSV file; empty cells are passed over.
+///
+/// # Errors
+///
+/// What is wrong with the file, in words that do not name it.
+pub fn symbols_of_csv(path: &Path) -> std::result::Result<Vec<Symbol>, String> {
     let mut reader = csv::ReaderBuilder::new()
         .flexible(true)
         .trim(csv::Trim::All)
-        .from_path(&file)
-        .map_err(|error| wrong(format!("cannot be read: {error}")))?;
-    let header = reader.headers().map_err(|error| wrong(error.to_string()))?.clone();
+        .from_path(path)
+        .map_err(|error| format!("cannot be read: {error}"))?;
+    let header = reader.headers().map_err(|error| error.to_string())?.clone();
     let column = header
         .iter()
         .position(|name| name.trim_start_matches('\u{feff}').eq_ignore_ascii_case("symbol"))
-        .ok_or_else(|| wrong("has no column `symbol`".to_owned()))?;
-    let mut members = Vec::new();
+        .ok_or("has no column `symbol`")?;
+    let mut symbols = Vec::new();
     for record in reader.records() {
-        let record = record.map_err(|error| wrong(error.to_string()))?;
+        let record = record.map_err(|error| error.to_string())?;
         let Some(text) = record.get(column).filter(|text| !text.is_empty()) else { continue };
         let line = record.position().map_or(0, csv::Position::line);
-        let symbol = text.parse().map_err(|error| wrong(format!("line {line}: {error}")))?;
-        members.push(Member { symbol, aliases: Vec::new(), delisted: None });
+        symbols.push(text.parse().map_err(|error| format!("line {line}: {error}"))?);
     }
-    Ok(members)
+    Ok(symbols)
 }
 
 /// A symbol stands once, in one group; group names are unique.
@@ -577,7 +627,10 @@ fn unique_symbols(
             let message = if other == group.name {
                 format!("`{}` stands twice in group `{other}`", member.symbol)
             } else {
-                format!("`{}` stands in group `{other}` already; a symbol stands in one group", member.symbol)
+                format!(
+                    "`{}` stands in group `{other}` already; a symbol stands in one group",
+                    member.symbol
+                )
             };
             let span = table.get_ref().symbols.as_ref().and_then(|symbols| symbols.get(index));
             return Err(match span {

@@ -70,8 +70,11 @@ impl FromStr for Size {
             "GiB" => Some(1 << 30),
             _ => None,
         };
-        let bytes = number.parse::<u64>().ok().zip(factor).and_then(|(n, factor)| n.checked_mul(factor));
-        bytes.map(Self).ok_or_else(|| format!("`{text}` is no size; expected one like 16MiB or 500KB"))
+        let bytes =
+            number.parse::<u64>().ok().zip(factor).and_then(|(n, factor)| n.checked_mul(factor));
+        bytes
+            .map(Self)
+            .ok_or_else(|| format!("`{text}` is no size; expected one like 16MiB or 500KB"))
     }
 }
 
@@ -119,7 +122,9 @@ impl FromStr for Date {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map(Self).map_err(|_| format!("`{text}` is no date; expected one like 2025-01-09"))
+        text.parse()
+            .map(Self)
+            .map_err(|_| format!("`{text}` is no date; expected one like 2025-01-09"))
     }
 }
 

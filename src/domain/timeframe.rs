@@ -84,10 +84,9 @@ impl FromStr for Timeframe {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|timeframe| timeframe.as_str() == text)
-            .ok_or_else(|| format!("`{text}` is no timeframe; expected one of 1m 5m 15m 30m 1h 4h 1d 1w"))
+        Self::ALL.into_iter().find(|timeframe| timeframe.as_str() == text).ok_or_else(|| {
+            format!("`{text}` is no timeframe; expected one of 1m 5m 15m 30m 1h 4h 1d 1w")
+        })
     }
 }
 

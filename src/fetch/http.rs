@@ -83,7 +83,9 @@ impl Http {
 
     /// The URL on the configured origin.
     fn url(&self, request: &Request) -> Result<Url, Fault> {
-        let wrong = |what: &str| Fault::new(ErrorKind::BadRequest, format!("cannot word the request: {what}"));
+        let wrong = |what: &str| {
+            Fault::new(ErrorKind::BadRequest, format!("cannot word the request: {what}"))
+        };
         if let Some(handed_out) = &request.handed_out {
             return Url::parse(&format!("{}{handed_out}", self.base_url))
                 .map_err(|error| wrong(&error.to_string()));
@@ -156,9 +158,12 @@ impl Http {
 
     fn without_key(&self, text: String) -> String {
         let Some(key) = &self.key else { return text };
-        [Some(key.expose()), key.expose_second()].into_iter().flatten().fold(text, |text, secret| {
-            if text.contains(secret) { text.replace(secret, HIDDEN) } else { text }
-        })
+        [Some(key.expose()), key.expose_second()].into_iter().flatten().fold(
+            text,
+            |text, secret| {
+                if text.contains(secret) { text.replace(secret, HIDDEN) } else { text }
+            },
+        )
     }
 
     /// What reqwest's error means here.
@@ -171,8 +176,15 @@ impl Http {
 /// Redirects only to the origin that was asked, so that the key stays there.
 fn within_origin() -> Policy {
     Policy::custom(|attempt| {
-        let same = attempt.previous().first().is_some_and(|asked| asked.origin() == attempt.url().origin());
-        if same && attempt.previous().len() <= MOST_REDIRECTS { attempt.follow() } else { attempt.stop() }
+        let same = attempt
+            .previous()
+            .first()
+            .is_some_and(|asked| asked.origin() == attempt.url().origin());
+        if same && attempt.previous().len() <= MOST_REDIRECTS {
+            attempt.follow()
+        } else {
+            attempt.stop()
+        }
     })
 }
 

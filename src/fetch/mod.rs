@@ -560,12 +560,7 @@ impl Lane<'_> {
     }
 
     /// Asks again without the part of a refused range that a plan may not hold: today.
-    async fn narrowed(
-        &self,
-        task: &Arc<Task>,
-        lost: Lost,
-        retries: &mut u32,
-    ) -> Result<(), Lost> {
+    async fn narrowed(&self, task: &Arc<Task>, lost: Lost, retries: &mut u32) -> Result<(), Lost> {
         let today = self.crew.finished_by(None).div_euclid(DAY) * DAY;
         let rest = TimeRange::new(task.range.start, task.range.end.min(today));
         if rest.is_empty() || rest == task.range {

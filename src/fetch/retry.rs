@@ -108,7 +108,10 @@ mod tests {
         for kind in ErrorKind::ALL {
             let passing = matches!(
                 kind,
-                ErrorKind::Network | ErrorKind::Timeout | ErrorKind::RateLimited | ErrorKind::Server
+                ErrorKind::Network
+                    | ErrorKind::Timeout
+                    | ErrorKind::RateLimited
+                    | ErrorKind::Server
             );
             let again = |attempt| after(*kind, attempt) != Verdict::GiveUp;
             assert_eq!(again(1), passing || *kind == ErrorKind::Malformed, "{kind}");

@@ -21,11 +21,8 @@ pub(super) fn account(
     failed: &BTreeSet<SeriesKey>,
     now: i64,
 ) -> StoreResult<()> {
-    let holdings = Holdings {
-        series: tx.series_all()?,
-        coverage: tx.coverage_all()?,
-        gaps: tx.gaps_all()?,
-    };
+    let holdings =
+        Holdings { series: tx.series_all()?, coverage: tx.coverage_all()?, gaps: tx.gaps_all()? };
     let mut held: HashMap<i64, Vec<Gap>> = HashMap::new();
     for row in &holdings.gaps {
         held.entry(row.series_id).or_default().push(row.gap);
@@ -49,7 +46,13 @@ pub(super) fn account(
         let old = held.get(&want.series_id).map(Vec::as_slice).unwrap_or_default();
         let mut new: Vec<Gap> =
             old.iter().filter(|gap| gap.reason.is_explained()).copied().collect();
-        new.extend(gaps::unanswered(&known, TimeRange::new(start, end), &want.coverage, reason, old));
+        new.extend(gaps::unanswered(
+            &known,
+            TimeRange::new(start, end),
+            &want.coverage,
+            reason,
+            old,
+        ));
         if new != old {
             new.sort_by_key(|gap| gap.range.start);
             tx.gaps_set(want.series_id, old, &new)?;

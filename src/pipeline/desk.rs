@@ -153,10 +153,8 @@ impl<'a> Desk<'a> {
         tx.failure_add(&self.run_id, &failure)?;
         self.failed.insert(failure.series.clone());
         if let Some(job) = self.jobs.get_mut(&failure.series.symbol) {
-            job.error = Some(format!(
-                "{} {}: {}",
-                failure.series.timeframe, failure.kind, failure.message
-            ));
+            job.error =
+                Some(format!("{} {}: {}", failure.series.timeframe, failure.kind, failure.message));
         }
         Ok(Event::Failed(failure))
     }
@@ -180,7 +178,8 @@ impl<'a> Desk<'a> {
             origin,
         };
         let bars = std::mem::take(&mut fetched.answer.bars);
-        let mut checked = validate::check(bars, &context, |index| fetched.lines.get(index).copied());
+        let mut checked =
+            validate::check(bars, &context, |index| fetched.lines.get(index).copied());
         checked.rejected.append(&mut fetched.answer.broken);
         if let Some(fault) = self.contradiction(&fetched, &checked) {
             return self.refuse(tx, fetched, fault);
@@ -264,7 +263,8 @@ impl<'a> Desk<'a> {
         let nothing_left = checked.accepted.is_empty() && checked.dropped == 0;
         nothing_left.then(|| {
             let rows = checked.rejected.len();
-            let message = format!("all {rows} rows were refused; first {}: {}", first.reason, first.text);
+            let message =
+                format!("all {rows} rows were refused; first {}: {}", first.reason, first.text);
             Fault::new(ErrorKind::Validation, message)
         })
     }
@@ -291,7 +291,12 @@ impl<'a> Desk<'a> {
     }
 
     /// Closes a job: gaps named, derived bars made, statuses written.
-    fn job_done(&mut self, tx: &Writer<'_>, symbol: Symbol, retries: u32) -> StoreResult<Vec<Event>> {
+    fn job_done(
+        &mut self,
+        tx: &Writer<'_>,
+        symbol: Symbol,
+        retries: u32,
+    ) -> StoreResult<Vec<Event>> {
         let (group, member) = self.place(&symbol);
         let due = self.settings.due(group, member);
         let now = self.as_of.unwrap_or_else(clock::now);
@@ -306,8 +311,7 @@ impl<'a> Desk<'a> {
             }
         }
         let line = self.jobs.remove(&symbol).unwrap_or_default();
-        let status =
-            if line.error.is_some() { JobStatus::Failed } else { JobStatus::Completed };
+        let status = if line.error.is_some() { JobStatus::Failed } else { JobStatus::Completed };
         let outcome = JobOutcome {
             symbol: symbol.clone(),
             status,
@@ -348,9 +352,9 @@ impl<'a> Desk<'a> {
             tx.gaps_set(line.series_id, &held, &gaps::reconsidered(&known, &held))?;
         }
         let settle = i64::try_from(settle.as_secs()).unwrap_or(i64::MAX);
-        let settled = line.watermark_ts.map(|last| {
-            due.back(key.timeframe, last, 3).min(now.saturating_sub(settle))
-        });
+        let settled = line
+            .watermark_ts
+            .map(|last| due.back(key.timeframe, last, 3).min(now.saturating_sub(settle)));
         let error = self.jobs.get(&key.symbol).and_then(|job| job.error.as_deref());
         tx.series_ended(line.series_id, settled, error.filter(|_| failed))
     }
@@ -395,16 +399,12 @@ impl<'a> Desk<'a> {
         if let (Some(first), Some(last)) = (derived.first(), derived.last()) {
             line.wrote(first.ts, last.ts);
         }
-        let known = Known {
-            due,
-            timeframe,
-            first_ts: line.first_ts,
-            watermark_ts: line.watermark_ts,
-            now,
-        };
+        let known =
+            Known { due, timeframe, first_ts: line.first_ts, watermark_ts: line.watermark_ts, now };
         let whole = whole_windows(&covered, range, timeframe);
         for part in whole.ranges() {
-            let part = TimeRange::new(part.start.max(line.first_ts.unwrap_or(part.start)), part.end);
+            let part =
+                TimeRange::new(part.start.max(line.first_ts.unwrap_or(part.start)), part.end);
             note_gaps(tx, series_id, &known, part, &[])?;
         }
         for part in whole.ranges() {

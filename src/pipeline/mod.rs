@@ -5,16 +5,18 @@
 //! only then do the events go out. So after a kill at any moment the store tells the truth, and
 //! whatever it tells is not fetched again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Context as _;
 
 use crate::config::{ProviderSettings, Settings};
 use crate::domain::event::Event;
+use crate::domain::fact::SeriesFact;
+use crate::domain::range::RangeSet;
 use crate::domain::run::{JobStatus, RunId, RunStatus, Totals};
-use crate::domain::series::Symbol;
+use crate::domain::series::{SeriesKey, Symbol};
 use crate::fetch::{self, Fetching};
-use crate::plan::{self, Plan};
+use crate::plan::{self, Plan, Want};
 use crate::store::{NewRun, Store, StoreError, StoreResult, Tracked};
 use crate::{clock, exit};
 
@@ -30,6 +32,8 @@ const BATCH: usize = 64;
 /// What a call asks of a run.
 #[derive(Clone, Debug)]
 pub struct Request {
+    /// The run's id.
+    pub run_id: RunId,
     /// `backfill` or `enrich`.
     pub command: &'static str,
     /// Who called it.
@@ -83,6 +87,19 @@ pub fn plan(
     Ok((plan::make(&wants, &request.options, judged_at), notes))
 }
 
+/// What the config wants of every series that is asked for, beside what the store holds.
+#[must_use]
+pub fn wants_of(
+    settings: &Settings,
+    series: &BTreeMap<SeriesKey, SeriesFact>,
+    coverage: &HashMap<i64, RangeSet>,
+    now: i64,
+) -> Vec<Want> {
+    let holdings =
+        Holdings { series: series.clone(), coverage: coverage.clone(), gaps: Vec::new() };
+    want::wants(settings, &Selection::default(), &holdings, now).0
+}
+
 /// Makes one run and records what it did. `sink` hears every event once it is written down.
 ///
 /// The caller holds the database's lock.
@@ -97,18 +114,17 @@ pub fn run(
     sink: &mut dyn FnMut(Event),
 ) -> anyhow::Result<Outcome> {
     let started_at = clock::now();
-    let run_id = clock::new_run_id(&mut clock::Chance::new());
-    open(settings, store, request, &run_id, started_at)?;
-    let ended = work(settings, store, request, &run_id, sink);
-    match ended {
-        Ok(totals) => close(settings, store, &run_id, totals, sink),
+    let run_id = &request.run_id;
+    open(settings, store, request, started_at)?;
+    match work(settings, store, request, sink) {
+        Ok(totals) => close(settings, store, run_id, totals, sink),
         Err(error) => {
             let totals = Totals::default();
             let words = format!("{error:#}");
             // The database may be what failed; then the next run finds this one crashed.
             let _ = store.write(|tx| {
                 let code = exit::Exit::of_error(&error).code();
-                tx.run_close(&run_id, clock::now(), RunStatus::Failed, &totals, code, Some(&words))
+                tx.run_close(run_id, clock::now(), RunStatus::Failed, &totals, code, Some(&words))
             });
             Err(error)
         }
@@ -120,7 +136,6 @@ fn open(
     settings: &Settings,
     store: &mut Store,
     request: &Request,
-    run_id: &RunId,
     started_at: i64,
 ) -> StoreResult<()> {
     let tracked: Vec<Tracked<'_>> = settings
@@ -138,7 +153,7 @@ fn open(
         tx.runs_reconcile()?;
         tx.symbols_sync(&tracked, started_at)?;
         tx.run_open(&NewRun {
-            run_id,
+            run_id: &request.run_id,
             command: request.command,
             trigger: &request.trigger,
             started_at,
@@ -152,9 +167,9 @@ fn work(
     settings: &Settings,
     store: &mut Store,
     request: &Request,
-    run_id: &RunId,
     sink: &mut dyn FnMut(Event),
 ) -> anyhow::Result<Totals> {
+    let run_id = &request.run_id;
     let now = request.as_of.unwrap_or_else(clock::now);
     let (plan, notes) = plan(settings, Some(store), request, now)?;
     store.write(|tx| jobs_open(tx, run_id, &plan))?;

@@ -137,10 +137,7 @@ fn start(
 ) -> (i64, Option<String>) {
     let Source::Http { provider: http, .. } = &provider.source else { return (BEGINNING, None) };
     let asked = seconds(lookback);
-    let limits = [
-        (provider.history.map(seconds), "history"),
-        (http.depth(timeframe), "depth"),
-    ];
+    let limits = [(provider.history.map(seconds), "history"), (http.depth(timeframe), "depth")];
     let nearest = limits
         .into_iter()
         .filter_map(|(limit, what)| limit.map(|limit| (limit, what)))

@@ -43,7 +43,12 @@ fn runs(due: impl Iterator<Item = i64>, stored: &[i64], length: i64) -> Vec<Miss
             continue;
         }
         match runs.last_mut().filter(|_| unbroken) {
-            Some(run) => *run = Missing { range: TimeRange::new(run.range.start, ts + length), count: run.count + 1 },
+            Some(run) => {
+                *run = Missing {
+                    range: TimeRange::new(run.range.start, ts + length),
+                    count: run.count + 1,
+                }
+            }
             None => runs.push(Missing { range: TimeRange::new(ts, ts + length), count: 1 }),
         }
         unbroken = true;
@@ -119,10 +124,9 @@ fn split_at_rejected(
                 part.range.end = ts + length;
                 part.count += 1;
             }
-            None => parts.push((
-                Missing { range: TimeRange::new(ts, ts + length), count: 1 },
-                reason,
-            )),
+            None => {
+                parts.push((Missing { range: TimeRange::new(ts, ts + length), count: 1 }, reason))
+            }
         }
     }
     parts
@@ -130,11 +134,7 @@ fn split_at_rejected(
 
 /// A gap as it stands after this look: it remembers when it was first seen and how often it was
 /// looked at, and each look that was due makes the next one later.
-fn judged_anew(
-    known: &Known<'_>,
-    held: &[Gap],
-    (missing, reason): (Missing, GapReason),
-) -> Gap {
+fn judged_anew(known: &Known<'_>, held: &[Gap], (missing, reason): (Missing, GapReason)) -> Gap {
     let Missing { range, count } = missing;
     let before = held
         .iter()
@@ -214,8 +214,7 @@ fn split_at_sessions(known: &Known<'_>, gap: &Gap) -> Vec<Gap> {
 
 /// Whether `part` is some, but not all, of the bars of a closed session.
 fn was_not_traded(known: &Known<'_>, session: TimeRange, part: &Gap) -> bool {
-    session.end <= known.now
-        && part.missing < known.due.count(known.timeframe, session, known.now)
+    session.end <= known.now && part.missing < known.due.count(known.timeframe, session, known.now)
 }
 
 /// The labels of the session in which the bar labelled `ts` lies; ends at the session's close.
@@ -242,9 +241,9 @@ pub fn unanswered(
         .iter()
         .filter_map(|range| known.due.trim(known.timeframe, *range, known.now))
         .map(|range| {
-            let before = held.iter().find(|gap| {
-                !gap.reason.is_explained() && !gap.range.intersect(range).is_empty()
-            });
+            let before = held
+                .iter()
+                .find(|gap| !gap.reason.is_explained() && !gap.range.intersect(range).is_empty());
             Gap {
                 range,
                 missing: known.due.count(known.timeframe, range, known.now),

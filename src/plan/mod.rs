@@ -148,10 +148,9 @@ impl Rank {
 
 fn rank(want: &Want, task: &Task, now: i64) -> Rank {
     let late_since = match want.watermark_ts {
-        Some(ts) => want
-            .due
-            .overdue_since(want.key.timeframe, ts, &RangeSet::new(), now)
-            .unwrap_or(now),
+        Some(ts) => {
+            want.due.overdue_since(want.key.timeframe, ts, &RangeSet::new(), now).unwrap_or(now)
+        }
         None => want.added_at,
     };
     Rank {
@@ -240,7 +239,9 @@ pub fn session_labels(due: &Due, timeframe: Timeframe, date: NaiveDate) -> TimeR
     };
     let next = date.succ_opt().map_or(utc + DAY, midnight);
     match due.calendar.session(date) {
-        Some(session) if session.open < midnight(date) => TimeRange::new(session.open, session.close),
+        Some(session) if session.open < midnight(date) => {
+            TimeRange::new(session.open, session.close)
+        }
         _ => TimeRange::new(midnight(date), next),
     }
 }
@@ -294,7 +295,11 @@ fn pages(want: &Want, range: TimeRange) -> u64 {
         Reach::Seconds(seconds) | Reach::Pages { seconds } => seconds.max(1),
     };
     let open = range.seconds() as f64 * trading_share(want);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate above 0")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an estimate above 0"
+    )]
     let pages = (open / seconds as f64).ceil().max(1.0) as u64;
     pages
 }

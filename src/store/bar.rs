@@ -40,7 +40,13 @@ impl Writer<'_> {
     /// # Errors
     ///
     /// When the database cannot be written.
-    pub fn bars_put(&self, series_id: i64, run: &RunId, now: i64, bars: &[Bar]) -> StoreResult<Put> {
+    pub fn bars_put(
+        &self,
+        series_id: i64,
+        run: &RunId,
+        now: i64,
+        bars: &[Bar],
+    ) -> StoreResult<Put> {
         let (Some(first), Some(last)) = (bars.first(), bars.last()) else {
             return Ok(Put::default());
         };
@@ -73,7 +79,8 @@ impl Writer<'_> {
     }
 
     fn bars_insert(&self, series_id: i64, bars: &[Bar]) -> StoreResult<()> {
-        const HEAD: &str = "INSERT INTO bars (series_id, ts, open, high, low, close, volume, vwap, trades)
+        const HEAD: &str =
+            "INSERT INTO bars (series_id, ts, open, high, low, close, volume, vwap, trades)
                             VALUES ";
         const ROW: &str = "(?, ?, ?, ?, ?, ?, ?, ?, ?)";
         let many = bars.chunks_exact(ROWS);
@@ -239,7 +246,11 @@ impl Store {
     /// # Errors
     ///
     /// When the database cannot be read.
-    pub fn bars_extent(&self, series_id: i64, range: TimeRange) -> StoreResult<Option<(i64, i64, u64)>> {
+    pub fn bars_extent(
+        &self,
+        series_id: i64,
+        range: TimeRange,
+    ) -> StoreResult<Option<(i64, i64, u64)>> {
         let (first, last, bars) = self.connection.prepare_cached(
             "SELECT min(ts), max(ts), count(*) FROM bars WHERE series_id = ? AND ts >= ? AND ts < ?",
         )?.query_row(params![series_id, range.start, range.end], |row| {
@@ -290,7 +301,14 @@ fn bind(
     bar: &Bar,
 ) -> rusqlite::Result<()> {
     let values: [&dyn ToSql; COLUMNS] = [
-        &series_id, &bar.ts, &bar.open, &bar.high, &bar.low, &bar.close, &bar.volume, &bar.vwap,
+        &series_id,
+        &bar.ts,
+        &bar.open,
+        &bar.high,
+        &bar.low,
+        &bar.close,
+        &bar.volume,
+        &bar.vwap,
         &bar.trades,
     ];
     for (column, value) in values.into_iter().enumerate() {

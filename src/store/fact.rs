@@ -27,7 +27,8 @@ pub struct Info {
     pub tables: Vec<(String, u64)>,
 }
 
-const RUN_COLUMNS: &str = "run_id, command, trigger, status, started_at, completed_at, symbols_total,
+const RUN_COLUMNS: &str =
+    "run_id, command, trigger, status, started_at, completed_at, symbols_total,
     successful, failed, deferred, retried, skipped, records_inserted, records_updated, requests,
     rate_limited, exit_code, error";
 

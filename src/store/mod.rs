@@ -94,7 +94,12 @@ impl Store {
     pub fn open_write(path: &Path) -> StoreResult<Self> {
         let create = |error| StoreError::Create { path: path.to_owned(), error };
         if !path.exists() {
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(create)?;
+            OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(path)
+                .map_err(create)?;
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection =

@@ -3,7 +3,9 @@
 use rusqlite::params;
 
 use crate::domain::fact::FreshnessFact;
-use crate::domain::run::{Attempt, Failure, JobOutcome, JobStatus, PageCounts, RunId, RunStatus, Totals};
+use crate::domain::run::{
+    Attempt, Failure, JobOutcome, JobStatus, PageCounts, RunId, RunStatus, Totals,
+};
 use crate::domain::series::Symbol;
 
 use super::{StoreResult, Writer, sql_count};

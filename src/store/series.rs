@@ -52,14 +52,20 @@ impl Writer<'_> {
         for row in tracked {
             let (symbol, provider) = (row.symbol.as_str(), row.provider);
             upsert.execute(params![
-                symbol, row.asset_class, provider, row.calendar, row.group, now
+                symbol,
+                row.asset_class,
+                provider,
+                row.calendar,
+                row.group,
+                now
             ])?;
             for timeframe in row.timeframes {
                 series.execute(params![symbol, timeframe.as_str(), provider])?;
             }
         }
-        let mut active =
-            self.connection.prepare_cached("SELECT symbol FROM tracked_symbols WHERE active = 1")?;
+        let mut active = self
+            .connection
+            .prepare_cached("SELECT symbol FROM tracked_symbols WHERE active = 1")?;
         let held: Vec<String> =
             active.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
         let mut retire = self.connection.prepare_cached(

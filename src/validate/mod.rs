@@ -66,7 +66,9 @@ pub fn check(
     let mut accepted: Vec<(Bar, u32)> = Vec::with_capacity(bars.len());
     for (index, bar) in bars.into_iter().enumerate() {
         match judge(&bar, context) {
-            Verdict::Accept => accepted.push((clean(bar), u32::try_from(index).unwrap_or(u32::MAX))),
+            Verdict::Accept => {
+                accepted.push((clean(bar), u32::try_from(index).unwrap_or(u32::MAX)))
+            }
             Verdict::Drop => checked.dropped += 1,
             Verdict::Reject(reason) => checked.rejected.push(rejection(&bar, reason, line(index))),
         }
@@ -95,9 +97,8 @@ fn judge(bar: &Bar, context: &Context<'_>) -> Verdict {
     if bar.high < bar.low {
         return Verdict::Reject(RejectReason::HighLtLow);
     }
-    let outside = |price: f64| {
-        price > bar.high * (1.0 + TOLERANCE) || price < bar.low * (1.0 - TOLERANCE)
-    };
+    let outside =
+        |price: f64| price > bar.high * (1.0 + TOLERANCE) || price < bar.low * (1.0 - TOLERANCE);
     if outside(bar.open) || outside(bar.close) {
         return Verdict::Reject(RejectReason::OhlcOutOfRange);
     }
@@ -157,9 +158,8 @@ fn rejection(bar: &Bar, reason: RejectReason, line: Option<u64>) -> Rejection {
     let Bar { ts, open, high, low, close, .. } = bar;
     let place = line.map_or_else(String::new, |line| format!("line {line}: "));
     let volume = bar.volume.map_or_else(|| "none".to_owned(), |volume| volume.to_string());
-    let text = format!(
-        "{place}ts={ts} open={open} high={high} low={low} close={close} volume={volume}"
-    );
+    let text =
+        format!("{place}ts={ts} open={open} high={high} low={low} close={close} volume={volume}");
     Rejection { ts: Some(*ts), reason, text }
 }
 

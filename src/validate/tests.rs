@@ -8,7 +8,16 @@ const HOUR: i64 = 3_600;
 const MONDAY: i64 = 1_520_208_000;
 
 fn bar(ts: i64) -> Bar {
-    Bar { ts, open: 10.0, high: 12.0, low: 9.0, close: 11.0, volume: Some(5.0), vwap: None, trades: None }
+    Bar {
+        ts,
+        open: 10.0,
+        high: 12.0,
+        low: 9.0,
+        close: 11.0,
+        volume: Some(5.0),
+        vwap: None,
+        trades: None,
+    }
 }
 
 fn checked_at(now: i64, origin: Origin, bars: Vec<Bar>) -> Checked {
@@ -65,12 +74,17 @@ fn a_bad_vwap_or_count_costs_only_itself() {
 #[test]
 fn running_and_foreign_rows_are_dropped_from_providers_and_refused_from_files() {
     let now = MONDAY + 2 * HOUR + 1800;
-    let rows = || vec![bar(MONDAY - HOUR), bar(MONDAY + HOUR), bar(MONDAY + 2 * HOUR), bar(MONDAY + 3 * HOUR)];
+    let rows = || {
+        vec![bar(MONDAY - HOUR), bar(MONDAY + HOUR), bar(MONDAY + 2 * HOUR), bar(MONDAY + 3 * HOUR)]
+    };
     let dropped = checked_at(now, Origin::Provider, rows());
     assert_eq!((dropped.accepted.len(), dropped.rejected.len(), dropped.dropped), (1, 0, 3));
     let refused = checked_at(now, Origin::File, rows());
     let reasons: Vec<_> = refused.rejected.iter().map(|rejection| rejection.reason).collect();
-    assert_eq!(reasons, [RejectReason::ForeignTs, RejectReason::UnfinishedBar, RejectReason::FutureTs]);
+    assert_eq!(
+        reasons,
+        [RejectReason::ForeignTs, RejectReason::UnfinishedBar, RejectReason::FutureTs]
+    );
     assert!(refused.rejected[2].text.starts_with("line 5: ts="), "{}", refused.rejected[2].text);
 }
 

@@ -8,11 +8,7 @@ use super::*;
 
 macro_rules! fixture {
     ($name:literal) => {
-        include_str!(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/fixtures/calendar/",
-            $name
-        ))
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/calendar/", $name))
     };
 }
 
@@ -25,15 +21,8 @@ fn sessions(fixture: &str) -> BTreeMap<NaiveDate, Session> {
         for date in first.iter_days().take_while(|day| *day <= last) {
             if date.weekday().num_days_from_monday() < 5 {
                 let at = |cell: &str| instant(&format!("{date}T{cell}"));
-                let lunch = cells
-                    .get(4)
-                    .map(|start| TimeRange::new(at(start), at(cells[5])));
-                let session = Session {
-                    date,
-                    open: at(cells[2]),
-                    close: at(cells[3]),
-                    lunch,
-                };
+                let lunch = cells.get(4).map(|start| TimeRange::new(at(start), at(cells[5])));
+                let session = Session { date, open: at(cells[2]), close: at(cells[3]), lunch };
                 sessions.insert(date, session);
             }
         }
@@ -51,11 +40,7 @@ fn check(fixture: &str, name: &str, count: usize) {
     for year in years {
         let first = NaiveDate::from_ymd_opt(year, 1, 1).unwrap();
         for day in first.iter_days().take_while(|day| day.year() == year) {
-            assert_eq!(
-                calendar.session(day),
-                wanted.get(&day).copied(),
-                "{name} {day}"
-            );
+            assert_eq!(calendar.session(day), wanted.get(&day).copied(), "{name} {day}");
         }
     }
 }
@@ -88,20 +73,13 @@ fn closed(name: &str, year: i32) -> String {
     let days = first.iter_days().take_while(|day| day.year() == year);
     let closed = days.filter(|day| day.weekday().num_days_from_monday() < 5);
     let closed = closed.filter(|day| calendar.session(*day).is_none());
-    closed
-        .map(|day| day.format("%m%d").to_string())
-        .collect::<Vec<_>>()
-        .join(" ")
+    closed.map(|day| day.format("%m%d").to_string()).collect::<Vec<_>>().join(" ")
 }
 
 #[test]
 fn the_coming_years_follow_the_rules() {
     let known = [
-        (
-            "XNYS",
-            2026,
-            "0101 0119 0216 0403 0525 0619 0703 0907 1126 1225",
-        ),
+        ("XNYS", 2026, "0101 0119 0216 0403 0525 0619 0703 0907 1126 1225"),
         ("XNYS", 2028, "0117 0221 0414 0529 0619 0704 0904 1123 1225"),
         ("XLON", 2026, "0101 0403 0406 0504 0525 0831 1225 1228"),
         ("XLON", 2028, "0103 0414 0417 0501 0529 0828 1225 1226"),
@@ -138,25 +116,10 @@ fn check_probe(row: &str) {
     let last = |timeframe, layout| calendar.last_closed(timeframe, layout, at).unwrap();
     assert_eq!(calendar.is_open(at).to_string(), cells[4], "{row}");
     let day = last(Timeframe::D1, CLOCK);
-    assert_eq!(
-        day,
-        Window {
-            ts: label(date(cells[5])),
-            close_at: instant(cells[7])
-        },
-        "{row}"
-    );
-    assert_eq!(
-        calendar.session(date(cells[5])).unwrap().open,
-        instant(cells[6]),
-        "{row}"
-    );
+    assert_eq!(day, Window { ts: label(date(cells[5])), close_at: instant(cells[7]) }, "{row}");
+    assert_eq!(calendar.session(date(cells[5])).unwrap().open, instant(cells[6]), "{row}");
     assert_eq!(last(Timeframe::H1, OPEN).ts, instant(cells[8]), "{row}");
     assert_eq!(last(Timeframe::H1, CLOCK).ts, instant(cells[9]), "{row}");
     assert_eq!(last(Timeframe::M1, CLOCK).ts, instant(cells[10]), "{row}");
-    assert_eq!(
-        last(Timeframe::M1, OPEN),
-        last(Timeframe::M1, CLOCK),
-        "{row}"
-    );
+    assert_eq!(last(Timeframe::M1, OPEN), last(Timeframe::M1, CLOCK), "{row}");
 }

@@ -15,20 +15,13 @@ fn model(
     days: usize,
 ) -> Vec<Window> {
     let mut windows = BTreeMap::new();
-    for session in first
-        .iter_days()
-        .take(days)
-        .filter_map(|day| calendar.session(day))
-    {
+    for session in first.iter_days().take(days).filter_map(|day| calendar.session(day)) {
         for (ts, close_at) in cut(calendar, timeframe, layout, session) {
             let close = windows.entry(ts).or_insert(close_at);
             *close = close_at.max(*close);
         }
     }
-    windows
-        .into_iter()
-        .map(|(ts, close_at)| Window { ts, close_at })
-        .collect()
+    windows.into_iter().map(|(ts, close_at)| Window { ts, close_at }).collect()
 }
 
 /// What one session alone gives: labels and closes.
@@ -48,17 +41,11 @@ fn cut(
         _ => {}
     }
     let length = timeframe.seconds();
-    let lunch = session
-        .lunch
-        .unwrap_or(TimeRange::new(session.close, session.close));
+    let lunch = session.lunch.unwrap_or(TimeRange::new(session.close, session.close));
     let mut windows = Vec::new();
     for (open, close) in [(session.open, lunch.start), (lunch.end, session.close)] {
         let counted = layout.intraday == Intraday::Session && calendar.has_sessions();
-        let mut ts = if counted {
-            open
-        } else {
-            open.div_euclid(length) * length
-        };
+        let mut ts = if counted { open } else { open.div_euclid(length) * length };
         while open < close && ts < close {
             windows.push((ts, (ts + length).min(close)));
             ts += length;
@@ -75,10 +62,7 @@ fn calendars() -> impl Strategy<Value = Calendar> {
         let time = |minute| NaiveTime::from_num_seconds_from_midnight_opt(minute * 60, 0).unwrap();
         let overrides = Overrides {
             closed: closed.into_iter().map(day).collect(),
-            early: early
-                .into_iter()
-                .map(|(after, minute)| (day(after), time(minute)))
-                .collect(),
+            early: early.into_iter().map(|(after, minute)| (day(after), time(minute))).collect(),
         };
         Calendar::named(name, overrides).unwrap()
     })
@@ -98,10 +82,7 @@ fn timeframes() -> impl Strategy<Value = Timeframe> {
 
 /// Mostly instants near full minutes around New Year 2020, some anywhere.
 fn instants() -> impl Strategy<Value = i64> {
-    let near = (
-        instant("2019-12-09T00:00") / 60..instant("2020-01-27T00:00") / 60,
-        -1..2i64,
-    );
+    let near = (instant("2019-12-09T00:00") / 60..instant("2020-01-27T00:00") / 60, -1..2i64);
     prop_oneof![
         8 => near.prop_map(|(minute, second)| minute * 60 + second),
         1 => any::<i64>(),

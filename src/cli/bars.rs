@@ -1,0 +1,163 @@
+//! `mdctl bars`: stored bars of a symbol.
+
+use std::io;
+
+use clap::Args;
+
+use crate::domain::policy::Freshness;
+use crate::domain::range::TimeRange;
+use crate::domain::series::{SeriesKey, Symbol};
+use crate::domain::timeframe::Timeframe;
+use crate::exit::Exit;
+use crate::plan::{Bound, session_labels};
+use crate::render::bars::{Format, Rows};
+use crate::render::words::span;
+use crate::report::{Facts, staleness};
+use crate::store::{BarQuery, StoreError};
+
+use super::failure::Failure;
+use super::scene::{Scene, closed_before};
+use super::select;
+use super::times::Edge;
+use super::{Done, print};
+
+/// Stored bars of a symbol, oldest first.
+///
+/// A stale series is warned of on stderr; of a missing one the command that fills it is named.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  mdctl bars AAPL --timeframe 1d --limit 20
+  mdctl bars BTCUSDT --timeframe 1h --from 2024-01-01 --to 2024-01-31 --format csv > january.csv")]
+pub(super) struct Bars {
+    /// The symbol.
+    symbol: String,
+    /// Which bars; may be left out where the symbol has one timeframe.
+    #[arg(long, value_name = "TF")]
+    timeframe: Option<Timeframe>,
+    /// From this session date, inclusive, or instant on.
+    #[arg(long, value_name = "DATE")]
+    from: Option<Edge>,
+    /// Up to this session date, inclusive, or instant.
+    #[arg(long, value_name = "DATE")]
+    to: Option<Edge>,
+    /// The last so many bars; on a terminal without a range 20, else all.
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    /// How they are written; `--json` is short for json.
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    format: Format,
+}
+
+/// Bars shown on a terminal when nothing says which.
+const SCREENFUL: u64 = 20;
+
+pub(super) fn exec(command: &Bars, scene: &Scene) -> Done {
+    let symbol = select::symbol(&scene.settings, &command.symbol)?;
+    let key = key(command, scene, &symbol)?;
+    let store = scene.reader()?;
+    let facts = scene.facts(&store, false)?;
+    warn(scene, &facts, &key);
+    let Some(fact) = facts.series.get(&key) else {
+        return Err(Failure::new(Exit::Unknown, "missing", format!("{key} has no bars"))
+            .hinted(format!("mdctl backfill {} --timeframe {}", key.symbol, key.timeframe)));
+    };
+    let open = command.from.is_none() && command.to.is_none();
+    let limit = command.limit.or((open && scene.look.width.is_some()).then_some(SCREENFUL));
+    let query = BarQuery { series_id: fact.series_id, range: range(command, scene, &key)?, limit };
+    let format = if scene.json { Format::Json } else { command.format };
+    let mut trouble = None;
+    print(|out| {
+        let mut rows = Rows::begin(out, format, &key, scene.now())?;
+        let read = store.bars_read::<Stop>(&query, |bar| rows.add(bar).map_err(Stop::Output));
+        match read {
+            Ok(()) => rows.end(),
+            Err(Stop::Output(error)) => Err(error),
+            Err(Stop::Store(error)) => {
+                trouble = Some(error);
+                Ok(())
+            }
+        }
+    })?;
+    match trouble {
+        Some(error) => Err(Failure::of_reader(&error)),
+        None => Ok(Exit::Success),
+    }
+}
+
+/// Why reading ended early.
+enum Stop {
+    Store(StoreError),
+    Output(io::Error),
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// The series that is meant.
+fn key(command: &Bars, scene: &Scene, symbol: &Symbol) -> Result<SeriesKey, Failure> {
+    let group = scene
+        .settings
+        .members()
+        .find(|(_, member)| member.symbol == *symbol)
+        .map(|(group, _)| group.timeframe_list.as_slice())
+        .unwrap_or_default();
+    let words = || group.iter().map(|tf| tf.as_str()).collect::<Vec<_>>().join(", ");
+    let timeframe = match (command.timeframe, group) {
+        (Some(timeframe), all) if all.contains(&timeframe) => timeframe,
+        (None, [only]) => *only,
+        (Some(timeframe), _) => {
+            return Err(Failure::usage(format!("{symbol} has no timeframe `{timeframe}`"))
+                .hinted(format!("it has {}", words())));
+        }
+        (None, _) => {
+            return Err(Failure::usage(format!("{symbol} has several timeframes"))
+                .hinted(format!("--timeframe with one of {}", words())));
+        }
+    };
+    Ok(SeriesKey { symbol: symbol.clone(), timeframe })
+}
+
+/// The `ts` that are meant.
+fn range(command: &Bars, scene: &Scene, key: &SeriesKey) -> Result<TimeRange, Failure> {
+    let found = scene.settings.members().find(|(_, member)| member.symbol == key.symbol);
+    let Some((group, member)) = found else { return Ok(TimeRange::new(i64::MIN, i64::MAX)) };
+    let due = scene.settings.due(group, member);
+    let start = match command.from {
+        None => i64::MIN,
+        Some(Edge(Bound::Instant(at))) => at,
+        Some(Edge(Bound::Date(date))) => session_labels(&due, key.timeframe, date).start,
+    };
+    let end = match command.to {
+        None => i64::MAX,
+        Some(Edge(Bound::Instant(at))) => at,
+        Some(Edge(Bound::Date(date))) => session_labels(&due, key.timeframe, date).end,
+    };
+    if start > end {
+        return Err(Failure::usage("--from lies after --to"));
+    }
+    let shown = scene.as_of.map_or(i64::MAX, |as_of| closed_before(&due, key.timeframe, as_of));
+    Ok(TimeRange::new(start, end.min(shown)))
+}
+
+/// Says on stderr when the bars are not what they should be.
+fn warn(scene: &Scene, facts: &Facts, key: &SeriesKey) {
+    let states = staleness::judge(&scene.settings, facts, scene.now());
+    let Some(state) = states.series.into_iter().find(|state| state.key == *key) else { return };
+    match state.status {
+        Freshness::Stale => tracing::warn!(
+            "{key} is stale: {} behind; mdctl backfill {} --timeframe {}",
+            span(state.lag_seconds),
+            key.symbol,
+            key.timeframe
+        ),
+        Freshness::Missing => tracing::warn!(
+            "{key} has no bars; mdctl backfill {} --timeframe {}",
+            key.symbol,
+            key.timeframe
+        ),
+        Freshness::Fresh | Freshness::Aging => {}
+    }
+}

@@ -1,0 +1,127 @@
+//! `mdctl init`: a commented config and an empty database.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::config::{self, FILE_NAME, edit};
+use crate::exit::Exit;
+use crate::store::Store;
+
+use super::failure::Failure;
+use super::{Done, Global, print};
+
+/// Every key with its default, in comments.
+const TEMPLATE: &str = include_str!("template.toml");
+
+/// A config for the bars below.
+const SAMPLE: &str = include_str!("sample.toml");
+
+/// The folder of the sample's bars, beside its config.
+const SAMPLE_FOLDER: &str = "sample-data";
+
+/// Bars that travel with the program; `examples/data/README.md` names their sources.
+const SAMPLE_BARS: [(&str, &str); 2] = [
+    ("AAPL.B26_1d.csv", include_str!("../../../examples/data/AAPL.B26_1d.csv")),
+    ("EURUSD_1h.csv", include_str!("../../../examples/data/EURUSD_1h.csv")),
+];
+
+/// Write a commented config and create the database.
+///
+/// The config works as it is: daily and hourly bars of two crypto pairs, without a key. Every key
+/// stands in it with its default. Nothing that is there already is written over.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  mdctl init                 ./mdctl.toml
+  mdctl init --sample demo   demo/mdctl.toml with real bars, offline")]
+pub(super) struct Init {
+    /// A config with real bars that came with the program: no key, no network.
+    #[arg(long)]
+    sample: bool,
+    /// Where: a file, or a folder for mdctl.toml.
+    #[arg(default_value = FILE_NAME)]
+    path: PathBuf,
+}
+
+pub(super) fn exec(command: &Init, global: &Global) -> Done {
+    let path = file_of(&command.path);
+    if path.exists() {
+        let message = format!("{} is there already", path.display());
+        return Err(Failure::new(Exit::CannotCreate, "create", message)
+            .hinted("nothing was written; give another path, or move that one away"));
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder {
+        fs::create_dir_all(folder).map_err(|error| Failure::create(&path, &error))?;
+    }
+    if command.sample {
+        write_bars(folder.unwrap_or(Path::new(".")))?;
+    }
+    let text = if command.sample { SAMPLE } else { TEMPLATE };
+    edit::write(&path, text).map_err(|error| Failure::create(&path, &error))?;
+    let settings = config::load(&path, global.db.as_deref())?;
+    Store::open_write(&settings.database)?;
+    tell(&path, &settings.database, global.json)?;
+    Ok(Exit::Success)
+}
+
+/// A folder, or something that looks like one, gets a file of the usual name.
+fn file_of(path: &Path) -> PathBuf {
+    let is_file = path.extension().is_some_and(|extension| extension == "toml");
+    if is_file && !path.is_dir() { path.to_owned() } else { path.join(FILE_NAME) }
+}
+
+fn write_bars(folder: &Path) -> Result<(), Failure> {
+    let folder = folder.join(SAMPLE_FOLDER);
+    fs::create_dir_all(&folder).map_err(|error| Failure::create(&folder, &error))?;
+    for (name, text) in SAMPLE_BARS {
+        let path = folder.join(name);
+        edit::write(&path, text).map_err(|error| Failure::create(&path, &error))?;
+    }
+    Ok(())
+}
+
+fn tell(path: &Path, database: &Path, json: bool) -> Result<(), Failure> {
+    print(|out| {
+        if json {
+            return crate::render::json(
+                out,
+                &serde_json::json!({
+                    "schema": crate::render::SCHEMA,
+                    "config": path.display().to_string(),
+                    "database": database.display().to_string(),
+                }),
+            );
+        }
+        let usual = path == Path::new(FILE_NAME);
+        let flag = if usual { String::new() } else { format!(" --config {}", path.display()) };
+        writeln!(out, "wrote {} and {}", path.display(), database.display())?;
+        writeln!(out, "next: mdctl backfill{flag}, then mdctl health{flag}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loads(text: &str) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE_NAME);
+        fs::write(&path, text).unwrap();
+        config::load(&path, None).unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    #[test]
+    fn both_configs_work_as_they_are() {
+        loads(TEMPLATE);
+        loads(SAMPLE);
+    }
+
+    #[test]
+    fn every_commented_key_of_the_template_is_a_key() {
+        let uncommented: Vec<_> =
+            TEMPLATE.lines().map(|line| line.strip_prefix("# ").unwrap_or(line)).collect();
+        loads(&uncommented.join("\n"));
+    }
+}

@@ -1,0 +1,219 @@
+//! The command line: parse, load the config, do the command, end with its code.
+//!
+//! Commands take what the user typed and build what the program needs; nothing is decided while
+//! parsing. Data goes to stdout, everything else to stderr; with `--json`, errors too are one document
+//! on stdout.
+
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+
+use crate::config::env;
+use crate::exit::Exit;
+
+mod backfill;
+mod bars;
+mod db;
+mod failure;
+mod gaps;
+mod health;
+mod history;
+mod init;
+mod scene;
+mod select;
+mod staleness;
+mod status;
+mod symbols;
+mod times;
+
+use failure::Failure;
+use scene::Scene;
+use times::AsOf;
+
+/// What a command ends with.
+type Done = Result<Exit, Failure>;
+
+/// Keeps market data on one machine complete, checked and fresh, and says when it is not.
+///
+/// Each call makes one pass, records what it did in one local SQLite file, and exits with a code that
+/// tells the truth; systemd timers or cron call it.
+#[derive(Debug, Parser)]
+#[command(
+    name = "mdctl",
+    version,
+    after_help = "Exit codes: 0 all well, 1 some jobs failed or degraded, 2 all failed or critical, 3 unknown,\n\
+                  4 deferred, 64 usage, 73 cannot create, 74 input or output, 75 locked, 78 config.\n\n\
+                  Start with `mdctl init`, then `mdctl backfill`, then `mdctl health`."
+)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags of every command.
+#[derive(Clone, Debug, Args)]
+struct Global {
+    /// The config file; else ./mdctl.toml, then the user's and the system's config folder.
+    #[arg(long, global = true, env = env::CONFIG, value_name = "PATH", help_heading = "Everywhere")]
+    config: Option<PathBuf>,
+    /// The database, over the config's.
+    #[arg(long, global = true, env = env::DATABASE, value_name = "PATH", help_heading = "Everywhere")]
+    db: Option<PathBuf>,
+    /// Print exactly one JSON document.
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    json: bool,
+    /// Colours: on a terminal, always, or never.
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        help_heading = "Everywhere"
+    )]
+    color: Colour,
+    /// More log lines on stderr; twice for still more.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Everywhere")]
+    verbose: u8,
+    /// Fewer log lines on stderr: errors only.
+    #[arg(short, long, global = true, help_heading = "Everywhere")]
+    quiet: bool,
+    /// How log lines on stderr are written.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        default_value = "text",
+        help_heading = "Everywhere"
+    )]
+    log_format: LogFormat,
+    /// No progress bar.
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    no_progress: bool,
+    /// Judge as if it were that time: an RFC 3339 instant, or a date, which is its end in UTC.
+    #[arg(long, global = true, value_name = "TIME", help_heading = "Everywhere")]
+    as_of: Option<AsOf>,
+}
+
+/// When colours are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Colour {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Also into pipes and files.
+    Always,
+    /// Nowhere.
+    Never,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines, one object a line.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write a commented config and create the database.
+    Init(init::Init),
+    /// See and edit the universe; edits keep the config's comments.
+    Symbols(symbols::Symbols),
+    /// Fetch everything that is due and not stored: head, holes and tail.
+    Backfill(backfill::Backfill),
+    /// The verdict: can the data be trusted, and if not, what is to be done?
+    Health(health::Health),
+    /// Freshness of every series, worst first.
+    Staleness(staleness::Staleness),
+    /// Past runs; with RUN, its jobs, requests and failures.
+    History(history::History),
+    /// The overview; with SYMBOL, that job's status, retries and last error.
+    Status(status::Status),
+    /// Missing bars by calendar, each with its reason.
+    Gaps(gaps::Gaps),
+    /// Stored bars of a symbol.
+    Bars(bars::Bars),
+    /// Migrate, check and describe the database.
+    Db(db::Db),
+}
+
+/// Runs the program on the process's own arguments.
+#[must_use]
+pub fn main() -> Exit {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let wants_json = arguments.iter().any(|argument| argument == "--json");
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return parse_trouble(&error, wants_json),
+    };
+    let json = cli.global.json;
+    run(cli).unwrap_or_else(|failure| {
+        // When not even the error can be told, the code still tells it.
+        let _ = failure.tell(json);
+        failure.exit
+    })
+}
+
+fn run(cli: Cli) -> Done {
+    if let Command::Init(command) = &cli.command {
+        return init::exec(command, &cli.global);
+    }
+    if let Command::Symbols(command) = &cli.command {
+        return symbols::exec(command, &cli.global);
+    }
+    let scene = Scene::set(&cli.global)?;
+    match cli.command {
+        Command::Backfill(command) => backfill::exec(&command, &scene),
+        Command::Health(command) => health::exec(&command, &scene),
+        Command::Staleness(command) => staleness::exec(&command, &scene),
+        Command::History(command) => history::exec(&command, &scene),
+        Command::Status(command) => status::exec(&command, &scene),
+        Command::Gaps(command) => gaps::exec(&command, &scene),
+        Command::Bars(command) => bars::exec(&command, &scene),
+        Command::Db(command) => db::exec(&command, &scene),
+        // Done above: they work without a config that can be followed.
+        Command::Init(_) | Command::Symbols(_) => Ok(Exit::Success),
+    }
+}
+
+/// Help and version are no errors; everything else that clap says is one of usage.
+fn parse_trouble(error: &clap::Error, json: bool) -> Exit {
+    use clap::error::ErrorKind;
+    let shown = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    if shown || !json {
+        let _ = error.print();
+        return if shown { Exit::Success } else { Exit::Usage };
+    }
+    let text = error.render().to_string();
+    let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    let hint = format!("see {} --help", Cli::command().get_name());
+    let failure = Failure::usage(message).hinted(hint);
+    let _ = failure.tell(true);
+    Exit::Usage
+}
+
+/// Writes to stdout. A reader that went away is no error.
+fn print(write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> Result<(), Failure> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::io("cannot write to stdout", &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

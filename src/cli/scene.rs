@@ -1,0 +1,208 @@
+//! What every command stands on: the settings, one `now`, how to show things, and the way to the
+//! store.
+
+use std::io::{self, IsTerminal as _};
+
+use tracing_subscriber::filter::LevelFilter;
+
+use indicatif::MultiProgress;
+
+use crate::calendar::due::Due;
+use crate::config::{self, Settings, env};
+use crate::domain::fact::SeriesFact;
+use crate::domain::range::TimeRange;
+use crate::domain::run::RunStatus;
+use crate::domain::timeframe::Timeframe;
+use crate::logging::{self, Guard, Lines};
+use crate::render::progress::Progress;
+use crate::render::table::{self, Look};
+use crate::report::Facts;
+use crate::report::health::Evidence;
+use crate::report::staleness::Staleness;
+use crate::store::{Store, StoreResult, lock};
+use crate::{clock, domain::fact::RunFact};
+
+use super::failure::Failure;
+use super::{Colour, Global, LogFormat};
+
+/// Failures looked at by the verdict, at most.
+const MOST_FAILURES: u64 = 50;
+
+/// Runs of the last day looked at by the verdict, at most.
+const MOST_RUNS: u64 = 1_000;
+
+/// What a command stands on.
+pub(super) struct Scene {
+    pub(super) settings: Settings,
+    /// This instant by the wall clock.
+    pub(super) wall_now: i64,
+    /// The instant to judge at, where one is given.
+    pub(super) as_of: Option<i64>,
+    pub(super) json: bool,
+    /// How tables are shown.
+    pub(super) look: Look,
+    /// The terminal that bars and log lines share.
+    pub(super) screen: MultiProgress,
+    /// Whether a progress bar is wanted.
+    pub(super) bar: bool,
+    _log: Guard,
+}
+
+impl Scene {
+    /// Loads the config and installs logging.
+    pub(super) fn set(global: &Global) -> Result<Self, Failure> {
+        let wall_now = clock::now();
+        let as_of = global.as_of.map(|as_of| as_of.0);
+        if as_of.is_some_and(|as_of| as_of > wall_now) {
+            return Err(Failure::usage("--as-of lies in the future")
+                .hinted("leave it out to judge at this instant"));
+        }
+        let path = config::find(global.config.as_deref())?;
+        let settings = config::load(&path, global.db.as_deref())?;
+        let bar = io::stderr().is_terminal() && !global.no_progress && !global.quiet;
+        let screen = Progress::screen(bar);
+        let log = log(global, &settings, bar, &screen);
+        for warning in &settings.warnings {
+            tracing::warn!("{warning}");
+        }
+        Ok(Self {
+            settings,
+            wall_now,
+            as_of,
+            json: global.json,
+            look: look(global.color),
+            screen,
+            bar,
+            _log: log,
+        })
+    }
+
+    /// The instant to judge at.
+    pub(super) fn now(&self) -> i64 {
+        self.as_of.unwrap_or(self.wall_now)
+    }
+
+    /// The store, to read.
+    pub(super) fn reader(&self) -> Result<Store, Failure> {
+        Store::open_read(&self.settings.database).map_err(|error| Failure::of_reader(&error))
+    }
+
+    /// What the store knows of the series, as of the instant to judge at.
+    pub(super) fn facts(&self, store: &Store, coverage: bool) -> Result<Facts, Failure> {
+        self.read_facts(store, coverage).map_err(|error| Failure::of_reader(&error))
+    }
+
+    fn read_facts(&self, store: &Store, coverage: bool) -> StoreResult<Facts> {
+        let mut facts = Facts { series: store.series_all()?, ..Facts::default() };
+        for row in store.gaps_all()? {
+            facts.gaps.entry(row.series_id).or_default().push(row.gap);
+        }
+        if coverage {
+            facts.coverage = store.coverage_all()?;
+        }
+        if let Some(as_of) = self.as_of {
+            for (key, group, member) in self.settings.series() {
+                let due = self.settings.due(group, member);
+                if let Some(fact) = facts.series.get_mut(&key) {
+                    cut_off(store, fact, &due, as_of)?;
+                }
+            }
+        }
+        Ok(facts)
+    }
+
+    /// The facts behind the verdict.
+    pub(super) fn evidence(&self, store: &Store, staleness: Staleness) -> StoreResult<Evidence> {
+        let recent = i64::try_from(self.settings.health.recent.as_secs()).unwrap_or(i64::MAX);
+        let since = self.wall_now.saturating_sub(recent);
+        let newest = store.runs_last(2, None, None, None)?;
+        let (running, last) = self.at_work_and_last(newest);
+        let last_jobs = match &last {
+            Some(run) => store.jobs_of(&run.run_id)?,
+            None => Vec::new(),
+        };
+        Ok(Evidence {
+            staleness,
+            running,
+            last,
+            last_jobs,
+            last_success: store.run_last_succeeded()?,
+            recent_runs: store.runs_last(MOST_RUNS, Some(since), None, None)?,
+            recent_failures: store.failures_last(None, since, MOST_FAILURES)?,
+            recent_requests: store.fetch_facts(since)?,
+            wall_now: self.wall_now,
+        })
+    }
+
+    /// The run at work and the last one that ended, of the newest runs. One that is marked as running
+    /// while nobody holds the lock has crashed.
+    pub(super) fn at_work_and_last(
+        &self,
+        newest: Vec<RunFact>,
+    ) -> (Option<RunFact>, Option<RunFact>) {
+        let mut running = None;
+        let mut last = None;
+        for mut run in newest {
+            if run.status == RunStatus::Running {
+                if lock::is_held(&self.settings.database) {
+                    running.get_or_insert(run);
+                    continue;
+                }
+                run.status = RunStatus::Crashed;
+            }
+            last.get_or_insert(run);
+        }
+        (running, last)
+    }
+}
+
+/// Ends a series where it would have ended at `as_of`: bars that closed later are not shown.
+fn cut_off(store: &Store, fact: &mut SeriesFact, due: &Due, as_of: i64) -> StoreResult<()> {
+    let end = closed_before(due, fact.key.timeframe, as_of);
+    if fact.watermark_ts.is_none_or(|last| last < end) {
+        return Ok(());
+    }
+    let extent = store.bars_extent(fact.series_id, TimeRange::new(i64::MIN, end))?;
+    fact.first_ts = extent.map(|(first, _, _)| first);
+    fact.watermark_ts = extent.map(|(_, last, _)| last);
+    fact.bar_count = extent.map_or(0, |(_, _, bars)| bars);
+    Ok(())
+}
+
+/// The first `ts` whose bar had not closed at `as_of`.
+pub(super) fn closed_before(due: &Due, timeframe: Timeframe, as_of: i64) -> i64 {
+    let in_session = due
+        .calendar
+        .last_closed(timeframe, due.layout, as_of)
+        .map_or(i64::MIN, |window| window.ts + 1);
+    // Outside the sessions a bar lasts as long as its timeframe says.
+    in_session.max(as_of.saturating_sub(timeframe.seconds()).saturating_add(1))
+}
+
+fn look(colour: Colour) -> Look {
+    let terminal = io::stdout().is_terminal();
+    let colour = match colour {
+        Colour::Always => true,
+        Colour::Never => false,
+        Colour::Auto => terminal && env::value(env::NO_COLOR).is_none(),
+    };
+    Look { width: if terminal { table::terminal_width() } else { None }, colour }
+}
+
+/// Where a bar shows what happens, lines only warn; elsewhere they tell.
+fn log(global: &Global, settings: &Settings, bar: bool, screen: &MultiProgress) -> Guard {
+    let level = match (global.quiet, global.verbose) {
+        (true, _) => LevelFilter::ERROR,
+        (false, 0) if bar => LevelFilter::WARN,
+        (false, 0 | 1) => LevelFilter::INFO,
+        (false, _) => LevelFilter::DEBUG,
+    };
+    let colour = match global.color {
+        Colour::Always => true,
+        Colour::Never => false,
+        Colour::Auto => io::stderr().is_terminal() && env::value(env::NO_COLOR).is_none(),
+    };
+    let lines = Lines { level, json: global.log_format == LogFormat::Json, colour };
+    let file = settings.log.as_ref().map(|file| (file.path.as_path(), file.keep));
+    logging::install(lines, screen, file)
+}

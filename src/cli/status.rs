@@ -1,0 +1,111 @@
+//! `mdctl status`: the overview, and one symbol.
+
+use clap::Args;
+
+use crate::config::Settings;
+use crate::domain::fact::ValidationFact;
+use crate::domain::series::Symbol;
+use crate::domain::timeframe::DAY;
+use crate::exit::Exit;
+use crate::render;
+use crate::render::status::{Overview, SymbolStatus};
+use crate::report::metrics::FetchMetrics;
+use crate::report::{Facts, staleness};
+use crate::store::{Store, StoreResult};
+
+use super::failure::Failure;
+use super::scene::Scene;
+use super::select;
+use super::{Done, print};
+
+/// The overview; with SYMBOL, that job's status, retries and last error.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  mdctl status
+  mdctl status AAPL")]
+pub(super) struct Status {
+    /// A symbol.
+    symbol: Option<String>,
+}
+
+pub(super) fn exec(command: &Status, scene: &Scene) -> Done {
+    let symbol =
+        command.symbol.as_deref().map(|name| select::symbol(&scene.settings, name)).transpose()?;
+    let store = scene.reader()?;
+    let facts = scene.facts(&store, false)?;
+    match symbol {
+        None => {
+            let overview =
+                overview(scene, &store, &facts).map_err(|error| Failure::of_reader(&error))?;
+            print(|out| {
+                if scene.json {
+                    render::status::json(out, &overview, scene.now())
+                } else {
+                    render::status::table(out, &overview, scene.look)
+                }
+            })?;
+        }
+        Some(symbol) => {
+            let status = of_symbol(scene, &store, &facts, &symbol)
+                .map_err(|error| Failure::of_reader(&error))?;
+            print(|out| {
+                if scene.json {
+                    render::status::symbol_json(out, &status, scene.now())
+                } else {
+                    render::status::symbol_table(out, &status, scene.look)
+                }
+            })?;
+        }
+    }
+    Ok(Exit::Success)
+}
+
+fn overview(scene: &Scene, store: &Store, facts: &Facts) -> StoreResult<Overview> {
+    let (running, last) = scene.at_work_and_last(store.runs_last(2, None, None, None)?);
+    let queue = match running.as_ref().or(last.as_ref()) {
+        Some(run) => store.jobs_of(&run.run_id)?,
+        None => Vec::new(),
+    };
+    let rejected = store.rejections_count()?;
+    let validation = facts.series.values().map(|fact| ValidationFact {
+        stored: fact.bar_count,
+        rejected: rejected.get(&fact.series_id).copied().unwrap_or(0),
+    });
+    Ok(Overview {
+        running,
+        last,
+        queue,
+        fetch: FetchMetrics::of(&store.fetch_facts(scene.wall_now - DAY)?),
+        symbols_tracked: scene.settings.members().count() as u64,
+        validation: validation.collect(),
+    })
+}
+
+fn of_symbol(
+    scene: &Scene,
+    store: &Store,
+    facts: &Facts,
+    symbol: &Symbol,
+) -> StoreResult<SymbolStatus> {
+    let states = staleness::judge(&scene.settings, facts, scene.now());
+    let mut series = Vec::new();
+    for state in states.series.into_iter().filter(|state| state.key.symbol == *symbol) {
+        if let Some(fact) = facts.series.get(&state.key) {
+            series.push((fact.clone(), state, store.validation_of(fact)?));
+        }
+    }
+    series.sort_by_key(|(fact, _, _)| fact.key.timeframe);
+    let (job, success) = store.jobs_last(symbol)?;
+    Ok(SymbolStatus {
+        symbol: symbol.to_string(),
+        asset_class: asset_class(&scene.settings, symbol),
+        job,
+        last_success_at: success.and_then(|job| job.completed_at),
+        series,
+    })
+}
+
+fn asset_class(settings: &Settings, symbol: &Symbol) -> &'static str {
+    let found = settings.members().find(|(_, member)| member.symbol == *symbol);
+    found.map_or("", |(group, _)| group.asset_class.as_str())
+}

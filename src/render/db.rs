@@ -1,0 +1,116 @@
+//! The database described, and what is wrong with it.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::store::Info;
+
+use super::table::{Align, Column, Look, Rows};
+use super::words::{bytes, count, instant};
+
+/// Writes sizes and versions as a table.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn info(out: &mut dyn Write, path: &Path, info: &Info, look: Look) -> io::Result<()> {
+    const COLUMNS: &[Column] = &[Column("TABLE", Align::Left), Column("ROWS", Align::Right)];
+    writeln!(
+        out,
+        "{}: {}, {} of it free; schema {}, SQLite {}\n",
+        path.display(),
+        bytes(info.bytes),
+        bytes(info.free_bytes),
+        info.schema_version,
+        info.sqlite_version
+    )?;
+    let mut rows = Rows::new(COLUMNS, look);
+    for (name, number) in &info.tables {
+        rows.add([name.clone(), count(*number)]);
+    }
+    rows.write(out)
+}
+
+#[derive(Serialize)]
+struct InfoDocument<'a> {
+    schema: u32,
+    timestamp: String,
+    path: String,
+    schema_version: i64,
+    sqlite_version: &'a str,
+    bytes: u64,
+    free_bytes: u64,
+    tables: Vec<TableJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct TableJson<'a> {
+    name: &'a str,
+    rows: u64,
+}
+
+/// Writes sizes and versions as JSON, as of `now`.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn info_json(out: &mut dyn Write, path: &Path, info: &Info, now: i64) -> io::Result<()> {
+    let document = InfoDocument {
+        schema: super::SCHEMA,
+        timestamp: instant(now),
+        path: path.display().to_string(),
+        schema_version: info.schema_version,
+        sqlite_version: &info.sqlite_version,
+        bytes: info.bytes,
+        free_bytes: info.free_bytes,
+        tables: info.tables.iter().map(|(name, rows)| TableJson { name, rows: *rows }).collect(),
+    };
+    super::json(out, &document)
+}
+
+/// Writes what is wrong, a line each.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn findings(out: &mut dyn Write, path: &Path, findings: &[String]) -> io::Result<()> {
+    if findings.is_empty() {
+        return writeln!(out, "{}: sound", path.display());
+    }
+    for finding in findings {
+        writeln!(out, "{finding}")?;
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct FindingsDocument<'a> {
+    schema: u32,
+    timestamp: String,
+    path: String,
+    sound: bool,
+    findings: &'a [String],
+}
+
+/// Likewise, as JSON.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn findings_json(
+    out: &mut dyn Write,
+    path: &Path,
+    findings: &[String],
+    now: i64,
+) -> io::Result<()> {
+    let document = FindingsDocument {
+        schema: super::SCHEMA,
+        timestamp: instant(now),
+        path: path.display().to_string(),
+        sound: findings.is_empty(),
+        findings,
+    };
+    super::json(out, &document)
+}

@@ -1,0 +1,191 @@
+//! The verdict, as lines for people (the first is the one that monitoring shows) and as JSON.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::config::Settings;
+use crate::domain::policy::Thresholds;
+use crate::report::health::{Health, Issue, Severity};
+
+use super::history::{FailureJson, RunJson};
+use super::staleness::CountsJson;
+use super::table::{Align, Column, Look, Rows, Tone};
+use super::words::{count, counted, instant, span};
+
+/// Failures in the document, at most.
+const MOST_FAILURES: usize = 50;
+
+/// Writes the verdict for people.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn table(out: &mut dyn Write, health: &Health, look: Look, now: i64) -> io::Result<()> {
+    writeln!(out, "{}", health.summary)?;
+    if !health.issues.is_empty() {
+        writeln!(out)?;
+        issues(out, &health.issues, look)?;
+    }
+    let Some(evidence) = &health.evidence else { return Ok(()) };
+    let series = evidence.staleness.series.len() as u64;
+    writeln!(
+        out,
+        "\n{} in {} series monitored",
+        counted(health.monitored_symbols, "symbol"),
+        count(series)
+    )?;
+    if let Some(run) = &evidence.last {
+        let ago = span(now.saturating_sub(run.completed_at.unwrap_or(run.started_at)));
+        writeln!(out, "last run {} {} {ago} ago: {}", run.run_id, run.command, run.status)?;
+    }
+    if let Some(run) = &evidence.running {
+        writeln!(out, "run {} is at work since {}", run.run_id, instant(run.started_at))?;
+    }
+    Ok(())
+}
+
+fn issues(out: &mut dyn Write, issues: &[Issue], look: Look) -> io::Result<()> {
+    const COLUMNS: &[Column] = &[
+        Column("SEVERITY", Align::Left),
+        Column("ISSUE", Align::Left),
+        Column("WHAT", Align::Left),
+        Column("DO", Align::Left),
+    ];
+    let mut rows = Rows::new(COLUMNS, look);
+    for issue in issues {
+        let tone = match issue.severity {
+            Severity::Warning => Tone::Doubtful,
+            Severity::Critical => Tone::Bad,
+        };
+        let plain = |text: &str| (text.to_owned(), Tone::Plain);
+        rows.add_toned([
+            (issue.severity.as_str().to_owned(), tone),
+            plain(issue.code),
+            plain(&issue.message),
+            plain(&issue.hint),
+        ]);
+    }
+    rows.write(out)
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u32,
+    timestamp: String,
+    status: &'a str,
+    summary: &'a str,
+    running: Option<RunJson<'a>>,
+    last_execution: Option<RunJson<'a>>,
+    last_success_at: Option<String>,
+    next_run_at: Option<String>,
+    monitored_symbols: u64,
+    monitored_series: u64,
+    stale_features_count: u64,
+    freshness: CountsJson,
+    recent_failures: Vec<FailureJson<'a>>,
+    breakers: [(); 0],
+    paused: Option<()>,
+    issues: Vec<IssueJson<'a>>,
+    config: ConfigJson,
+}
+
+#[derive(Serialize)]
+struct IssueJson<'a> {
+    code: &'a str,
+    severity: &'a str,
+    subject: &'a str,
+    count: u64,
+    since: Option<String>,
+    message: &'a str,
+    hint: &'a str,
+}
+
+#[derive(Serialize)]
+struct ConfigJson {
+    max_run_age_seconds: u64,
+    max_failure_rate: f64,
+    parallel: Parallel,
+    job_retries: JobRetries,
+    fresh_seconds: u64,
+    aging_seconds: u64,
+    stale_seconds: u64,
+}
+
+#[derive(Serialize)]
+struct Parallel {
+    backfill: u32,
+    enrich: u32,
+}
+
+#[derive(Serialize)]
+struct JobRetries {
+    max: u32,
+    initial_seconds: f64,
+    multiplier: f64,
+}
+
+/// Writes the verdict as JSON, as of `now`.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn json(out: &mut dyn Write, health: &Health, settings: &Settings, now: i64) -> io::Result<()> {
+    let evidence = health.evidence.as_ref();
+    let failures = evidence.map_or(&[][..], |evidence| &evidence.recent_failures);
+    let document = Document {
+        schema: super::SCHEMA,
+        timestamp: instant(now),
+        status: health.status.as_str(),
+        summary: &health.summary,
+        running: evidence.and_then(|evidence| evidence.running.as_ref()).map(RunJson::of),
+        last_execution: evidence.and_then(|evidence| evidence.last.as_ref()).map(RunJson::of),
+        last_success_at: evidence
+            .and_then(|evidence| evidence.last_success.as_ref())
+            .map(|run| instant(run.completed_at.unwrap_or(run.started_at))),
+        next_run_at: None,
+        monitored_symbols: health.monitored_symbols,
+        monitored_series: settings.series().count() as u64,
+        stale_features_count: 0,
+        freshness: CountsJson::of(health.counts),
+        recent_failures: failures.iter().take(MOST_FAILURES).map(FailureJson::of).collect(),
+        breakers: [],
+        paused: None,
+        issues: health.issues.iter().map(issue_json).collect(),
+        config: config_json(settings),
+    };
+    super::json(out, &document)
+}
+
+fn issue_json(issue: &Issue) -> IssueJson<'_> {
+    IssueJson {
+        code: issue.code,
+        severity: issue.severity.as_str(),
+        subject: &issue.subject,
+        count: issue.count,
+        since: issue.since.map(instant),
+        message: &issue.message,
+        hint: &issue.hint,
+    }
+}
+
+fn config_json(settings: &Settings) -> ConfigJson {
+    let Thresholds { fresh, aging, stale } = settings.freshness.default;
+    let retries = settings.run.job_retries;
+    ConfigJson {
+        max_run_age_seconds: settings.health.max_run_age.as_secs(),
+        max_failure_rate: settings.health.max_failure_rate,
+        parallel: Parallel {
+            backfill: settings.run.parallel_backfill,
+            enrich: settings.run.parallel_enrich,
+        },
+        job_retries: JobRetries {
+            max: retries.max,
+            initial_seconds: retries.initial.as_secs_f64(),
+            multiplier: retries.multiplier,
+        },
+        fresh_seconds: fresh.as_secs(),
+        aging_seconds: aging.as_secs(),
+        stale_seconds: stale.as_secs(),
+    }
+}

@@ -1,0 +1,393 @@
+//! Runs: the list of past ones, and one of them with its jobs, requests and failures.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::domain::fact::{FailureFact, JobFact, RequestCount, RunFact};
+use crate::domain::run::{JobStatus, RunStatus};
+
+use super::table::{Align, Column, Look, Rows, Tone};
+use super::words::{count, counted, instant, instant_or_dash, span};
+
+/// One run with all that belongs to it.
+#[derive(Debug)]
+pub struct RunDetail {
+    /// The run.
+    pub run: RunFact,
+    /// Its jobs, unfinished and failed ones first.
+    pub jobs: Vec<JobFact>,
+    /// What failed for good.
+    pub failures: Vec<FailureFact>,
+    /// Its requests by provider and outcome.
+    pub requests: Vec<RequestCount>,
+}
+
+/// A run as JSON.
+#[derive(Serialize)]
+pub(super) struct RunJson<'a> {
+    run_id: &'a str,
+    command: &'a str,
+    trigger: &'a str,
+    status: &'a str,
+    started_at: String,
+    completed_at: Option<String>,
+    duration_seconds: Option<i64>,
+    symbols_total: u64,
+    successful: u64,
+    failed: u64,
+    deferred: u64,
+    retried: u64,
+    skipped: u64,
+    total_records_inserted: u64,
+    total_records_updated: u64,
+    requests: u64,
+    rate_limited: u64,
+    exit_code: Option<i64>,
+    error: Option<&'a str>,
+}
+
+impl<'a> RunJson<'a> {
+    pub(super) fn of(run: &'a RunFact) -> Self {
+        let totals = &run.totals;
+        Self {
+            run_id: &run.run_id.0,
+            command: &run.command,
+            trigger: &run.trigger,
+            status: run.status.as_str(),
+            started_at: instant(run.started_at),
+            completed_at: run.completed_at.map(instant),
+            duration_seconds: duration(run),
+            symbols_total: totals.symbols_total,
+            successful: totals.successful,
+            failed: totals.failed,
+            deferred: totals.deferred,
+            retried: totals.retried,
+            skipped: totals.skipped,
+            total_records_inserted: totals.records_inserted,
+            total_records_updated: totals.records_updated,
+            requests: totals.requests,
+            rate_limited: totals.rate_limited,
+            exit_code: run.exit_code,
+            error: run.error.as_deref(),
+        }
+    }
+}
+
+/// How long a run took; `None` while it runs, and when it crashed.
+pub(super) fn duration(run: &RunFact) -> Option<i64> {
+    run.completed_at.map(|at| at.saturating_sub(run.started_at).max(0))
+}
+
+fn run_tone(status: RunStatus) -> Tone {
+    match status {
+        RunStatus::Succeeded | RunStatus::Running => Tone::Good,
+        RunStatus::Partial | RunStatus::Deferred | RunStatus::Skipped => Tone::Doubtful,
+        RunStatus::Failed | RunStatus::Interrupted | RunStatus::Crashed => Tone::Bad,
+    }
+}
+
+/// A job's tone.
+pub(super) fn job_tone(status: JobStatus) -> Tone {
+    match status {
+        JobStatus::Completed => Tone::Good,
+        JobStatus::Failed => Tone::Bad,
+        JobStatus::Deferred | JobStatus::Skipped | JobStatus::Retry => Tone::Doubtful,
+        JobStatus::Pending | JobStatus::InProgress => Tone::Plain,
+    }
+}
+
+/// Writes the list as a table.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn table(out: &mut dyn Write, runs: &[RunFact], look: Look) -> io::Result<()> {
+    const COLUMNS: &[Column] = &[
+        Column("RUN", Align::Left),
+        Column("COMMAND", Align::Left),
+        Column("STARTED", Align::Left),
+        Column("TOOK", Align::Right),
+        Column("STATUS", Align::Left),
+        Column("OK", Align::Right),
+        Column("FAILED", Align::Right),
+        Column("NEW BARS", Align::Right),
+        Column("CHANGED", Align::Right),
+        Column("REQUESTS", Align::Right),
+    ];
+    if runs.is_empty() {
+        return writeln!(out, "no runs yet");
+    }
+    let mut rows = Rows::new(COLUMNS, look);
+    for run in runs {
+        let totals = &run.totals;
+        let plain = |text: String| (text, Tone::Plain);
+        rows.add_toned([
+            plain(run.run_id.to_string()),
+            plain(run.command.clone()),
+            plain(instant(run.started_at)),
+            plain(duration(run).map_or_else(|| "-".to_owned(), span)),
+            (run.status.to_string(), run_tone(run.status)),
+            plain(count(totals.successful)),
+            (count(totals.failed), if totals.failed > 0 { Tone::Bad } else { Tone::Plain }),
+            plain(count(totals.records_inserted)),
+            plain(count(totals.records_updated)),
+            plain(count(totals.requests)),
+        ]);
+    }
+    rows.write(out)
+}
+
+#[derive(Serialize)]
+struct List<'a> {
+    schema: u32,
+    timestamp: String,
+    count: usize,
+    runs: Vec<RunJson<'a>>,
+}
+
+/// Writes the list as JSON, as of `now`.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn json(out: &mut dyn Write, runs: &[RunFact], now: i64) -> io::Result<()> {
+    let runs: Vec<_> = runs.iter().map(RunJson::of).collect();
+    let list = List { schema: super::SCHEMA, timestamp: instant(now), count: runs.len(), runs };
+    super::json(out, &list)
+}
+
+/// Writes one run: its totals, then what went wrong, then its jobs.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn detail_table(out: &mut dyn Write, detail: &RunDetail, look: Look) -> io::Result<()> {
+    let run = &detail.run;
+    let took = duration(run).map_or_else(String::new, |took| format!(", took {}", span(took)));
+    writeln!(
+        out,
+        "run {} ({}, {}): {}\nstarted {}{took}",
+        run.run_id,
+        run.command,
+        run.trigger,
+        run.status,
+        instant(run.started_at),
+    )?;
+    if let Some(error) = &run.error {
+        writeln!(out, "error: {error}")?;
+    }
+    write_totals(out, run)?;
+    for request in &detail.requests {
+        writeln!(out, "  {}: {} {}", request.provider, count(request.count), request.outcome)?;
+    }
+    if !detail.failures.is_empty() {
+        writeln!(out, "\nfailures")?;
+        failures(out, &detail.failures, look)?;
+    }
+    writeln!(out, "\njobs")?;
+    job_rows(out, detail.jobs.iter(), look)
+}
+
+/// Jobs in a run's summary, at most.
+const MOST_JOBS: usize = 40;
+
+/// Writes what a run that just ended did: the jobs that did or lacked something, what failed, and
+/// the totals last, where the eye is.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn summary(out: &mut dyn Write, detail: &RunDetail, look: Look) -> io::Result<()> {
+    let busy: Vec<&JobFact> = detail
+        .jobs
+        .iter()
+        .filter(|job| {
+            job.status != JobStatus::Completed || job.records_inserted + job.records_updated > 0
+        })
+        .collect();
+    if !busy.is_empty() {
+        job_rows(out, busy.iter().take(MOST_JOBS).copied(), look)?;
+        if busy.len() > MOST_JOBS {
+            writeln!(out, "and {} more", count((busy.len() - MOST_JOBS) as u64))?;
+        }
+        writeln!(out)?;
+    }
+    let run = &detail.run;
+    let took = duration(run).map_or_else(String::new, |took| format!(" in {}", span(took)));
+    writeln!(out, "{} {}{took}", run.command, run.status)?;
+    write_totals(out, run)?;
+    if run.totals.failed > 0 {
+        writeln!(out, "what failed, and why: mdctl history {}", run.run_id)?;
+    }
+    Ok(())
+}
+
+/// Writes a run's totals in words.
+pub(super) fn write_totals(out: &mut dyn Write, run: &RunFact) -> io::Result<()> {
+    let totals = &run.totals;
+    let mut parts = vec![format!("{} ok", totals.successful)];
+    let more =
+        [(totals.failed, "failed"), (totals.deferred, "deferred"), (totals.skipped, "skipped")];
+    parts.extend(
+        more.iter()
+            .filter(|(number, _)| *number > 0)
+            .map(|(number, word)| format!("{number} {word}")),
+    );
+    writeln!(
+        out,
+        "{}: {}; {} new, {} changed; {}, {} retried, {} rate-limited",
+        counted(totals.symbols_total, "symbol"),
+        parts.join(", "),
+        counted(totals.records_inserted, "bar"),
+        count(totals.records_updated),
+        counted(totals.requests, "request"),
+        totals.retried,
+        totals.rate_limited,
+    )
+}
+
+fn failures(out: &mut dyn Write, failures: &[FailureFact], look: Look) -> io::Result<()> {
+    const COLUMNS: &[Column] = &[
+        Column("SYMBOL", Align::Left),
+        Column("TF", Align::Left),
+        Column("STAGE", Align::Left),
+        Column("ERROR", Align::Left),
+        Column("TRIES", Align::Right),
+        Column("MESSAGE", Align::Left),
+    ];
+    let mut rows = Rows::new(COLUMNS, look);
+    for failure in failures {
+        let plain = |text: &str| (text.to_owned(), Tone::Plain);
+        rows.add_toned([
+            plain(failure.symbol.as_str()),
+            plain(failure.timeframe.as_str()),
+            plain(failure.stage.as_str()),
+            (failure.kind.to_string(), Tone::Bad),
+            plain(&failure.attempts.to_string()),
+            plain(&failure.message),
+        ]);
+    }
+    rows.write(out)
+}
+
+fn job_rows<'a>(
+    out: &mut dyn Write,
+    jobs: impl Iterator<Item = &'a JobFact>,
+    look: Look,
+) -> io::Result<()> {
+    const COLUMNS: &[Column] = &[
+        Column("SYMBOL", Align::Left),
+        Column("STATUS", Align::Left),
+        Column("NEW BARS", Align::Right),
+        Column("CHANGED", Align::Right),
+        Column("RETRIES", Align::Right),
+        Column("ENDED", Align::Left),
+        Column("LAST ERROR", Align::Left),
+    ];
+    let mut rows = Rows::new(COLUMNS, look);
+    for job in jobs {
+        let plain = |text: String| (text, Tone::Plain);
+        rows.add_toned([
+            plain(job.symbol.to_string()),
+            (job.status.to_string(), job_tone(job.status)),
+            plain(count(job.records_inserted)),
+            plain(count(job.records_updated)),
+            plain(job.retry_count.to_string()),
+            plain(instant_or_dash(job.completed_at)),
+            plain(job.last_error.clone().unwrap_or_default()),
+        ]);
+    }
+    rows.write(out)
+}
+
+/// A job as JSON.
+#[derive(Serialize)]
+struct JobJson<'a> {
+    symbol: &'a str,
+    status: &'a str,
+    retry_count: u32,
+    started_at: Option<String>,
+    completed_at: Option<String>,
+    records_inserted: u64,
+    records_updated: u64,
+    last_error: Option<&'a str>,
+}
+
+impl<'a> JobJson<'a> {
+    fn of(job: &'a JobFact) -> Self {
+        Self {
+            symbol: job.symbol.as_str(),
+            status: job.status.as_str(),
+            retry_count: job.retry_count,
+            started_at: job.started_at.map(instant),
+            completed_at: job.completed_at.map(instant),
+            records_inserted: job.records_inserted,
+            records_updated: job.records_updated,
+            last_error: job.last_error.as_deref(),
+        }
+    }
+}
+
+/// A failure as JSON.
+#[derive(Serialize)]
+pub(super) struct FailureJson<'a> {
+    run_id: &'a str,
+    symbol: &'a str,
+    timeframe: &'a str,
+    stage: &'a str,
+    error_kind: &'a str,
+    message: &'a str,
+    attempts: u32,
+    at: String,
+}
+
+impl<'a> FailureJson<'a> {
+    pub(super) fn of(failure: &'a FailureFact) -> Self {
+        Self {
+            run_id: &failure.run_id.0,
+            symbol: failure.symbol.as_str(),
+            timeframe: failure.timeframe.as_str(),
+            stage: failure.stage.as_str(),
+            error_kind: failure.kind.as_str(),
+            message: &failure.message,
+            attempts: failure.attempts,
+            at: instant(failure.at),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Detail<'a> {
+    schema: u32,
+    timestamp: String,
+    run: RunJson<'a>,
+    jobs: Vec<JobJson<'a>>,
+    failures: Vec<FailureJson<'a>>,
+    deferred: Vec<&'a str>,
+    requests: BTreeMap<&'a str, u64>,
+}
+
+/// Writes one run as JSON, as of `now`.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn detail_json(out: &mut dyn Write, detail: &RunDetail, now: i64) -> io::Result<()> {
+    let mut requests = BTreeMap::new();
+    for request in &detail.requests {
+        *requests.entry(request.outcome.as_str()).or_default() += request.count;
+    }
+    let deferred = detail.jobs.iter().filter(|job| job.status == JobStatus::Deferred);
+    let document = Detail {
+        schema: super::SCHEMA,
+        timestamp: instant(now),
+        run: RunJson::of(&detail.run),
+        jobs: detail.jobs.iter().map(JobJson::of).collect(),
+        failures: detail.failures.iter().map(FailureJson::of).collect(),
+        deferred: deferred.map(|job| job.symbol.as_str()).collect(),
+        requests,
+    };
+    super::json(out, &document)
+}

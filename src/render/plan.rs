@@ -1,0 +1,136 @@
+//! The plan of `--dry-run`: what would be asked, in how many requests, and how long the quota makes
+//! that take.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::domain::task::Task;
+use crate::plan::Plan;
+
+use super::table::{Align, Column, Look, Rows};
+use super::words::{count, counted, instant, span};
+
+/// A plan with what it costs.
+#[derive(Debug)]
+pub struct Costed<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// What it had to leave out, a sentence each.
+    pub notes: &'a [String],
+    /// First pages that are requests.
+    pub requests: u64,
+    /// Further pages, estimated.
+    pub further: u64,
+    /// The time that the quotas allow them in, at least.
+    pub quota_time: Duration,
+}
+
+/// Writes the table.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn table(out: &mut dyn Write, costed: &Costed<'_>, look: Look) -> io::Result<()> {
+    const COLUMNS: &[Column] = &[
+        Column("SYMBOL", Align::Left),
+        Column("TF", Align::Left),
+        Column("FOR", Align::Left),
+        Column("FROM", Align::Left),
+        Column("TO", Align::Left),
+        Column("BARS", Align::Right),
+        Column("PAGES", Align::Right),
+    ];
+    let tasks: Vec<&Task> = costed.plan.jobs.iter().flat_map(|job| &job.tasks).collect();
+    if !tasks.is_empty() {
+        let mut rows = Rows::new(COLUMNS, look);
+        for task in &tasks {
+            let about = if task.further_pages > 0 { "~" } else { "" };
+            rows.add([
+                task.ask_symbol.to_string(),
+                task.key.timeframe.to_string(),
+                task.purpose.as_str().to_owned(),
+                instant(task.range.start),
+                instant(task.range.end),
+                count(task.bars),
+                format!("{about}{}", count(1 + task.further_pages)),
+            ]);
+        }
+        rows.write(out)?;
+        writeln!(out)?;
+    }
+    for note in costed.notes {
+        writeln!(out, "note: {note}")?;
+    }
+    write!(
+        out,
+        "{} to ask for, {} up to date; {}",
+        counted(costed.plan.jobs.len() as u64, "symbol"),
+        count(costed.plan.idle.len() as u64),
+        counted(costed.requests, "request")
+    )?;
+    if costed.further > 0 {
+        write!(out, " and about {} further pages", count(costed.further))?;
+    }
+    let seconds = i64::try_from(costed.quota_time.as_secs()).unwrap_or(i64::MAX);
+    if seconds > 0 {
+        write!(out, "; the quota allows them in {}", span(seconds))?;
+    }
+    writeln!(out)
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u32,
+    timestamp: String,
+    requests: u64,
+    further_pages: u64,
+    quota_seconds: u64,
+    notes: &'a [String],
+    up_to_date: Vec<&'a str>,
+    tasks: Vec<Row<'a>>,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    symbol: &'a str,
+    asked_as: &'a str,
+    timeframe: &'a str,
+    provider: &'a str,
+    purpose: &'a str,
+    from: String,
+    to: String,
+    bars: u64,
+    further_pages: u64,
+}
+
+/// Writes the JSON document, as of `now`.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn json(out: &mut dyn Write, costed: &Costed<'_>, now: i64) -> io::Result<()> {
+    let tasks = costed.plan.jobs.iter().flat_map(|job| &job.tasks).map(|task| Row {
+        symbol: task.key.symbol.as_str(),
+        asked_as: task.ask_symbol.as_str(),
+        timeframe: task.key.timeframe.as_str(),
+        provider: &task.provider,
+        purpose: task.purpose.as_str(),
+        from: instant(task.range.start),
+        to: instant(task.range.end),
+        bars: task.bars,
+        further_pages: task.further_pages,
+    });
+    let document = Document {
+        schema: super::SCHEMA,
+        timestamp: instant(now),
+        requests: costed.requests,
+        further_pages: costed.further,
+        quota_seconds: costed.quota_time.as_secs(),
+        notes: costed.notes,
+        up_to_date: costed.plan.idle.iter().map(|symbol| symbol.as_str()).collect(),
+        tasks: tasks.collect(),
+    };
+    super::json(out, &document)
+}

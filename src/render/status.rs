@@ -1,0 +1,374 @@
+//! The overview, and one symbol's status.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::domain::fact::{JobFact, RunFact, SeriesFact, ValidationFact};
+use crate::domain::policy::Freshness;
+use crate::domain::run::JobStatus;
+use crate::report::metrics::{FetchMetrics, share};
+use crate::report::staleness::SeriesState;
+
+use super::history::{duration, job_tone, write_totals};
+use super::table::{Align, Column, Look, Rows, Tone};
+use super::words::{bytes, count, instant, instant_or_dash, span};
+
+/// The overview.
+#[derive(Debug)]
+pub struct Overview {
+    /// The run at work.
+    pub running: Option<RunFact>,
+    /// The last run that ended.
+    pub last: Option<RunFact>,
+    /// The jobs of the run at work, else of the last.
+    pub queue: Vec<JobFact>,
+    /// What requests came to.
+    pub fetch: FetchMetrics,
+    /// Symbols of the config.
+    pub symbols_tracked: u64,
+    /// Bars stored and rows refused, of each series that has either.
+    pub validation: Vec<ValidationFact>,
+}
+
+/// One symbol.
+#[derive(Debug)]
+pub struct SymbolStatus {
+    /// The symbol.
+    pub symbol: String,
+    /// Its asset class.
+    pub asset_class: &'static str,
+    /// Its last job.
+    pub job: Option<JobFact>,
+    /// When a job of it last succeeded, epoch seconds UTC.
+    pub last_success_at: Option<i64>,
+    /// Its series, as stored and as judged.
+    pub series: Vec<(SeriesFact, SeriesState, ValidationFact)>,
+}
+
+/// Writes the overview for people.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn table(out: &mut dyn Write, overview: &Overview, look: Look) -> io::Result<()> {
+    match (&overview.running, &overview.last) {
+        (Some(run), _) => writeln!(
+            out,
+            "running: {} {} since {}",
+            run.command,
+            run.run_id,
+            instant(run.started_at)
+        )?,
+        (None, Some(run)) => {
+            let took = duration(run).map_or_else(|| "no time known".to_owned(), span);
+            writeln!(
+                out,
+                "last run: {} {} at {}, {} in {took}",
+                run.command,
+                run.run_id,
+                instant(run.started_at),
+                run.status
+            )?;
+            write_totals(out, run)?;
+        }
+        (None, None) => writeln!(out, "no runs yet; `mdctl backfill` makes the first")?,
+    }
+    let fetch = &overview.fetch;
+    if let (Some(avg), Some(p95)) = (fetch.avg_ms, fetch.p95_ms) {
+        writeln!(
+            out,
+            "requests in the last day: {}, {} ok, {} rate-limited; {avg:.0} ms on average, 95 % within {p95} ms; {}",
+            count(fetch.total),
+            count(fetch.successful),
+            count(fetch.rate_limited),
+            bytes(fetch.bytes)
+        )?;
+    }
+    let troubled: Vec<_> =
+        overview.queue.iter().filter(|job| job.status != JobStatus::Completed).collect();
+    if troubled.is_empty() {
+        return Ok(());
+    }
+    const COLUMNS: &[Column] = &[
+        Column("SYMBOL", Align::Left),
+        Column("STATUS", Align::Left),
+        Column("RETRIES", Align::Right),
+        Column("LAST ERROR", Align::Left),
+    ];
+    writeln!(out)?;
+    let mut rows = Rows::new(COLUMNS, look);
+    for job in troubled {
+        rows.add_toned([
+            (job.symbol.to_string(), Tone::Plain),
+            (job.status.to_string(), job_tone(job.status)),
+            (job.retry_count.to_string(), Tone::Plain),
+            (job.last_error.clone().unwrap_or_default(), Tone::Plain),
+        ]);
+    }
+    rows.write(out)
+}
+
+/// Fetch, compute and quality figures.
+#[derive(Serialize)]
+struct MetricsJson {
+    fetch_pipeline: FetchJson,
+    compute_pipeline: ComputeJson,
+    data_quality: QualityJson,
+    timestamp: String,
+}
+
+#[derive(Serialize)]
+struct FetchJson {
+    total_fetches: u64,
+    successful: u64,
+    success_rate: Option<f64>,
+    avg_response_time_ms: Option<f64>,
+    p50_response_time_ms: Option<u64>,
+    p95_response_time_ms: Option<u64>,
+    p99_response_time_ms: Option<u64>,
+    rate_limited: u64,
+    rate_limited_share: f64,
+    retries: u64,
+    bytes: u64,
+    api_quota_remaining: Option<u64>,
+}
+
+/// Nothing is computed yet.
+#[derive(Serialize, Default)]
+struct ComputeJson {
+    total_computations: u64,
+    successful: u64,
+    success_rate: Option<f64>,
+    avg_computation_time_ms: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct QualityJson {
+    symbols_tracked: u64,
+    avg_validation_rate: Option<f64>,
+    avg_quality_score: Option<f64>,
+    avg_completeness: Option<f64>,
+}
+
+impl MetricsJson {
+    fn of(overview: &Overview, now: i64) -> Self {
+        let fetch = &overview.fetch;
+        let rates: Vec<f64> = overview.validation.iter().filter_map(rate).collect();
+        let mean = (!rates.is_empty()).then(|| rates.iter().sum::<f64>() / rates.len() as f64);
+        Self {
+            fetch_pipeline: FetchJson {
+                total_fetches: fetch.total,
+                successful: fetch.successful,
+                success_rate: share(fetch.successful, fetch.total).map(percent),
+                avg_response_time_ms: fetch.avg_ms,
+                p50_response_time_ms: fetch.p50_ms,
+                p95_response_time_ms: fetch.p95_ms,
+                p99_response_time_ms: fetch.p99_ms,
+                rate_limited: fetch.rate_limited,
+                rate_limited_share: percent(fetch.rate_limited_share()),
+                retries: fetch.retries,
+                bytes: fetch.bytes,
+                api_quota_remaining: None,
+            },
+            compute_pipeline: ComputeJson::default(),
+            data_quality: QualityJson {
+                symbols_tracked: overview.symbols_tracked,
+                avg_validation_rate: mean.map(percent),
+                avg_quality_score: None,
+                avg_completeness: None,
+            },
+            timestamp: instant(now),
+        }
+    }
+}
+
+fn rate(fact: &ValidationFact) -> Option<f64> {
+    share(fact.stored, fact.stored + fact.rejected)
+}
+
+fn percent(share: f64) -> f64 {
+    share * 100.0
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u32,
+    timestamp: String,
+    scheduler: Scheduler,
+    last_job: Option<LastJob>,
+    metrics: MetricsJson,
+    job_queue: Vec<Queued<'a>>,
+}
+
+#[derive(Serialize)]
+struct Scheduler {
+    running: bool,
+    paused: bool,
+    last_run_at: Option<String>,
+    next_run_at: Option<String>,
+}
+
+#[derive(Serialize)]
+struct LastJob {
+    started_at: String,
+    completed_at: Option<String>,
+    duration_seconds: Option<i64>,
+    successful: u64,
+    failed: u64,
+    retried: u64,
+}
+
+#[derive(Serialize)]
+struct Queued<'a> {
+    symbol: &'a str,
+    status: &'a str,
+    retry_count: u32,
+}
+
+/// Writes the overview as JSON, as of `now`.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn json(out: &mut dyn Write, overview: &Overview, now: i64) -> io::Result<()> {
+    let queued = |job: &'_ JobFact| (job.status.as_str(), job.retry_count);
+    let document = Document {
+        schema: super::SCHEMA,
+        timestamp: instant(now),
+        scheduler: Scheduler {
+            running: overview.running.is_some(),
+            paused: false,
+            last_run_at: overview.last.as_ref().map(|run| instant(run.started_at)),
+            next_run_at: None,
+        },
+        last_job: overview.last.as_ref().map(|run| LastJob {
+            started_at: instant(run.started_at),
+            completed_at: run.completed_at.map(instant),
+            duration_seconds: duration(run),
+            successful: run.totals.successful,
+            failed: run.totals.failed,
+            retried: run.totals.retried,
+        }),
+        metrics: MetricsJson::of(overview, now),
+        job_queue: overview
+            .queue
+            .iter()
+            .map(|job| {
+                let (status, retry_count) = queued(job);
+                Queued { symbol: job.symbol.as_str(), status, retry_count }
+            })
+            .collect(),
+    };
+    super::json(out, &document)
+}
+
+/// Writes one symbol's status for people.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn symbol_table(out: &mut dyn Write, status: &SymbolStatus, look: Look) -> io::Result<()> {
+    const COLUMNS: &[Column] = &[
+        Column("TF", Align::Left),
+        Column("BARS", Align::Right),
+        Column("FIRST BAR", Align::Left),
+        Column("LAST BAR", Align::Left),
+        Column("FRESHNESS", Align::Left),
+        Column("REFUSED", Align::Right),
+        Column("LAST ERROR", Align::Left),
+    ];
+    writeln!(out, "{} ({})", status.symbol, status.asset_class)?;
+    match &status.job {
+        None => writeln!(out, "no job yet; `mdctl backfill {}` makes the first", status.symbol)?,
+        Some(job) => writeln!(
+            out,
+            "last job {}: {}, {} retried, run {}",
+            instant_or_dash(job.completed_at),
+            job.status,
+            job.retry_count,
+            job.run_id
+        )?,
+    }
+    if let Some(error) = status.job.as_ref().and_then(|job| job.last_error.as_ref()) {
+        writeln!(out, "last error: {error}")?;
+    }
+    writeln!(out)?;
+    let mut rows = Rows::new(COLUMNS, look);
+    for (fact, state, validation) in &status.series {
+        let plain = |text: String| (text, Tone::Plain);
+        rows.add_toned([
+            plain(fact.key.timeframe.to_string()),
+            plain(count(fact.bar_count)),
+            plain(instant_or_dash(fact.first_ts)),
+            plain(instant_or_dash(fact.watermark_ts)),
+            (state.status.to_string(), super::staleness::tone(state.status)),
+            plain(count(validation.rejected)),
+            plain(fact.last_error.clone().unwrap_or_default()),
+        ]);
+    }
+    rows.write(out)
+}
+
+#[derive(Serialize)]
+struct SymbolDocument<'a> {
+    schema: u32,
+    symbol: &'a str,
+    asset_class: &'a str,
+    status: Option<&'a str>,
+    retry_count: u32,
+    last_error: Option<&'a str>,
+    started_at: Option<String>,
+    completed_at: Option<String>,
+    last_enrichment_time: Option<String>,
+    series: Vec<SeriesJson>,
+    timestamp: String,
+}
+
+#[derive(Serialize)]
+struct SeriesJson {
+    timeframe: &'static str,
+    bars: u64,
+    first_bar_at: Option<String>,
+    last_bar_at: Option<String>,
+    data_age_seconds: Option<i64>,
+    freshness: &'static str,
+    validation_rate: Option<f64>,
+    quality_score: Option<f64>,
+}
+
+/// Writes one symbol's status as JSON, as of `now`.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn symbol_json(out: &mut dyn Write, status: &SymbolStatus, now: i64) -> io::Result<()> {
+    let job = status.job.as_ref();
+    let document = SymbolDocument {
+        schema: super::SCHEMA,
+        symbol: &status.symbol,
+        asset_class: status.asset_class,
+        status: job.map(|job| job.status.as_str()),
+        retry_count: job.map_or(0, |job| job.retry_count),
+        last_error: job.and_then(|job| job.last_error.as_deref()),
+        started_at: job.and_then(|job| job.started_at).map(instant),
+        completed_at: job.and_then(|job| job.completed_at).map(instant),
+        last_enrichment_time: status.last_success_at.map(instant),
+        series: status
+            .series
+            .iter()
+            .map(|(fact, state, validation)| SeriesJson {
+                timeframe: fact.key.timeframe.as_str(),
+                bars: fact.bar_count,
+                first_bar_at: fact.first_ts.map(instant),
+                last_bar_at: fact.watermark_ts.map(instant),
+                data_age_seconds: state.data_age_seconds,
+                freshness: Freshness::as_str(state.status),
+                validation_rate: rate(validation),
+                quality_score: None,
+            })
+            .collect(),
+        timestamp: instant(now),
+    };
+    super::json(out, &document)
+}

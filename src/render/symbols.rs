@@ -1,0 +1,117 @@
+//! The universe, and what an edit of it did.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::domain::series::Symbol;
+
+use super::table::{Align, Column, Look, Rows};
+use super::words::{counted, instant};
+
+/// A tracked symbol.
+#[derive(Debug, Serialize)]
+pub struct Listed<'a> {
+    /// The symbol.
+    pub symbol: &'a str,
+    /// Its group.
+    pub group: &'a str,
+    /// Its asset class.
+    pub asset_class: &'a str,
+    /// Its provider's name in the config.
+    pub provider: &'a str,
+    /// Its calendar.
+    pub calendar: &'a str,
+    /// The timeframes that are stored for it.
+    pub timeframes: Vec<&'a str>,
+}
+
+/// Writes the list as a table.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn table(out: &mut dyn Write, listed: &[Listed<'_>], look: Look) -> io::Result<()> {
+    const COLUMNS: &[Column] = &[
+        Column("SYMBOL", Align::Left),
+        Column("GROUP", Align::Left),
+        Column("CLASS", Align::Left),
+        Column("PROVIDER", Align::Left),
+        Column("CALENDAR", Align::Left),
+        Column("TIMEFRAMES", Align::Left),
+    ];
+    let mut rows = Rows::new(COLUMNS, look);
+    for row in listed {
+        let timeframes = row.timeframes.join(" ");
+        let cells =
+            [row.symbol, row.group, row.asset_class, row.provider, row.calendar, &timeframes];
+        rows.add(cells);
+    }
+    rows.write(out)?;
+    writeln!(out, "\n{}", counted(listed.len() as u64, "symbol"))
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u32,
+    timestamp: String,
+    count: usize,
+    symbols: &'a [Listed<'a>],
+}
+
+/// Writes the list as JSON, as of `now`.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn json(out: &mut dyn Write, listed: &[Listed<'_>], now: i64) -> io::Result<()> {
+    let document = Document {
+        schema: super::SCHEMA,
+        timestamp: instant(now),
+        count: listed.len(),
+        symbols: listed,
+    };
+    super::json(out, &document)
+}
+
+/// Says what an edit did.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn edited(
+    out: &mut dyn Write,
+    what: &str,
+    symbols: &[Symbol],
+    group: Option<&str>,
+) -> io::Result<()> {
+    let place = group.map_or_else(String::new, |group| format!(" to {group}"));
+    writeln!(out, "{what} {}{place}", counted(symbols.len() as u64, "symbol"))
+}
+
+#[derive(Serialize)]
+struct Edited<'a> {
+    schema: u32,
+    timestamp: String,
+    done: &'a str,
+    group: Option<&'a str>,
+    symbols: Vec<&'a str>,
+}
+
+/// Likewise, as JSON.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn edited_json(
+    out: &mut dyn Write,
+    what: &str,
+    symbols: &[Symbol],
+    group: Option<&str>,
+    now: i64,
+) -> io::Result<()> {
+    let symbols = symbols.iter().map(|symbol| symbol.as_str()).collect();
+    let document =
+        Edited { schema: super::SCHEMA, timestamp: instant(now), done: what, group, symbols };
+    super::json(out, &document)
+}

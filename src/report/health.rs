@@ -1,0 +1,408 @@
+//! The verdict: can the data be trusted right now, and if not, what is to be done?
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use crate::config::Settings;
+use crate::domain::fact::{FailureFact, FetchFacts, JobFact, RunFact};
+use crate::domain::policy::Freshness;
+use crate::domain::run::{JobStatus, RunStatus};
+use crate::exit::Exit;
+
+use super::metrics::share;
+use super::staleness::{Counts, SeriesState, Staleness};
+
+/// From so many failed runs in a row on, a series keeps failing.
+const KEEPS_FAILING: u32 = 3;
+
+/// The largest share of answers saying "too many requests" that is still all right.
+const RATE_LIMITED_SHARE: f64 = 0.05;
+
+/// The facts that the verdict rests on.
+#[derive(Debug)]
+pub struct Evidence {
+    /// Every series' freshness.
+    pub staleness: Staleness,
+    /// The run at work.
+    pub running: Option<RunFact>,
+    /// The last run that ended.
+    pub last: Option<RunFact>,
+    /// The jobs of that run.
+    pub last_jobs: Vec<JobFact>,
+    /// The last run that succeeded.
+    pub last_success: Option<RunFact>,
+    /// Runs within `[health] recent`.
+    pub recent_runs: Vec<RunFact>,
+    /// Failures within `[health] recent`, newest first.
+    pub recent_failures: Vec<FailureFact>,
+    /// Requests within `[health] recent`.
+    pub recent_requests: FetchFacts,
+    /// This instant by the wall clock: runs are judged by it, also as of another instant.
+    pub wall_now: i64,
+}
+
+/// The verdict.
+#[derive(Debug)]
+pub struct Health {
+    /// The worst issue; healthy without one.
+    pub status: Status,
+    /// All of it in one line.
+    pub summary: String,
+    /// What is wrong, the worst first.
+    pub issues: Vec<Issue>,
+    /// Series in each state.
+    pub counts: Counts,
+    /// Symbols of the config.
+    pub monitored_symbols: u64,
+    /// What it rests on; `None` when nothing could be read.
+    pub evidence: Option<Evidence>,
+}
+
+/// How things stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Status {
+    /// Nothing is wrong.
+    Healthy,
+    /// Something wants a look.
+    Degraded,
+    /// The data cannot be trusted.
+    Critical,
+    /// It cannot be told.
+    Unknown,
+}
+
+impl Status {
+    /// Its word in tables and JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
+            Self::Critical => "critical",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// The exit code that says so.
+    #[must_use]
+    pub const fn exit(self) -> Exit {
+        match self {
+            Self::Healthy => Exit::Success,
+            Self::Degraded => Exit::Partial,
+            Self::Critical => Exit::Failed,
+            Self::Unknown => Exit::Unknown,
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// How bad an issue is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// It wants a look.
+    Warning,
+    /// It wants it now.
+    Critical,
+}
+
+impl Severity {
+    /// Its word in tables and JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// Something that is wrong.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Issue {
+    /// Its stable name.
+    pub code: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What it is about: a series, a provider, a run.
+    pub subject: String,
+    /// How many of them.
+    pub count: u64,
+    /// Since when, epoch seconds UTC; `None` when that is not known.
+    pub since: Option<i64>,
+    /// What is wrong.
+    pub message: String,
+    /// The command that mends it, or the next place to look.
+    pub hint: String,
+}
+
+/// The verdict when nothing can be read.
+#[must_use]
+pub fn unknown(settings: &Settings, why: &str) -> Health {
+    Health {
+        status: Status::Unknown,
+        summary: format!("UNKNOWN - {why}"),
+        issues: Vec::new(),
+        counts: Counts::default(),
+        monitored_symbols: settings.members().count() as u64,
+        evidence: None,
+    }
+}
+
+/// Judges the evidence.
+#[must_use]
+pub fn judge(settings: &Settings, evidence: Evidence) -> Health {
+    let down = providers_down(settings, &evidence);
+    let mut issues: Vec<Issue> = Vec::new();
+    issues.extend(run_overdue(settings, &evidence));
+    issues.extend(last_run(&evidence));
+    issues.extend(down.iter().map(|provider| provider_down(provider, &evidence)));
+    let series: Vec<&SeriesState> =
+        evidence.staleness.series.iter().filter(|row| !down.contains(&row.provider)).collect();
+    issues.extend(series_missing(&series));
+    issues.extend(series_stale(settings, &evidence, &series));
+    issues.extend(keeps_failing(&series));
+    issues.extend(high_failure_rate(settings, &evidence));
+    issues.extend(rate_limited(&evidence));
+    issues.sort_by_key(|issue| std::cmp::Reverse(issue.severity));
+    let status = match issues.first().map(|issue| issue.severity) {
+        None => Status::Healthy,
+        Some(Severity::Warning) => Status::Degraded,
+        Some(Severity::Critical) => Status::Critical,
+    };
+    let counts = evidence.staleness.counts();
+    Health {
+        status,
+        summary: summary(status, &issues, counts),
+        issues,
+        counts,
+        monitored_symbols: settings.members().count() as u64,
+        evidence: Some(evidence),
+    }
+}
+
+fn summary(status: Status, issues: &[Issue], counts: Counts) -> String {
+    let word = match status {
+        Status::Healthy => "OK",
+        Status::Degraded => "WARNING",
+        Status::Critical => "CRITICAL",
+        Status::Unknown => "UNKNOWN",
+    };
+    let Counts { fresh, aging, stale, missing } = counts;
+    let series = format!("{fresh} fresh, {aging} aging, {stale} stale, {missing} missing");
+    match issues {
+        [] => format!("{word} - {series}"),
+        [first] => format!("{word} - {} ({series})", first.message),
+        [first, rest @ ..] => {
+            format!("{word} - {}; {} more ({series})", first.message, rest.len())
+        }
+    }
+}
+
+fn run_overdue(settings: &Settings, evidence: &Evidence) -> Option<Issue> {
+    if evidence.running.is_some() {
+        return None;
+    }
+    let limit = i64::try_from(settings.health.max_run_age.as_secs()).unwrap_or(i64::MAX);
+    let last = evidence.last.as_ref().and_then(|run| run.completed_at.or(Some(run.started_at)));
+    let message = match last {
+        None => "no run has finished yet".to_owned(),
+        Some(at) if evidence.wall_now.saturating_sub(at) > limit => format!(
+            "the last run finished {} ago, the limit is {}",
+            humantime::format_duration(whole_minutes(evidence.wall_now - at)),
+            humantime::format_duration(settings.health.max_run_age)
+        ),
+        Some(_) => return None,
+    };
+    Some(Issue {
+        code: "run_overdue",
+        severity: Severity::Critical,
+        subject: "runs".to_owned(),
+        count: 1,
+        since: last,
+        message,
+        hint: "mdctl backfill; then see why the timer did not: systemctl list-timers 'mdctl*'"
+            .to_owned(),
+    })
+}
+
+fn whole_minutes(seconds: i64) -> std::time::Duration {
+    std::time::Duration::from_secs(seconds.unsigned_abs() / 60 * 60)
+}
+
+fn last_run(evidence: &Evidence) -> Option<Issue> {
+    let run = evidence.last.as_ref()?;
+    let (code, severity, message) = match run.status {
+        RunStatus::Failed => (
+            "last_run_failed",
+            Severity::Critical,
+            match &run.error {
+                Some(error) => format!("the last run was aborted: {error}"),
+                None => format!("all {} jobs of the last run failed", run.totals.failed),
+            },
+        ),
+        RunStatus::Crashed => {
+            ("last_run_failed", Severity::Critical, "the last run crashed".to_owned())
+        }
+        RunStatus::Partial => (
+            "last_run_partial",
+            Severity::Warning,
+            format!(
+                "{} of {} jobs of the last run failed",
+                run.totals.failed, run.totals.symbols_total
+            ),
+        ),
+        _ => return None,
+    };
+    Some(Issue {
+        code,
+        severity,
+        subject: run.run_id.to_string(),
+        count: run.totals.failed.max(1),
+        since: run.completed_at.or(Some(run.started_at)),
+        message,
+        hint: "mdctl history last".to_owned(),
+    })
+}
+
+/// Providers every one of whose jobs in the last run failed.
+fn providers_down(settings: &Settings, evidence: &Evidence) -> BTreeSet<String> {
+    let provider_of: BTreeMap<&str, &str> = settings
+        .members()
+        .map(|(group, member)| (member.symbol.as_str(), group.provider.as_str()))
+        .collect();
+    let mut worked: BTreeMap<&str, bool> = BTreeMap::new();
+    for job in &evidence.last_jobs {
+        // A job without a request says nothing of its provider.
+        if job.started_at.is_none() {
+            continue;
+        }
+        if let Some(provider) = provider_of.get(job.symbol.as_str()) {
+            *worked.entry(provider).or_default() |= job.status != JobStatus::Failed;
+        }
+    }
+    let many = |provider: &str| {
+        settings.providers.get(provider).is_some_and(|provider| !provider.is_files())
+    };
+    worked
+        .into_iter()
+        .filter(|(provider, worked)| !worked && many(provider))
+        .map(|(provider, _)| provider.to_owned())
+        .collect()
+}
+
+fn provider_down(provider: &str, evidence: &Evidence) -> Issue {
+    let why = evidence
+        .recent_failures
+        .first()
+        .map_or_else(String::new, |failure| format!(": {} {}", failure.kind, failure.message));
+    Issue {
+        code: "provider_down",
+        severity: Severity::Critical,
+        subject: provider.to_owned(),
+        count: 1,
+        since: evidence.last.as_ref().map(|run| run.started_at),
+        message: format!("every job of provider {provider} failed{why}"),
+        hint: "mdctl history last; check its status page, the key and the network".to_owned(),
+    }
+}
+
+fn series_missing(series: &[&SeriesState]) -> Option<Issue> {
+    let missing: Vec<_> = series.iter().filter(|row| row.status == Freshness::Missing).collect();
+    let first = missing.first()?;
+    let count = missing.len() as u64;
+    Some(Issue {
+        code: "series_missing",
+        severity: Severity::Warning,
+        subject: first.key.to_string(),
+        count,
+        since: None,
+        message: format!("{count} of {} series have no bar, such as {}", series.len(), first.key),
+        hint: format!("mdctl backfill {}", first.key.symbol),
+    })
+}
+
+fn series_stale(
+    settings: &Settings,
+    evidence: &Evidence,
+    series: &[&SeriesState],
+) -> Option<Issue> {
+    let stale: Vec<_> = series.iter().filter(|row| row.status == Freshness::Stale).collect();
+    let worst = stale.first()?;
+    let count = stale.len() as u64;
+    let beyond = stale.iter().filter(|row| row.beyond_stale).count() as u64;
+    let all = evidence.staleness.series.len() as u64;
+    let critical = beyond > 0
+        && share(beyond, all).is_some_and(|share| share >= settings.health.critical_share);
+    Some(Issue {
+        code: "series_stale",
+        severity: if critical { Severity::Critical } else { Severity::Warning },
+        subject: worst.key.to_string(),
+        count,
+        since: worst.due_at,
+        message: format!(
+            "{count} of {} series are stale, the worst is {}, {} behind",
+            series.len(),
+            worst.key,
+            humantime::format_duration(whole_minutes(worst.lag_seconds))
+        ),
+        hint: format!("mdctl gaps {}; then mdctl backfill {}", worst.key.symbol, worst.key.symbol),
+    })
+}
+
+fn keeps_failing(series: &[&SeriesState]) -> Option<Issue> {
+    let failing: Vec<_> =
+        series.iter().filter(|row| row.consecutive_failures >= KEEPS_FAILING).collect();
+    let worst = failing.iter().max_by_key(|row| row.consecutive_failures)?;
+    let error = worst.last_error.as_deref().unwrap_or("no reason recorded");
+    Some(Issue {
+        code: "keeps_failing",
+        severity: Severity::Warning,
+        subject: worst.key.to_string(),
+        count: failing.len() as u64,
+        since: None,
+        message: format!(
+            "{} failed {} runs running: {error}",
+            worst.key, worst.consecutive_failures
+        ),
+        hint: format!("mdctl status {}", worst.key.symbol),
+    })
+}
+
+fn high_failure_rate(settings: &Settings, evidence: &Evidence) -> Option<Issue> {
+    let sum = |of: fn(&RunFact) -> u64| evidence.recent_runs.iter().map(of).sum::<u64>();
+    let (failed, total) = (sum(|run| run.totals.failed), sum(|run| run.totals.symbols_total));
+    let rate = share(failed, total)?;
+    (rate > settings.health.max_failure_rate).then(|| Issue {
+        code: "high_failure_rate",
+        severity: Severity::Warning,
+        subject: "jobs".to_owned(),
+        count: failed,
+        since: None,
+        message: format!(
+            "{failed} of {total} recent jobs failed, {:.0} % where {:.0} % are allowed",
+            rate * 100.0,
+            settings.health.max_failure_rate * 100.0
+        ),
+        hint: "mdctl history".to_owned(),
+    })
+}
+
+fn rate_limited(evidence: &Evidence) -> Option<Issue> {
+    let requests = &evidence.recent_requests;
+    let total = requests.response_times_ms.len() as u64;
+    let rate = share(requests.rate_limited, total)?;
+    (rate > RATE_LIMITED_SHARE).then(|| Issue {
+        code: "rate_limited",
+        severity: Severity::Warning,
+        subject: "requests".to_owned(),
+        count: requests.rate_limited,
+        since: None,
+        message: format!("{:.0} % of recent requests met a full quota", rate * 100.0),
+        hint: "lower `rate` of the provider in the config, or raise the plan".to_owned(),
+    })
+}

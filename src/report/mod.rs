@@ -1,0 +1,40 @@
+//! Reports: facts, policy and an instant in; one value out, which `render` shows in every format and
+//! from which the exit code is read. Pure: nothing is fetched, opened or printed here.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::domain::fact::SeriesFact;
+use crate::domain::gap::Gap;
+use crate::domain::range::RangeSet;
+use crate::domain::series::SeriesKey;
+
+pub mod gaps;
+pub mod health;
+pub mod metrics;
+pub mod staleness;
+
+/// What the store knows of the series, as the reports judge it.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// Series by key. As of an earlier instant, they end where they would have ended then.
+    pub series: BTreeMap<SeriesKey, SeriesFact>,
+    /// Gaps by series.
+    pub gaps: HashMap<i64, Vec<Gap>>,
+    /// What was asked for and answered, by series; empty for reports that do not ask.
+    pub coverage: HashMap<i64, RangeSet>,
+}
+
+impl Facts {
+    /// The gaps of a series.
+    #[must_use]
+    pub fn gaps_of(&self, series_id: i64) -> &[Gap] {
+        self.gaps.get(&series_id).map_or(&[], Vec::as_slice)
+    }
+
+    /// The gaps of a series that are no holes, as a set.
+    #[must_use]
+    pub fn explained(&self, series_id: i64) -> RangeSet {
+        let no_holes = self.gaps_of(series_id).iter().filter(|gap| !gap.reason.is_hole());
+        no_holes.map(|gap| gap.range).collect()
+    }
+}
