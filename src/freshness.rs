@@ -71,7 +71,7 @@ mod tests {
             publication: Publication { lag: Duration::from_secs(1200), end_of_day: None },
             delisted: None,
         };
-        let hours = |h| Duration::from_secs(h * 3600);
+        let hours = |h: u64| Duration::from_secs(h * 3600);
         let held = Held {
             due: &due,
             timeframe: Timeframe::D1,

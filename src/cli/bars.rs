@@ -8,10 +8,10 @@ use crate::domain::policy::Freshness;
 use crate::domain::range::TimeRange;
 use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::timeframe::Timeframe;
+use crate::domain::words::span;
 use crate::exit::Exit;
 use crate::plan::{Bound, session_labels};
 use crate::render::bars::{Format, Rows};
-use crate::render::words::span;
 use crate::report::{Facts, staleness};
 use crate::store::{BarQuery, StoreError};
 

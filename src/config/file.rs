@@ -39,7 +39,7 @@ pub(super) struct File {
 
 impl File {
     /// The sections that stand in the file and that this version does not act on.
-    pub fn idle(&self) -> Vec<&'static str> {
+    pub(super) fn idle(&self) -> Vec<&'static str> {
         [
             ("[objectives]", self.objectives.is_some()),
             ("[[alerts]]", self.alerts.is_some()),
@@ -64,7 +64,6 @@ pub(super) struct Database {
 /// For `db prune`, which is not built yet.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-#[expect(dead_code, reason = "checked when read; `db prune` is to act on it")]
 pub(super) struct Retention {
     pub logs: Option<Duration>,
     pub runs: Option<Duration>,
@@ -117,6 +116,7 @@ pub(super) struct Provider {
     pub page_limit: Option<Spanned<u32>>,
     pub publication: Option<Publication>,
     pub history: Option<Duration>,
+    #[expect(dead_code, reason = "checked when read; grouped requests are not built yet")]
     pub grouped: Option<bool>,
     pub connect_timeout: Option<Duration>,
     pub request_timeout: Option<Duration>,
@@ -225,7 +225,7 @@ pub(super) struct Group {
     pub settle: Option<Duration>,
     #[serde(default)]
     pub priority: i64,
-    pub features: Option<BTreeMap<Text<Timeframe>, Vec<String>>>,
+    pub features: Option<Spanned<BTreeMap<Text<Timeframe>, Vec<String>>>>,
     #[serde(default)]
     pub freshness: Freshness,
 }

@@ -402,6 +402,7 @@ fn group(
         return Err(context.at(&table.asset_class, message));
     }
     let timeframes = timeframes(context, table, provider)?;
+    check_features(context, table)?;
     Ok(Group {
         name: table.name.get_ref().clone(),
         provider: provider.name.clone(),
@@ -517,6 +518,47 @@ fn timeframes(
         held.lookback = held.lookback.max(own.lookback);
     }
     Ok(stored)
+}
+
+/// The words that `features` may hold. Nothing computes them yet.
+const FEATURES: &[&str] = &[
+    "default",
+    "sma_20",
+    "sma_50",
+    "sma_200",
+    "ema_12",
+    "ema_26",
+    "rsi_14",
+    "macd",
+    "macd_signal",
+    "macd_hist",
+    "bb_upper",
+    "bb_middle",
+    "bb_lower",
+    "atr_14",
+    "adx_14",
+    "stoch_k",
+    "stoch_d",
+    "obv",
+    "roc_10",
+    "log_return",
+    "volatility_20",
+    "volume_ratio_20",
+    "vwap_session",
+];
+
+fn check_features(context: &Context<'_>, table: &file::Group) -> Result<()> {
+    let Some(features) = &table.features else { return Ok(()) };
+    for name in features.get_ref().values().flatten() {
+        if !FEATURES.contains(&name.as_str()) {
+            let error = context.at(features, format!("unknown feature `{name}`"));
+            return Err(match nearest(name, FEATURES.iter().copied()) {
+                Some(near) => error.hinted(format!("did you mean `{near}`?")),
+                None => error.hinted(format!("features are {}", FEATURES.join(", "))),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The longest offered timeframe that `timeframe` can be made of.

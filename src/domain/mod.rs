@@ -3,7 +3,7 @@
 //! Nothing here touches the world, and nothing here imports another room. In reading order:
 //! what a bar is ([`bar`], [`timeframe`], [`range`]), whose it is ([`series`]), what is missing
 //! ([`gap`]), what is to be done ([`task`]), what a run did ([`run`], [`event`]), what the store remembers ([`fact`]), and by which
-//! rules all of that is judged ([`policy`]).
+//! rules all of that is judged ([`policy`]); last, how times and counts are said ([`words`]).
 
 pub mod bar;
 pub mod event;
@@ -16,3 +16,4 @@ pub mod secret;
 pub mod series;
 pub mod task;
 pub mod timeframe;
+pub mod words;

@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn each_threshold_belongs_to_the_worse_side() {
-        let hours = |h| Duration::from_secs(h * 3600);
+        let hours = |h: u64| Duration::from_secs(h * 3600);
         let thresholds = Thresholds { fresh: hours(1), aging: hours(6), stale: hours(24) };
         let of = |h| Freshness::of_lag(hours(h), thresholds);
         assert_eq!(of(0), Freshness::Fresh);

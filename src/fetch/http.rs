@@ -105,7 +105,7 @@ impl Http {
         let mut headers = HeaderMap::new();
         for (name, value) in &request.headers {
             if let Ok(value) = HeaderValue::from_str(value) {
-                headers.insert(HeaderName::from_static(*name), value);
+                headers.insert(HeaderName::from_static(name), value);
             }
         }
         let Some(key) = &self.key else { return Ok(headers) };

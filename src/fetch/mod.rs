@@ -100,7 +100,7 @@ pub struct Fetching {
 
 impl Fetching {
     /// The next message; `None` when every job has ended.
-    pub fn next(&mut self) -> Option<Message> {
+    pub fn wait(&mut self) -> Option<Message> {
         self.messages.blocking_recv()
     }
 

@@ -205,7 +205,7 @@ fn store_all(
     fetching: &mut Fetching,
     sink: &mut dyn FnMut(Event),
 ) -> StoreResult<()> {
-    while let Some(first) = fetching.next() {
+    while let Some(first) = fetching.wait() {
         let events = store.write(|tx| {
             let mut events = desk.take(tx, first)?;
             for _ in 1..BATCH {

@@ -64,7 +64,7 @@ pub struct Holdings {
 ///
 /// Derived series are no wants: their bars come from their sources.
 #[must_use]
-pub fn wants(
+pub(super) fn wants(
     settings: &Settings,
     selection: &Selection,
     holdings: &Holdings,

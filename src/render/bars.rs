@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::domain::bar::Bar;
 use crate::domain::series::SeriesKey;
 
-use super::words::instant;
+use crate::domain::words::instant;
 
 /// In what form rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

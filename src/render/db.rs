@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::store::Info;
 
 use super::table::{Align, Column, Look, Rows};
-use super::words::{bytes, count, instant};
+use crate::domain::words::{bytes, count, instant};
 
 /// Writes sizes and versions as a table.
 ///

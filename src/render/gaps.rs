@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::report::gaps::GapState;
 
 use super::table::{Align, Column, Look, Rows, Tone};
-use super::words::{count, counted, instant, instant_or_dash};
+use crate::domain::words::{count, counted, instant, instant_or_dash};
 
 /// Writes the table.
 ///

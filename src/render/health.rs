@@ -11,7 +11,7 @@ use crate::report::health::{Health, Issue, Severity};
 use super::history::{FailureJson, RunJson};
 use super::staleness::CountsJson;
 use super::table::{Align, Column, Look, Rows, Tone};
-use super::words::{count, counted, instant, span};
+use crate::domain::words::{count, counted, instant, span};
 
 /// Failures in the document, at most.
 const MOST_FAILURES: usize = 50;

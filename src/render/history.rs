@@ -9,7 +9,7 @@ use crate::domain::fact::{FailureFact, JobFact, RequestCount, RunFact};
 use crate::domain::run::{JobStatus, RunStatus};
 
 use super::table::{Align, Column, Look, Rows, Tone};
-use super::words::{count, counted, instant, instant_or_dash, span};
+use crate::domain::words::{count, counted, instant, instant_or_dash, span};
 
 /// One run with all that belongs to it.
 #[derive(Debug)]

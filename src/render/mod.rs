@@ -14,7 +14,6 @@ pub mod staleness;
 pub mod status;
 pub mod symbols;
 pub mod table;
-pub mod words;
 
 use std::io::{self, Write};
 

@@ -10,7 +10,7 @@ use crate::domain::task::Task;
 use crate::plan::Plan;
 
 use super::table::{Align, Column, Look, Rows};
-use super::words::{count, counted, instant, span};
+use crate::domain::words::{count, counted, instant, span};
 
 /// A plan with what it costs.
 #[derive(Debug)]

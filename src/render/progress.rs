@@ -11,7 +11,7 @@ use crate::domain::event::Event;
 use crate::domain::run::JobStatus;
 use crate::domain::series::Symbol;
 
-use super::words::{count, span};
+use crate::domain::words::{count, span};
 
 /// The bar, if there is one.
 pub struct Progress {

@@ -8,7 +8,7 @@ use crate::domain::policy::Freshness;
 use crate::report::staleness::{Counts, SeriesState, Staleness};
 
 use super::table::{Align, Column, Look, Rows, Tone};
-use super::words::{instant, instant_or_dash, span};
+use crate::domain::words::{instant, instant_or_dash, span};
 
 /// The state's tone.
 #[must_use]

@@ -12,7 +12,7 @@ use crate::report::staleness::SeriesState;
 
 use super::history::{duration, job_tone, write_totals};
 use super::table::{Align, Column, Look, Rows, Tone};
-use super::words::{bytes, count, instant, instant_or_dash, span};
+use crate::domain::words::{bytes, count, instant, instant_or_dash, span};
 
 /// The overview.
 #[derive(Debug)]

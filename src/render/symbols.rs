@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::domain::series::Symbol;
 
 use super::table::{Align, Column, Look, Rows};
-use super::words::{counted, instant};
+use crate::domain::words::{counted, instant};
 
 /// A tracked symbol.
 #[derive(Debug, Serialize)]

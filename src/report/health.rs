@@ -7,6 +7,7 @@ use crate::config::Settings;
 use crate::domain::fact::{FailureFact, FetchFacts, JobFact, RunFact};
 use crate::domain::policy::Freshness;
 use crate::domain::run::{JobStatus, RunStatus};
+use crate::domain::words::span;
 use crate::exit::Exit;
 
 use super::metrics::share;
@@ -213,8 +214,8 @@ fn run_overdue(settings: &Settings, evidence: &Evidence) -> Option<Issue> {
         None => "no run has finished yet".to_owned(),
         Some(at) if evidence.wall_now.saturating_sub(at) > limit => format!(
             "the last run finished {} ago, the limit is {}",
-            humantime::format_duration(whole_minutes(evidence.wall_now - at)),
-            humantime::format_duration(settings.health.max_run_age)
+            span(evidence.wall_now.saturating_sub(at)),
+            span(limit)
         ),
         Some(_) => return None,
     };
@@ -228,10 +229,6 @@ fn run_overdue(settings: &Settings, evidence: &Evidence) -> Option<Issue> {
         hint: "mdctl backfill; then see why the timer did not: systemctl list-timers 'mdctl*'"
             .to_owned(),
     })
-}
-
-fn whole_minutes(seconds: i64) -> std::time::Duration {
-    std::time::Duration::from_secs(seconds.unsigned_abs() / 60 * 60)
 }
 
 fn last_run(evidence: &Evidence) -> Option<Issue> {
@@ -348,7 +345,7 @@ fn series_stale(
             "{count} of {} series are stale, the worst is {}, {} behind",
             series.len(),
             worst.key,
-            humantime::format_duration(whole_minutes(worst.lag_seconds))
+            span(worst.lag_seconds)
         ),
         hint: format!("mdctl gaps {}; then mdctl backfill {}", worst.key.symbol, worst.key.symbol),
     })
