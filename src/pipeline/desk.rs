@@ -48,6 +48,7 @@ struct Line {
 /// A job in this run.
 #[derive(Default)]
 struct JobLine {
+    ended: bool,
     inserted: u64,
     updated: u64,
     asked: BTreeSet<Timeframe>,
@@ -113,6 +114,24 @@ impl<'a> Desk<'a> {
             successful: self.totals.successful + idle,
             ..self.totals
         }
+    }
+
+    /// Closes as failed what ended without a word: a worker that broke down is no success.
+    pub(super) fn finish(&mut self, tx: &Writer<'_>) -> StoreResult<Vec<Event>> {
+        let open: Vec<Symbol> = self
+            .jobs
+            .iter()
+            .filter(|(_, job)| !job.ended)
+            .map(|(symbol, _)| symbol.clone())
+            .collect();
+        let mut events = Vec::new();
+        for symbol in open {
+            if let Some(job) = self.jobs.get_mut(&symbol) {
+                job.error.get_or_insert_with(|| "its worker broke down".to_owned());
+            }
+            events.extend(self.job_done(tx, symbol, 0)?);
+        }
+        Ok(events)
     }
 
     /// The series for which something failed.
@@ -310,17 +329,17 @@ impl<'a> Desk<'a> {
                 self.derive(tx, &symbol, *timeframe, source, &due, now)?;
             }
         }
-        let line = self.jobs.remove(&symbol).unwrap_or_default();
-        let status = if line.error.is_some() { JobStatus::Failed } else { JobStatus::Completed };
+        let Some(job) = self.jobs.get_mut(&symbol) else { return Ok(Vec::new()) };
+        job.ended = true;
+        let status = if job.error.is_some() { JobStatus::Failed } else { JobStatus::Completed };
         let outcome = JobOutcome {
-            symbol: symbol.clone(),
+            symbol,
             status,
             retry_count: retries,
-            records_inserted: line.inserted,
-            records_updated: line.updated,
-            last_error: line.error.clone(),
+            records_inserted: job.inserted,
+            records_updated: job.updated,
+            last_error: job.error.clone(),
         };
-        self.jobs.insert(symbol, line);
         match status {
             JobStatus::Failed => self.totals.failed += 1,
             _ => self.totals.successful += 1,

@@ -216,6 +216,7 @@ fn store_all(
         })?;
         events.into_iter().for_each(&mut *sink);
     }
+    store.write(|tx| desk.finish(tx))?.into_iter().for_each(sink);
     Ok(())
 }
 

@@ -58,26 +58,42 @@ enum Verdict {
 /// Sorts `bars`. `line` gives the place of the row with that index, where rows have places.
 #[must_use]
 pub fn check(
-    bars: Vec<Bar>,
+    mut bars: Vec<Bar>,
     context: &Context<'_>,
     line: impl Fn(usize) -> Option<u64>,
 ) -> Checked {
     let mut checked = Checked::default();
-    let mut accepted: Vec<(Bar, u32)> = Vec::with_capacity(bars.len());
-    for (index, bar) in bars.into_iter().enumerate() {
-        match judge(&bar, context) {
+    let mut kept: Vec<usize> = Vec::new();
+    let mut index = 0;
+    bars.retain_mut(|bar| {
+        let place = index;
+        index += 1;
+        match judge(bar, context) {
             Verdict::Accept => {
-                accepted.push((clean(bar), u32::try_from(index).unwrap_or(u32::MAX)))
+                clean(bar);
+                // Places are needed only to name repeated rows, and then only those that were left.
+                if checked.rejected.len() as u64 + checked.dropped > 0 || !kept.is_empty() {
+                    kept.push(place);
+                }
+                true
             }
-            Verdict::Drop => checked.dropped += 1,
-            Verdict::Reject(reason) => checked.rejected.push(rejection(&bar, reason, line(index))),
+            Verdict::Drop => {
+                checked.dropped += 1;
+                false
+            }
+            Verdict::Reject(reason) => {
+                checked.rejected.push(rejection(bar, reason, line(place)));
+                false
+            }
         }
+    });
+    if !bars.is_sorted_by(|a, b| a.ts < b.ts) {
+        // Rows before the first one that was left out are where they were.
+        let moved = bars.len() - kept.len();
+        let places: Vec<usize> = (0..moved).chain(kept).collect();
+        bars = without_repeated(bars, &places, &mut checked.rejected, line);
     }
-    if !accepted.is_sorted_by(|a, b| a.0.ts < b.0.ts) {
-        accepted.sort_by_key(|(bar, _)| bar.ts);
-        fold_repeated(&mut accepted, &mut checked.rejected, &line);
-    }
-    checked.accepted = accepted.into_iter().map(|(bar, _)| bar).collect();
+    checked.accepted = bars;
     checked
 }
 
@@ -128,30 +144,31 @@ fn judge_time(ts: i64, context: &Context<'_>) -> Option<Verdict> {
 }
 
 /// A stored bar's optional numbers are real or absent.
-fn clean(mut bar: Bar) -> Bar {
+fn clean(bar: &mut Bar) {
     bar.vwap = bar.vwap.filter(|vwap| vwap.is_finite() && *vwap > 0.0);
     bar.trades = bar.trades.filter(|trades| *trades >= 0);
-    bar
 }
 
-/// Of rows with one time, identical ones become one, and of differing ones none remains: nobody can
-/// tell which of them is true.
-fn fold_repeated(
-    accepted: &mut Vec<(Bar, u32)>,
+/// The bars in the order of their time. Of those with one time, identical ones become one, and of
+/// differing ones none remains: nobody can tell which of them is true.
+fn without_repeated(
+    bars: Vec<Bar>,
+    places: &[usize],
     rejected: &mut Vec<Rejection>,
     line: impl Fn(usize) -> Option<u64>,
-) {
-    let mut kept = Vec::with_capacity(accepted.len());
-    for same in accepted.chunk_by(|a, b| a.0.ts == b.0.ts) {
+) -> Vec<Bar> {
+    let mut placed: Vec<(Bar, usize)> = bars.into_iter().zip(places.iter().copied()).collect();
+    placed.sort_by_key(|(bar, _)| bar.ts);
+    let mut kept = Vec::with_capacity(placed.len());
+    for same in placed.chunk_by(|a, b| a.0.ts == b.0.ts) {
         if same.iter().all(|(bar, _)| *bar == same[0].0) {
-            kept.push(same[0]);
+            kept.push(same[0].0);
         } else {
-            rejected.extend(same.iter().map(|(bar, index)| {
-                rejection(bar, RejectReason::DuplicateTs, line(*index as usize))
-            }));
+            let repeated = RejectReason::DuplicateTs;
+            rejected.extend(same.iter().map(|(bar, at)| rejection(bar, repeated, line(*at))));
         }
     }
-    *accepted = kept;
+    kept
 }
 
 fn rejection(bar: &Bar, reason: RejectReason, line: Option<u64>) -> Rejection {

@@ -106,3 +106,17 @@ fn unsorted_rows_are_sorted_identical_ones_fold_and_differing_ones_all_go() {
     assert_eq!(checked.rejected.len(), 2);
     assert!(checked.rejected.iter().all(|row| row.reason == RejectReason::DuplicateTs));
 }
+
+#[test]
+fn repeated_rows_are_named_by_their_own_lines() {
+    let mut bad = bar(MONDAY);
+    bad.low = -1.0;
+    let mut other = bar(MONDAY + HOUR);
+    other.close = 10.5;
+    let rows = vec![bar(MONDAY + 2 * HOUR), bad, bar(MONDAY + HOUR), other];
+    let checked = checked_at(MONDAY + 48 * HOUR, Origin::File, rows);
+    let lines: Vec<_> =
+        checked.rejected.iter().map(|row| row.text.split(':').next().unwrap()).collect();
+    assert_eq!(lines, ["line 3", "line 4", "line 5"]);
+    assert_eq!(checked.accepted.len(), 1);
+}
