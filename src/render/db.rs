@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::store::Info;
 
-use super::table::{Align, Column, Look, Rows};
+use super::table::{Column, Look, Rows};
 use crate::domain::words::{bytes, count, instant};
 
 /// Writes sizes and versions as a table.
@@ -16,7 +16,7 @@ use crate::domain::words::{bytes, count, instant};
 ///
 /// When `out` cannot be written.
 pub fn info(out: &mut dyn Write, path: &Path, info: &Info, look: Look) -> io::Result<()> {
-    const COLUMNS: &[Column] = &[Column("TABLE", Align::Left), Column("ROWS", Align::Right)];
+    const COLUMNS: &[Column] = &[Column::left("TABLE"), Column::right("ROWS")];
     writeln!(
         out,
         "{}: {}, {} of it free; schema {}, SQLite {}\n",

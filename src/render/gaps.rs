@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::report::gaps::GapState;
 
-use super::table::{Align, Column, Look, Rows, Tone};
+use super::table::{Column, Look, Rows, Tone};
 use crate::domain::words::{count, counted, instant, instant_or_dash};
 
 /// Writes the table.
@@ -16,14 +16,14 @@ use crate::domain::words::{count, counted, instant, instant_or_dash};
 /// When `out` cannot be written.
 pub fn table(out: &mut dyn Write, gaps: &[GapState], look: Look) -> io::Result<()> {
     const COLUMNS: &[Column] = &[
-        Column("SYMBOL", Align::Left),
-        Column("TF", Align::Left),
-        Column("FROM", Align::Left),
-        Column("TO", Align::Left),
-        Column("MISSING", Align::Right),
-        Column("REASON", Align::Left),
-        Column("LOOKED", Align::Right),
-        Column("NEXT LOOK", Align::Left),
+        Column::left("SYMBOL"),
+        Column::left("TF"),
+        Column::left("FROM"),
+        Column::left("TO"),
+        Column::right("MISSING"),
+        Column::left("REASON"),
+        Column::right("LOOKED").if_room(),
+        Column::left("NEXT LOOK").if_room(),
     ];
     if gaps.is_empty() {
         return writeln!(out, "no gaps");

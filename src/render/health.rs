@@ -10,7 +10,7 @@ use crate::report::health::{Health, Issue, Severity};
 
 use super::history::{FailureJson, RunJson};
 use super::staleness::CountsJson;
-use super::table::{Align, Column, Look, Rows, Tone};
+use super::table::{Column, Look, Rows, Tone};
 use crate::domain::words::{count, counted, instant, span};
 
 /// Failures in the document, at most.
@@ -47,10 +47,10 @@ pub fn table(out: &mut dyn Write, health: &Health, look: Look, now: i64) -> io::
 
 fn issues(out: &mut dyn Write, issues: &[Issue], look: Look) -> io::Result<()> {
     const COLUMNS: &[Column] = &[
-        Column("SEVERITY", Align::Left),
-        Column("ISSUE", Align::Left),
-        Column("WHAT", Align::Left),
-        Column("DO", Align::Left),
+        Column::left("SEVERITY"),
+        Column::left("ISSUE"),
+        Column::left("WHAT"),
+        Column::left("DO"),
     ];
     let mut rows = Rows::new(COLUMNS, look);
     for issue in issues {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::domain::fact::{FailureFact, JobFact, RequestCount, RunFact};
 use crate::domain::run::{JobStatus, RunStatus};
 
-use super::table::{Align, Column, Look, Rows, Tone};
+use super::table::{Column, Look, Rows, Tone};
 use crate::domain::words::{count, counted, instant, instant_or_dash, span};
 
 /// One run with all that belongs to it.
@@ -105,16 +105,16 @@ pub(super) fn job_tone(status: JobStatus) -> Tone {
 /// When `out` cannot be written.
 pub fn table(out: &mut dyn Write, runs: &[RunFact], look: Look) -> io::Result<()> {
     const COLUMNS: &[Column] = &[
-        Column("RUN", Align::Left),
-        Column("COMMAND", Align::Left),
-        Column("STARTED", Align::Left),
-        Column("TOOK", Align::Right),
-        Column("STATUS", Align::Left),
-        Column("OK", Align::Right),
-        Column("FAILED", Align::Right),
-        Column("NEW BARS", Align::Right),
-        Column("CHANGED", Align::Right),
-        Column("REQUESTS", Align::Right),
+        Column::left("RUN"),
+        Column::left("COMMAND").if_room(),
+        Column::left("STARTED").if_room(),
+        Column::right("TOOK").if_room(),
+        Column::left("STATUS"),
+        Column::right("OK"),
+        Column::right("FAILED"),
+        Column::right("NEW BARS").if_room(),
+        Column::right("CHANGED").if_room(),
+        Column::right("REQUESTS").if_room(),
     ];
     if runs.is_empty() {
         return writeln!(out, "no runs yet");
@@ -250,12 +250,12 @@ pub(super) fn write_totals(out: &mut dyn Write, run: &RunFact) -> io::Result<()>
 
 fn failures(out: &mut dyn Write, failures: &[FailureFact], look: Look) -> io::Result<()> {
     const COLUMNS: &[Column] = &[
-        Column("SYMBOL", Align::Left),
-        Column("TF", Align::Left),
-        Column("STAGE", Align::Left),
-        Column("ERROR", Align::Left),
-        Column("TRIES", Align::Right),
-        Column("MESSAGE", Align::Left),
+        Column::left("SYMBOL"),
+        Column::left("TF"),
+        Column::left("STAGE").if_room(),
+        Column::left("ERROR"),
+        Column::right("TRIES").if_room(),
+        Column::left("MESSAGE"),
     ];
     let mut rows = Rows::new(COLUMNS, look);
     for failure in failures {
@@ -278,13 +278,13 @@ fn job_rows<'a>(
     look: Look,
 ) -> io::Result<()> {
     const COLUMNS: &[Column] = &[
-        Column("SYMBOL", Align::Left),
-        Column("STATUS", Align::Left),
-        Column("NEW BARS", Align::Right),
-        Column("CHANGED", Align::Right),
-        Column("RETRIES", Align::Right),
-        Column("ENDED", Align::Left),
-        Column("LAST ERROR", Align::Left),
+        Column::left("SYMBOL"),
+        Column::left("STATUS"),
+        Column::right("NEW BARS").if_room(),
+        Column::right("CHANGED").if_room(),
+        Column::right("RETRIES").if_room(),
+        Column::left("ENDED").if_room(),
+        Column::left("LAST ERROR"),
     ];
     let mut rows = Rows::new(COLUMNS, look);
     for job in jobs {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::domain::task::Task;
 use crate::plan::Plan;
 
-use super::table::{Align, Column, Look, Rows};
+use super::table::{Column, Look, Rows};
 use crate::domain::words::{count, counted, instant, span};
 
 /// A plan with what it costs.
@@ -34,13 +34,13 @@ pub struct Costed<'a> {
 /// When `out` cannot be written.
 pub fn table(out: &mut dyn Write, costed: &Costed<'_>, look: Look) -> io::Result<()> {
     const COLUMNS: &[Column] = &[
-        Column("SYMBOL", Align::Left),
-        Column("TF", Align::Left),
-        Column("FOR", Align::Left),
-        Column("FROM", Align::Left),
-        Column("TO", Align::Left),
-        Column("BARS", Align::Right),
-        Column("PAGES", Align::Right),
+        Column::left("SYMBOL"),
+        Column::left("TF"),
+        Column::left("FOR").if_room(),
+        Column::left("FROM"),
+        Column::left("TO"),
+        Column::right("BARS").if_room(),
+        Column::right("PAGES"),
     ];
     let tasks: Vec<&Task> = costed.plan.jobs.iter().flat_map(|job| &job.tasks).collect();
     if !tasks.is_empty() {

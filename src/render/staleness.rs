@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::domain::policy::Freshness;
 use crate::report::staleness::{Counts, SeriesState, Staleness};
 
-use super::table::{Align, Column, Look, Rows, Tone};
+use super::table::{Column, Look, Rows, Tone};
 use crate::domain::words::{instant, instant_or_dash, span};
 
 /// The state's tone.
@@ -27,12 +27,12 @@ pub fn tone(status: Freshness) -> Tone {
 /// When `out` cannot be written.
 pub fn table(out: &mut dyn Write, report: &Staleness, look: Look) -> io::Result<()> {
     const COLUMNS: &[Column] = &[
-        Column("SYMBOL", Align::Left),
-        Column("TF", Align::Left),
-        Column("STATUS", Align::Left),
-        Column("LAST BAR", Align::Left),
-        Column("NEXT DUE", Align::Left),
-        Column("LAG", Align::Right),
+        Column::left("SYMBOL"),
+        Column::left("TF"),
+        Column::left("STATUS"),
+        Column::left("LAST BAR"),
+        Column::left("NEXT DUE").if_room(),
+        Column::right("LAG"),
     ];
     let mut rows = Rows::new(COLUMNS, look);
     for series in &report.series {

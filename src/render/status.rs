@@ -11,7 +11,7 @@ use crate::report::metrics::{FetchMetrics, share};
 use crate::report::staleness::SeriesState;
 
 use super::history::{duration, job_tone, write_totals};
-use super::table::{Align, Column, Look, Rows, Tone};
+use super::table::{Column, Look, Rows, Tone};
 use crate::domain::words::{bytes, count, instant, instant_or_dash, span};
 
 /// The overview.
@@ -91,10 +91,10 @@ pub fn table(out: &mut dyn Write, overview: &Overview, look: Look) -> io::Result
         return Ok(());
     }
     const COLUMNS: &[Column] = &[
-        Column("SYMBOL", Align::Left),
-        Column("STATUS", Align::Left),
-        Column("RETRIES", Align::Right),
-        Column("LAST ERROR", Align::Left),
+        Column::left("SYMBOL"),
+        Column::left("STATUS"),
+        Column::right("RETRIES").if_room(),
+        Column::left("LAST ERROR"),
     ];
     writeln!(out)?;
     let mut rows = Rows::new(COLUMNS, look);
@@ -270,13 +270,13 @@ pub fn json(out: &mut dyn Write, overview: &Overview, now: i64) -> io::Result<()
 /// When `out` cannot be written.
 pub fn symbol_table(out: &mut dyn Write, status: &SymbolStatus, look: Look) -> io::Result<()> {
     const COLUMNS: &[Column] = &[
-        Column("TF", Align::Left),
-        Column("BARS", Align::Right),
-        Column("FIRST BAR", Align::Left),
-        Column("LAST BAR", Align::Left),
-        Column("FRESHNESS", Align::Left),
-        Column("REFUSED", Align::Right),
-        Column("LAST ERROR", Align::Left),
+        Column::left("TF"),
+        Column::right("BARS").if_room(),
+        Column::left("FIRST BAR").if_room(),
+        Column::left("LAST BAR"),
+        Column::left("FRESHNESS"),
+        Column::right("REFUSED").if_room(),
+        Column::left("LAST ERROR"),
     ];
     writeln!(out, "{} ({})", status.symbol, status.asset_class)?;
     match &status.job {

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::domain::series::Symbol;
 
-use super::table::{Align, Column, Look, Rows};
+use super::table::{Column, Look, Rows};
 use crate::domain::words::{counted, instant};
 
 /// A tracked symbol.
@@ -33,12 +33,12 @@ pub struct Listed<'a> {
 /// When `out` cannot be written.
 pub fn table(out: &mut dyn Write, listed: &[Listed<'_>], look: Look) -> io::Result<()> {
     const COLUMNS: &[Column] = &[
-        Column("SYMBOL", Align::Left),
-        Column("GROUP", Align::Left),
-        Column("CLASS", Align::Left),
-        Column("PROVIDER", Align::Left),
-        Column("CALENDAR", Align::Left),
-        Column("TIMEFRAMES", Align::Left),
+        Column::left("SYMBOL"),
+        Column::left("GROUP"),
+        Column::left("CLASS").if_room(),
+        Column::left("PROVIDER").if_room(),
+        Column::left("CALENDAR").if_room(),
+        Column::left("TIMEFRAMES"),
     ];
     let mut rows = Rows::new(COLUMNS, look);
     for row in listed {

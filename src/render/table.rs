@@ -29,52 +29,53 @@ pub enum Tone {
     Bad,
 }
 
-/// A column: its heading, and whether its cells are numbers.
+/// A column of a table.
 #[derive(Clone, Copy, Debug)]
-pub struct Column(pub &'static str, pub Align);
+pub struct Column {
+    name: &'static str,
+    align: CellAlignment,
+    /// Whether it goes where the terminal is too narrow for all.
+    if_room: bool,
+}
 
-/// Where a column's cells stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Align {
-    /// Words.
-    Left,
-    /// Numbers.
-    Right,
+impl Column {
+    /// A column of words.
+    #[must_use]
+    pub const fn left(name: &'static str) -> Self {
+        Self { name, align: CellAlignment::Left, if_room: false }
+    }
+
+    /// A column of numbers.
+    #[must_use]
+    pub const fn right(name: &'static str) -> Self {
+        Self { name, align: CellAlignment::Right, if_room: false }
+    }
+
+    /// The same column, left out where there is no room for it.
+    #[must_use]
+    pub const fn if_room(self) -> Self {
+        Self { if_room: true, ..self }
+    }
 }
 
 /// A table being filled.
 pub struct Rows {
-    table: Table,
     columns: &'static [Column],
+    rows: Vec<Vec<(String, Tone)>>,
     look: Look,
 }
 
 /// A rule under the header, two blanks between columns, and nothing else.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::new('─', '─', '─', '─'));
 
+/// Blanks around each cell.
+const PADDING: usize = 2;
+
 impl Rows {
     /// An empty table.
     #[must_use]
-    pub fn new(columns: &'static [Column], look: Look) -> Self {
-        let mut table = Table::new();
-        table.load_style(STYLE);
-        match look.width {
-            Some(width) => {
-                table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-            }
-            None => {
-                table.set_content_arrangement(ContentArrangement::Disabled);
-            }
-        }
-        table.force_no_tty();
-        if look.colour {
-            table.enforce_styling();
-        }
-        let header = columns.iter().map(|Column(name, align)| {
-            aligned(Cell::new(name).add_attribute(Attribute::Bold), *align)
-        });
-        table.set_header(header.collect::<Vec<_>>());
-        Self { table, columns, look }
+    pub const fn new(columns: &'static [Column], look: Look) -> Self {
+        Self { columns, rows: Vec::new(), look }
     }
 
     /// Adds a row of plain cells.
@@ -84,40 +85,79 @@ impl Rows {
 
     /// Adds a row whose cells have tones.
     pub fn add_toned(&mut self, cells: impl IntoIterator<Item = (String, Tone)>) {
-        let row: Vec<Cell> = cells
-            .into_iter()
-            .zip(self.columns)
-            .map(|((text, tone), Column(_, align))| {
-                let cell = aligned(Cell::new(text), *align);
-                match tone {
-                    Tone::Plain => cell,
-                    Tone::Good => cell.fg(Color::Green),
-                    Tone::Doubtful => cell.fg(Color::Yellow),
-                    Tone::Bad => cell.fg(Color::Red).add_attribute(Attribute::Bold),
-                }
-            })
-            .collect();
-        self.table.add_row(row);
+        self.rows.push(cells.into_iter().collect());
     }
 
-    /// Writes the table.
+    /// Writes the table. Where the terminal is too narrow, columns that may go go, last ones first;
+    /// then cells wrap.
     ///
     /// # Errors
     ///
     /// When `out` cannot be written.
     pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        for line in self.table.lines() {
+        let shown = self.shown();
+        let mut table = empty(self.look);
+        let header = shown.iter().map(|index| {
+            let column = self.columns[*index];
+            Cell::new(column.name).add_attribute(Attribute::Bold).set_alignment(column.align)
+        });
+        table.set_header(header.collect::<Vec<_>>());
+        for row in &self.rows {
+            let cells = shown.iter().filter_map(|index| {
+                let (text, tone) = row.get(*index)?;
+                Some(toned(Cell::new(text).set_alignment(self.columns[*index].align), *tone))
+            });
+            table.add_row(cells.collect::<Vec<_>>());
+        }
+        for line in table.lines() {
             let line = if self.look.colour { line.as_str() } else { line.trim_end() };
             writeln!(out, "{line}")?;
         }
         Ok(())
     }
+
+    /// The columns that there is room for.
+    fn shown(&self) -> Vec<usize> {
+        let mut shown: Vec<usize> = (0..self.columns.len()).collect();
+        let Some(room) = self.look.width else { return shown };
+        let width = |index: &usize| {
+            let cells = self.rows.iter().filter_map(|row| row.get(*index));
+            let widest = cells.map(|(text, _)| text.chars().count()).max().unwrap_or(0);
+            widest.max(self.columns[*index].name.len()) + PADDING
+        };
+        while shown.iter().map(width).sum::<usize>() > usize::from(room) {
+            let Some(last) = shown.iter().rposition(|index| self.columns[*index].if_room) else {
+                break;
+            };
+            shown.remove(last);
+        }
+        shown
+    }
 }
 
-fn aligned(cell: Cell, align: Align) -> Cell {
-    match align {
-        Align::Left => cell,
-        Align::Right => cell.set_alignment(CellAlignment::Right),
+fn empty(look: Look) -> Table {
+    let mut table = Table::new();
+    table.load_style(STYLE).force_no_tty();
+    match look.width {
+        Some(width) => {
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+        }
+        None => {
+            table.set_content_arrangement(ContentArrangement::Disabled);
+        }
+    }
+    if look.colour {
+        table.enforce_styling();
+    }
+    table
+}
+
+fn toned(cell: Cell, tone: Tone) -> Cell {
+    match tone {
+        Tone::Plain => cell,
+        Tone::Good => cell.fg(Color::Green),
+        Tone::Doubtful => cell.fg(Color::Yellow),
+        Tone::Bad => cell.fg(Color::Red).add_attribute(Attribute::Bold),
     }
 }
 
