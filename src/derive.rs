@@ -3,6 +3,7 @@
 //! A window becomes a bar only when each of its due source bars is stored or known not to have traded:
 //! a bar made of half its parts would look like any other.
 
+use crate::calendar::Intraday;
 use crate::calendar::due::Due;
 use crate::domain::bar::Bar;
 use crate::domain::range::{RangeSet, TimeRange};
@@ -85,6 +86,72 @@ fn turnover(bar: &Bar) -> Option<f64> {
         (None, Some(0.0)) => Some(0.0),
         _ => None,
     }
+}
+
+/// A source series as far as its derived ones need to know it.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// Its first stored bar.
+    pub first_ts: Option<i64>,
+    /// The `ts` written in this run, from the first to the last.
+    pub touched: Option<TimeRange>,
+    /// What was asked for and answered.
+    pub covered: &'a RangeSet,
+}
+
+/// The stretch of windows that may have changed: around what was written to the source, and what of
+/// its coverage the derived series does not have yet.
+#[must_use]
+pub fn stale_range(
+    due: &Due,
+    timeframe: Timeframe,
+    source: &Source<'_>,
+    own: &RangeSet,
+    now: i64,
+) -> Option<TimeRange> {
+    let end = due.end(timeframe, now)?;
+    let first = source.first_ts?;
+    let mut stale: Vec<TimeRange> = source.touched.into_iter().collect();
+    for range in source.covered.ranges() {
+        let range = TimeRange::new(range.start.max(first), range.end);
+        stale.extend_from_slice(own.missing_in(range).ranges());
+    }
+    let start = stale.iter().map(|range| range.start).min()?;
+    let stop = stale.iter().map(|range| range.end).max()?;
+    // A window is named by its start: the first one may begin before what changed in it, and by up to
+    // its length where windows are counted from a session's open.
+    let shift = if due.layout.intraday == Intraday::Session { timeframe.seconds() } else { 0 };
+    let start = window_start(timeframe, start).saturating_sub(shift);
+    let range = TimeRange::new(start, stop.min(end).max(start));
+    (!range.is_empty()).then_some(TimeRange::new(range.start, window_end(timeframe, range.end)))
+}
+
+/// 1970-01-05, a Monday: the clock from which weeks are counted.
+const MONDAY: i64 = 4 * 86_400;
+
+fn window_start(timeframe: Timeframe, ts: i64) -> i64 {
+    let origin = if timeframe == Timeframe::W1 { MONDAY } else { 0 };
+    let length = timeframe.seconds();
+    (ts - origin).div_euclid(length) * length + origin
+}
+
+fn window_end(timeframe: Timeframe, end: i64) -> i64 {
+    let start = window_start(timeframe, end);
+    if start == end { end } else { start + timeframe.seconds() }
+}
+
+/// The whole windows of `range` that lie in what is covered.
+#[must_use]
+pub fn whole_windows(covered: &RangeSet, range: TimeRange, timeframe: Timeframe) -> RangeSet {
+    covered
+        .ranges()
+        .iter()
+        .map(|held| {
+            let start = window_end(timeframe, held.start.max(range.start));
+            TimeRange::new(start, window_start(timeframe, held.end.min(range.end)))
+        })
+        .filter(|part| !part.is_empty())
+        .collect()
 }
 
 #[cfg(test)]

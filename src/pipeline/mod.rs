@@ -21,7 +21,9 @@ use crate::store::{NewRun, Store, StoreError, StoreResult, Tracked};
 use crate::{clock, exit};
 
 mod account;
+mod derived;
 mod desk;
+mod page;
 mod want;
 
 pub use want::{Holdings, Selection};
@@ -179,7 +181,7 @@ fn work(
         requests: requests(&plan, &settings.providers),
         notes,
     });
-    let mut desk = desk::Desk::new(settings, store, run_id.clone(), request.as_of, &plan)?;
+    let mut desk = desk::Desk::new(settings, store, run_id.clone(), now, &plan)?;
     let idle = plan.idle.len() as u64;
     if !plan.jobs.is_empty() {
         let options = fetch::Options {

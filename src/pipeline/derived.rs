@@ -1,0 +1,79 @@
+//! Derived series at a job's end: their bars made of what their sources hold now.
+
+use crate::calendar::due::Due;
+use crate::clock;
+use crate::derive::{self, Parts, Source};
+use crate::domain::range::{RangeSet, TimeRange};
+use crate::domain::series::{SeriesKey, Symbol};
+use crate::domain::timeframe::Timeframe;
+use crate::plan::gaps;
+use crate::store::{StoreResult, Writer};
+
+use super::desk::Desk;
+use super::page::note_gaps;
+
+impl Desk<'_> {
+    /// Makes the bars of a timeframe that the provider does not offer, where its source changed or
+    /// more of it is known.
+    pub(super) fn derive(
+        &mut self,
+        tx: &Writer<'_>,
+        symbol: &Symbol,
+        timeframe: Timeframe,
+        source: Timeframe,
+        due: &Due,
+    ) -> StoreResult<()> {
+        let key = |timeframe| SeriesKey { symbol: symbol.clone(), timeframe };
+        let (Some(from), Some(into)) =
+            (self.series.get(&key(source)), self.series.get(&key(timeframe)))
+        else {
+            return Ok(());
+        };
+        let (series_id, adjustment) = (into.series_id, from.adjustment);
+        let covered = tx.coverage_of(from.series_id)?;
+        let known = Source { first_ts: from.first_ts, touched: from.touched, covered: &covered };
+        let own = tx.coverage_of(series_id)?;
+        let Some(range) = derive::stale_range(due, timeframe, &known, &own, self.now) else {
+            return Ok(());
+        };
+        let gaps = tx.gaps_of(from.series_id)?;
+        let no_holes = gaps.iter().filter(|gap| !gap.reason.is_hole());
+        let explained: RangeSet = no_holes.map(|gap| gap.range).collect();
+        let bars = tx.bars_in(from.series_id, range)?;
+        let parts = Parts { due, source, bars: &bars, explained: &explained };
+        let derived = derive::bars(&parts, timeframe, range, self.now);
+        let put = tx.bars_put(series_id, &self.run_id, clock::now(), &derived)?;
+        tx.adjustment_set(series_id, adjustment)?;
+        self.add(symbol, put);
+        if let (Some(line), Some(first), Some(last)) =
+            (self.series.get_mut(&key(timeframe)), derived.first(), derived.last())
+        {
+            line.wrote(first.ts, last.ts);
+        }
+        let whole = derive::whole_windows(&covered, range, timeframe);
+        self.note_derived(tx, &key(timeframe), due, &whole)
+    }
+
+    /// Notes what is known of a derived series: the whole windows of its source's coverage, and what
+    /// is missing in them.
+    fn note_derived(
+        &self,
+        tx: &Writer<'_>,
+        key: &SeriesKey,
+        due: &Due,
+        whole: &RangeSet,
+    ) -> StoreResult<()> {
+        let Some(line) = self.series.get(key) else { return Ok(()) };
+        let known = line.known(due, key.timeframe, self.now);
+        for part in whole.ranges() {
+            let first = line.first_ts.unwrap_or(part.start);
+            let listed = TimeRange::new(part.start.max(first), part.end);
+            note_gaps(tx, line.series_id, &known, listed, &[])?;
+            tx.coverage_add(line.series_id, *part)?;
+        }
+        let held = tx.gaps_of(line.series_id)?;
+        tx.gaps_set(line.series_id, &held, &gaps::reconsidered(&known, &held))?;
+        tx.series_fetched(line.series_id, clock::now())?;
+        tx.series_ended(line.series_id, line.watermark_ts, None)
+    }
+}

@@ -1,0 +1,177 @@
+//! A page on the desk: judged, stored, and everything that follows from it, in one transaction.
+
+use crate::clock;
+use crate::domain::bar::Adjustment;
+use crate::domain::event::Event;
+use crate::domain::gap::Gap;
+use crate::domain::range::TimeRange;
+use crate::domain::run::{Attempt, ErrorKind, Failure, Fault, PageCounts, Stage};
+use crate::domain::series::AssetClass;
+use crate::fetch::Fetched;
+use crate::plan::gaps::{self, Known};
+use crate::store::{StoreResult, Writer};
+use crate::validate::{self, Checked, Origin};
+
+use super::desk::Desk;
+
+impl Desk<'_> {
+    /// Validates a page and stores it with everything that follows from it.
+    pub(super) fn page(
+        &mut self,
+        tx: &Writer<'_>,
+        mut fetched: Fetched,
+    ) -> StoreResult<Vec<Event>> {
+        let key = fetched.task.key.clone();
+        if !fetched.from_file {
+            self.count(&fetched.attempt);
+        }
+        let (group, member) = self.place(&key.symbol);
+        let due = self.settings.due(group, member);
+        let rows = fetched.answer.bars.len() + fetched.answer.broken.len();
+        let origin = if fetched.from_file { Origin::File } else { Origin::Provider };
+        let context = validate::Context {
+            timeframe: key.timeframe,
+            calendar: &due.calendar,
+            layout: due.layout,
+            asked: fetched.task.range,
+            now: fetched.finished_by,
+            origin,
+        };
+        let bars = std::mem::take(&mut fetched.answer.bars);
+        let mut checked =
+            validate::check(bars, &context, |index| fetched.lines.get(index).copied());
+        checked.rejected.append(&mut fetched.answer.broken);
+        if let Some(fault) = self.contradiction(&fetched, &checked) {
+            return self.refuse(tx, fetched, &checked, fault);
+        }
+        let now = clock::now();
+        let adjusted = self.adjustment(&fetched);
+        let Some(line) = self.series.get_mut(&key) else { return Ok(Vec::new()) };
+        line.asked = true;
+        if line.adjustment != adjusted && !checked.accepted.is_empty() {
+            line.adjustment = adjusted;
+            tx.adjustment_set(line.series_id, adjusted)?;
+        }
+        let put = tx.bars_put(line.series_id, &self.run_id, now, &checked.accepted)?;
+        tx.rejections_add(line.series_id, &self.run_id, &checked.rejected)?;
+        if let (Some(first), Some(last)) = (checked.accepted.first(), checked.accepted.last()) {
+            line.wrote(first.ts, last.ts);
+        }
+        let known = line.known(&due, key.timeframe, self.now);
+        answer(tx, line.series_id, &known, &fetched, &checked)?;
+        tx.series_fetched(line.series_id, now)?;
+        let counts = PageCounts {
+            fetched: rows as u64 + fetched.answer.dropped,
+            inserted: put.inserted,
+            updated: put.updated,
+            rejected: checked.rejected.len() as u64,
+            dropped: checked.dropped + fetched.answer.dropped,
+        };
+        tx.fetch_log_add(&self.run_id, &fetched.attempt, &counts)?;
+        self.add(&key.symbol, put);
+        Ok(vec![Event::PageStored { series: key, counts, attempt: fetched.attempt }])
+    }
+
+    /// What the prices of a page contain: as the answer says, else as they were asked for. Only
+    /// shares are split.
+    fn adjustment(&self, fetched: &Fetched) -> Adjustment {
+        let splits = matches!(fetched.task.asset_class, AssetClass::Stock | AssetClass::Etf);
+        let asked = if self.settings.providers[&fetched.task.provider].adjusted {
+            Adjustment::Splits
+        } else {
+            Adjustment::Raw
+        };
+        if splits { fetched.answer.adjustment.unwrap_or(asked) } else { Adjustment::Raw }
+    }
+
+    /// What speaks against storing anything of a page.
+    fn contradiction(&self, fetched: &Fetched, checked: &Checked) -> Option<Fault> {
+        let line = self.series.get(&fetched.task.key)?;
+        let adjusted = self.adjustment(fetched);
+        if !checked.accepted.is_empty() && line.first_ts.is_some() && line.adjustment != adjusted {
+            let message = format!(
+                "the answer holds {} prices, the stored series {} ones",
+                adjusted.as_str(),
+                line.adjustment.as_str()
+            );
+            return Some(Fault::new(ErrorKind::Malformed, message));
+        }
+        let first = checked.rejected.first()?;
+        let nothing_left = checked.accepted.is_empty() && checked.dropped == 0;
+        nothing_left.then(|| {
+            let rows = checked.rejected.len();
+            let message =
+                format!("all {rows} rows were refused; first {}: {}", first.reason, first.text);
+            Fault::new(ErrorKind::Validation, message)
+        })
+    }
+
+    /// A page of which nothing is stored but what was wrong with it.
+    fn refuse(
+        &mut self,
+        tx: &Writer<'_>,
+        fetched: Fetched,
+        checked: &Checked,
+        fault: Fault,
+    ) -> StoreResult<Vec<Event>> {
+        let attempt = Attempt { fault: Some(fault.clone()), ..fetched.attempt };
+        let rejected = checked.rejected.len() as u64;
+        let rows = checked.accepted.len() as u64 + rejected + checked.dropped;
+        let counts = PageCounts { fetched: rows, rejected, ..PageCounts::default() };
+        tx.fetch_log_add(&self.run_id, &attempt, &counts)?;
+        if let Some(line) = self.series.get(&fetched.task.key) {
+            tx.rejections_add(line.series_id, &self.run_id, &checked.rejected)?;
+        }
+        let failure = Failure {
+            series: fetched.task.key.clone(),
+            stage: Stage::Validate,
+            kind: fault.kind,
+            message: fault.message,
+            attempts: attempt.number,
+            at: clock::now(),
+        };
+        let failed = self.fail(tx, failure)?;
+        Ok(vec![Event::AttemptFailed { attempt, retry_in: None }, failed])
+    }
+}
+
+/// Notes what a page answered for: its coverage, and what is missing in it.
+fn answer(
+    tx: &Writer<'_>,
+    series_id: i64,
+    known: &Known<'_>,
+    fetched: &Fetched,
+    checked: &Checked,
+) -> StoreResult<()> {
+    let answered = fetched.answered;
+    if answered.is_empty() {
+        return Ok(());
+    }
+    let mut rejected: Vec<i64> = checked.rejected.iter().filter_map(|row| row.ts).collect();
+    rejected.sort_unstable();
+    // What a file does not reach back to, nobody wanted of it.
+    let start = match known.first_ts {
+        Some(first) if fetched.from_file => answered.start.max(first),
+        None if fetched.from_file => answered.end,
+        _ => answered.start,
+    };
+    note_gaps(tx, series_id, known, TimeRange::new(start, answered.end), &rejected)?;
+    tx.coverage_add(series_id, answered)
+}
+
+/// Judges anew what is missing in a stretch that was answered.
+pub(super) fn note_gaps(
+    tx: &Writer<'_>,
+    series_id: i64,
+    known: &Known<'_>,
+    range: TimeRange,
+    rejected: &[i64],
+) -> StoreResult<()> {
+    if range.is_empty() {
+        return Ok(());
+    }
+    let stored = tx.bars_ts(series_id, range)?;
+    let held = tx.gaps_of(series_id)?;
+    let gaps: Vec<Gap> = gaps::answered(known, &held, range, &stored, rejected);
+    tx.gaps_set(series_id, &held, &gaps)
+}
