@@ -3,39 +3,38 @@
 //!
 //! The channel is bounded: slow storage slows fetching by itself, and memory does not grow with the
 //! range. Tokio's types never leave this room. State machines (`retry`, `quota`) are pure and driven
-//! from here; breaker and budgets have their place in [`Line`], beside the quota.
+//! from here; breaker and budgets have their place in `line`, beside the quota.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono_tz::Tz;
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::clock::{self, Chance};
+use crate::clock;
 use crate::config::{ProviderSettings, Source};
 use crate::domain::range::TimeRange;
 use crate::domain::run::{Attempt, ErrorKind, Failure, Fault, Stage};
 use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::task::{Job, Task};
-use crate::domain::timeframe::DAY;
-use crate::provider::{Answer, Ask, Cursor, Provider, files::file_name};
+use crate::provider::{Answer, files::file_name};
 
 mod files;
 mod http;
+mod lane;
+mod line;
 mod quota;
 mod retry;
+mod seen;
 
-use http::Http;
-use quota::Quota;
-use retry::{Budget, Verdict};
+use lane::Lane;
+use line::Line;
+use seen::Seen;
 
 /// Pages that may wait for the writer: one being written, one ready, and what the lanes hold.
 const WAITING_PAGES: usize = 2;
-
-/// Empty pages in a row after which a chain counts as endless.
-const MOST_EMPTY_PAGES: u32 = 10;
 
 /// A server's clock that is off by more than this is not believed.
 const BELIEVABLE_SKEW: i64 = 3_600;
@@ -166,83 +165,6 @@ struct Crew {
     options: Options,
 }
 
-/// One provider in a run: its quota, its places, and what it has said so far.
-struct Line {
-    settings: ProviderSettings,
-    /// Made at the first request, so that a key is read only when it is needed.
-    http: Mutex<Option<Result<Arc<Http>, Fault>>>,
-    quota: Mutex<Quota>,
-    budget: Mutex<Budget>,
-    chance: Mutex<Chance>,
-    places: Semaphore,
-    /// Why nothing more is asked of it in this run.
-    stopped: Mutex<Option<Fault>>,
-    origin: Instant,
-}
-
-impl Line {
-    fn new(settings: ProviderSettings) -> Self {
-        Self {
-            http: Mutex::new(None),
-            quota: Mutex::new(Quota::new(&settings.rates)),
-            budget: Mutex::new(Budget::default()),
-            chance: Mutex::new(Chance::new()),
-            places: Semaphore::new(settings.bulkhead.max_concurrent as usize),
-            stopped: Mutex::new(None),
-            origin: Instant::now(),
-            settings,
-        }
-    }
-
-    fn http(&self, provider: &dyn Provider, base_url: &str) -> Result<Arc<Http>, Fault> {
-        let build = || {
-            let key = match &self.settings.key {
-                None => None,
-                Some(source) => {
-                    Some(source.resolve().map_err(|error| Fault::new(ErrorKind::Auth, error))?)
-                }
-            };
-            Http::new(base_url, self.settings.limits, key, provider.defaults().key).map(Arc::new)
-        };
-        locked(&self.http).get_or_insert_with(build).clone()
-    }
-
-    /// How long since the run began.
-    fn elapsed(&self) -> Duration {
-        self.origin.elapsed()
-    }
-
-    /// Waits until the quota lets a request through; tells how long that took.
-    async fn quota(&self) -> Duration {
-        let mut waited = Duration::ZERO;
-        loop {
-            let taken = locked(&self.quota).take(self.elapsed());
-            match taken {
-                Ok(()) => return waited,
-                Err(wait) => {
-                    tokio::time::sleep(wait).await;
-                    waited += wait;
-                }
-            }
-        }
-    }
-
-    /// What a fault means for the provider as a whole.
-    fn learn(&self, fault: &Fault) {
-        if let Some(wait) = fault.retry_after.filter(|wait| *wait <= self.settings.retry.max) {
-            locked(&self.quota).pause(self.elapsed() + wait);
-        }
-        if fault.kind == ErrorKind::Auth {
-            locked(&self.stopped).get_or_insert_with(|| fault.clone());
-        }
-    }
-}
-
-/// A lock whose holder cannot have left it half done: its sections do not panic.
-fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// A task that ended without its bars, after so many tries.
 struct Lost {
     fault: Fault,
@@ -364,224 +286,4 @@ fn attempt(task: &Task, range: TimeRange, number: u32) -> Attempt {
         http_status: None,
         fault: None,
     }
-}
-
-/// What the pages of a task have brought so far: how far they answer, and whether they get anywhere.
-struct Seen {
-    range: TimeRange,
-    answered_to: i64,
-    newest: Option<i64>,
-    empty_pages: u32,
-}
-
-impl Seen {
-    const fn new(range: TimeRange) -> Self {
-        Self { range, answered_to: range.start, newest: None, empty_pages: 0 }
-    }
-
-    /// Which `ts` a page answers for: up to its last row, or to the end of the range when it is the
-    /// last one. A page that goes back in time answers for nothing until the last one came.
-    fn answered(&mut self, task: &Task, answer: &Answer, last: bool) -> TimeRange {
-        let start = self.answered_to;
-        let ascends = answer.bars.iter().all(|bar| bar.ts >= start || start == self.range.start);
-        let newest = answer.bars.iter().map(|bar| bar.ts).max();
-        let end = match newest {
-            _ if last => self.range.end,
-            Some(newest) if ascends => {
-                newest.saturating_add(task.key.timeframe.seconds()).clamp(start, self.range.end)
-            }
-            _ => start,
-        };
-        self.answered_to = end;
-        TimeRange::new(start, end)
-    }
-
-    /// Whether a chain of pages gets anywhere with this one.
-    fn progress(&mut self, answer: &Answer, last: bool) -> Result<(), Fault> {
-        let stuck = |message: &str| Err(Fault::new(ErrorKind::Malformed, message));
-        let broken = answer.broken.iter().filter_map(|rejection| rejection.ts);
-        let newest = answer.bars.iter().map(|bar| bar.ts).chain(broken).max();
-        match newest {
-            None => {
-                self.empty_pages += 1;
-                if !last && self.empty_pages >= MOST_EMPTY_PAGES {
-                    return stuck("ten empty pages running");
-                }
-            }
-            Some(newest) if self.newest.is_some_and(|before| newest <= before) => {
-                return stuck("a page without a new bar");
-            }
-            Some(newest) => {
-                self.newest = Some(newest);
-                self.empty_pages = 0;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A page, read.
-struct Read {
-    answer: Answer,
-    next: Option<Cursor>,
-    server_now: Option<i64>,
-}
-
-/// One task's way to one provider.
-struct Lane<'a> {
-    crew: &'a Crew,
-    line: &'a Arc<Line>,
-    provider: &'static dyn Provider,
-    base_url: &'a str,
-}
-
-impl Lane<'_> {
-    /// Asks for every page of `range` and hands each on.
-    async fn pages(
-        &self,
-        task: &Arc<Task>,
-        range: TimeRange,
-        retries: &mut u32,
-    ) -> Result<(), Lost> {
-        let mut seen = Seen::new(range);
-        let mut cursor = None;
-        loop {
-            let (reply, attempt) = self.page(task, range, cursor.as_ref(), retries).await?;
-            let last = reply.next.is_none();
-            if let Err(fault) = seen.progress(&reply.answer, last) {
-                let attempts = attempt.number;
-                let attempt = Attempt { fault: Some(fault.clone()), ..attempt };
-                self.crew.say(Message::AttemptFailed(attempt, None)).await;
-                return Err(Lost { fault, attempts });
-            }
-            cursor = reply.next;
-            let fetched = Fetched {
-                task: Arc::clone(task),
-                answered: seen.answered(task, &reply.answer, last),
-                answer: reply.answer,
-                attempt,
-                lines: Vec::new(),
-                from_file: false,
-                finished_by: self.crew.finished_by(reply.server_now),
-            };
-            self.crew.say(Message::Page(Box::new(fetched))).await;
-            if last {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Asks for one page until it comes, or it is no use.
-    async fn page(
-        &self,
-        task: &Task,
-        range: TimeRange,
-        cursor: Option<&Cursor>,
-        retries: &mut u32,
-    ) -> Result<(Read, Attempt), Lost> {
-        let policy = &self.line.settings.retry;
-        locked(&self.line.budget).first_try();
-        let mut number = 1;
-        loop {
-            if let Some(fault) = locked(&self.line.stopped).clone() {
-                return Err(Lost { fault, attempts: number - 1 });
-            }
-            let (attempt, read) = self.attempt(task, range, cursor, number).await;
-            let fault = match read {
-                Ok(read) => return Ok((read, attempt)),
-                Err(fault) => fault,
-            };
-            self.line.learn(&fault);
-            let verdict = retry::verdict(&fault, number, policy, &mut locked(&self.line.chance));
-            let wait = match verdict {
-                Verdict::Retry(wait) if locked(&self.line.budget).take(policy) => Some(wait),
-                _ => None,
-            };
-            self.crew.say(Message::AttemptFailed(attempt, wait)).await;
-            let Some(wait) = wait else { return Err(Lost { fault, attempts: number }) };
-            tokio::time::sleep(wait).await;
-            *retries += 1;
-            number += 1;
-        }
-    }
-
-    /// One try at one page, whatever comes of it.
-    async fn attempt(
-        &self,
-        task: &Task,
-        range: TimeRange,
-        cursor: Option<&Cursor>,
-        number: u32,
-    ) -> (Attempt, Result<Read, Fault>) {
-        let waited = self.line.quota().await;
-        if !waited.is_zero() {
-            self.crew.say(Message::QuotaWaited(task.provider.clone(), waited)).await;
-        }
-        let mut attempt = attempt(task, range, number);
-        let started = Instant::now();
-        let read = self.exchange(task, range, cursor, &mut attempt).await;
-        attempt.response_time = started.elapsed();
-        if let Err(fault) = &read {
-            attempt.http_status = attempt.http_status.or(fault.http_status);
-            attempt.fault = Some(fault.clone());
-        }
-        (attempt, read)
-    }
-
-    async fn exchange(
-        &self,
-        task: &Task,
-        range: TimeRange,
-        cursor: Option<&Cursor>,
-        attempt: &mut Attempt,
-    ) -> Result<Read, Fault> {
-        let settings = &self.line.settings;
-        let patience = settings.bulkhead.timeout;
-        let _place = tokio::time::timeout(patience, self.line.places.acquire())
-            .await
-            .map_err(|_| Fault::new(ErrorKind::BulkheadFull, "no free place in time"))?;
-        let ask = Ask {
-            symbols: std::slice::from_ref(&task.ask_symbol),
-            asset_class: task.asset_class,
-            timeframe: task.key.timeframe,
-            range,
-            adjusted: settings.adjusted,
-            page_limit: settings.page_limit,
-            zone: self.crew.options.zones.get(&task.key.symbol).copied().unwrap_or(Tz::UTC),
-            cursor,
-        };
-        let http = self.line.http(self.provider, self.base_url)?;
-        let received = http.send(&self.provider.request(&ask), clock::now()).await?;
-        attempt.bytes = received.bytes;
-        attempt.http_status = Some(received.reply.status);
-        let page = self.provider.read(&ask, &received.reply)?;
-        let answer = only_answer(task, page.answers)?;
-        Ok(Read { answer, next: page.next, server_now: received.server_now })
-    }
-
-    /// Asks again without the part of a refused range that a plan may not hold: today.
-    async fn narrowed(&self, task: &Arc<Task>, lost: Lost, retries: &mut u32) -> Result<(), Lost> {
-        let today = self.crew.finished_by(None).div_euclid(DAY) * DAY;
-        let rest = TimeRange::new(task.range.start, task.range.end.min(today));
-        if rest.is_empty() || rest == task.range {
-            return Err(lost);
-        }
-        let message = format!("{}; asked again without today", lost.fault.message);
-        self.crew.say(Message::Narrowed(task.key.clone(), message)).await;
-        self.pages(task, rest, retries).await
-    }
-}
-
-/// The answer to a task's symbol; one for another symbol is no answer.
-fn only_answer(task: &Task, answers: Vec<Answer>) -> Result<Answer, Fault> {
-    let mut found = None;
-    for answer in answers {
-        if !answer.symbol.is_empty() && answer.symbol != task.ask_symbol.as_str() {
-            let other = crate::provider::text::shown(&answer.symbol);
-            let message = format!("the answer is for `{other}`, asked was `{}`", task.ask_symbol);
-            return Err(Fault::new(ErrorKind::Malformed, message));
-        }
-        found = Some(answer);
-    }
-    Ok(found.unwrap_or_default())
 }

@@ -1,0 +1,205 @@
+//! From what the file says to what holds: defaults filled in, names looked up, rules across keys
+//! checked, each with its own sentence.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::Spanned;
+
+use crate::domain::policy::{FreshnessPolicy, HealthPolicy, Thresholds};
+use crate::domain::series::Symbol;
+use crate::domain::timeframe::Timeframe;
+
+use super::values::{Span, Text};
+use super::{ConfigError, Group, JobRetries, LogFile, RunSettings, Settings, TreatAs, file};
+
+mod group;
+mod provider;
+
+pub use group::symbols_of_csv;
+
+type Result<T> = std::result::Result<T, ConfigError>;
+
+const HOUR: u64 = 3_600;
+
+/// The file being resolved, for messages and relative paths.
+struct Context<'a> {
+    path: &'a Path,
+    text: &'a str,
+    folder: &'a Path,
+}
+
+impl Context<'_> {
+    fn at<T>(&self, value: &Spanned<T>, message: impl Into<String>) -> ConfigError {
+        self.span(value.span(), message)
+    }
+
+    fn span(&self, span: Range<usize>, message: impl Into<String>) -> ConfigError {
+        ConfigError::at(self.path, self.text, span, message)
+    }
+
+    /// A path of the config; a relative one is from the config's folder.
+    fn file(&self, path: &str) -> PathBuf {
+        self.folder.join(path)
+    }
+}
+
+/// Everything of the file, resolved.
+pub(super) fn resolve(
+    path: &Path,
+    text: &str,
+    file: file::File,
+    database: Option<&Path>,
+) -> Result<Settings> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let context = Context { path, text, folder };
+    let idle = file.idle();
+    let warnings = if idle.is_empty() {
+        Vec::new()
+    } else {
+        vec![format!("{} stand in {} and are not acted on yet", idle.join(", "), path.display())]
+    };
+    let providers = file
+        .providers
+        .iter()
+        .map(|(name, table)| Ok((name.clone(), provider::settings(&context, name, table)?)))
+        .collect::<Result<BTreeMap<_, _>>>()?;
+    let overrides = group::overrides(&context, &file.calendars)?;
+    let freshness = freshness(&file.freshness, &default_freshness());
+    let mut groups = Vec::new();
+    for table in &file.group {
+        groups.push(group::group(&context, table.get_ref(), &providers, &overrides, &freshness)?);
+    }
+    unique_symbols(&context, &file.group, &groups)?;
+    Ok(Settings {
+        config_path: path.to_owned(),
+        database: database_path(&context, &file.database, database),
+        run: run_settings(&context, &file.run)?,
+        providers,
+        groups,
+        freshness,
+        health: health_policy(&file.health),
+        log: file
+            .log
+            .file
+            .as_deref()
+            .map(|log| LogFile { path: context.file(log), keep: file.log.keep.unwrap_or(14) }),
+        warnings,
+    })
+}
+
+fn database_path(context: &Context<'_>, table: &file::Database, given: Option<&Path>) -> PathBuf {
+    if let Some(path) = given {
+        return path.to_owned();
+    }
+    match &table.path {
+        Some(path) => context.file(path),
+        None if context.folder == Path::new(super::SYSTEM_FOLDER) => {
+            Path::new(super::SYSTEM_STATE_FOLDER).join("mdctl.db")
+        }
+        None => context.file("mdctl.db"),
+    }
+}
+
+fn run_settings(context: &Context<'_>, table: &file::Run) -> Result<RunSettings> {
+    Ok(RunSettings {
+        parallel_backfill: at_least_one(context, table.parallel.backfill.as_ref(), 3)?,
+        parallel_enrich: at_least_one(context, table.parallel.enrich.as_ref(), 5)?,
+        stagger: span_or(table.stagger.as_ref(), Duration::from_millis(100)),
+        job_retries: JobRetries {
+            max: table.job_retries.max.unwrap_or(3),
+            initial: span_or(table.job_retries.initial.as_ref(), Duration::from_secs(2)),
+            multiplier: table.job_retries.multiplier.unwrap_or(2.0),
+        },
+        treat_as: TreatAs {
+            partial: table.treat_as.partial,
+            failed: table.treat_as.failed,
+            deferred: table.treat_as.deferred,
+        },
+    })
+}
+
+fn health_policy(table: &file::Health) -> HealthPolicy {
+    HealthPolicy {
+        max_run_age: span_or(table.max_run_age.as_ref(), hours(26)),
+        max_failure_rate: table.max_failure_rate.unwrap_or(0.1),
+        recent: span_or(table.recent.as_ref(), hours(24)),
+        critical_share: table.critical_share.unwrap_or(0.1),
+    }
+}
+
+/// A symbol stands once, in one group; group names are unique.
+fn unique_symbols(
+    context: &Context<'_>,
+    tables: &[Spanned<file::Group>],
+    groups: &[Group],
+) -> Result<()> {
+    let mut names: HashMap<&str, ()> = HashMap::new();
+    let mut seen: HashMap<&Symbol, &str> = HashMap::new();
+    for (table, group) in tables.iter().zip(groups) {
+        let name = &table.get_ref().name;
+        if names.insert(&group.name, ()).is_some() {
+            return Err(context.at(name, format!("there are two groups named `{}`", group.name)));
+        }
+        for (index, member) in group.members.iter().enumerate() {
+            let Some(other) = seen.insert(&member.symbol, &group.name) else { continue };
+            let message = if other == group.name {
+                format!("`{}` stands twice in group `{other}`", member.symbol)
+            } else {
+                format!(
+                    "`{}` stands in group `{other}` already; a symbol stands in one group",
+                    member.symbol
+                )
+            };
+            let span = table.get_ref().symbols.as_ref().and_then(|symbols| symbols.get(index));
+            return Err(match span {
+                Some(symbol) => context.at(symbol, message),
+                None => context.at(name, message),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn default_freshness() -> FreshnessPolicy {
+    let daily = Thresholds { fresh: hours(12), aging: hours(30), stale: hours(54) };
+    FreshnessPolicy {
+        default: Thresholds { fresh: hours(1), aging: hours(6), stale: hours(24) },
+        // A week's bar is made of its days' and can be no younger than they are.
+        by_timeframe: BTreeMap::from([(Timeframe::D1, daily), (Timeframe::W1, daily)]),
+    }
+}
+
+/// `table` over `base`. A group's general thresholds do not reach the timeframes that have their own.
+fn freshness(table: &file::Freshness, base: &FreshnessPolicy) -> FreshnessPolicy {
+    let over = |table: &file::ThresholdsTable, base: Thresholds| Thresholds {
+        fresh: span_or(table.fresh.as_ref(), base.fresh),
+        aging: span_or(table.aging.as_ref(), base.aging),
+        stale: span_or(table.stale.as_ref(), base.stale),
+    };
+    let mut policy = base.clone();
+    policy.default = over(&table.default, base.default);
+    for (timeframe, own) in &table.by_timeframe {
+        let under = base.by_timeframe.get(timeframe).copied().unwrap_or(policy.default);
+        policy.by_timeframe.insert(*timeframe, over(own, under));
+    }
+    policy
+}
+
+fn at_least_one(context: &Context<'_>, value: Option<&Spanned<u32>>, default: u32) -> Result<u32> {
+    match value {
+        None => Ok(default),
+        Some(value) if *value.get_ref() == 0 => Err(context.at(value, "expected a number above 0")),
+        Some(value) => Ok(*value.get_ref()),
+    }
+}
+
+fn span_or(value: Option<&Text<Span>>, default: Duration) -> Duration {
+    value.map_or(default, |Text(Span(span))| *span)
+}
+
+const fn hours(hours: u64) -> Duration {
+    Duration::from_secs(hours * HOUR)
+}

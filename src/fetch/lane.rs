@@ -1,0 +1,190 @@
+//! One task's way to one provider: page after page, each asked for until it comes or it is no use.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use chrono_tz::Tz;
+
+use crate::clock;
+use crate::domain::range::TimeRange;
+use crate::domain::run::{Attempt, ErrorKind, Fault};
+use crate::domain::task::Task;
+use crate::domain::timeframe::DAY;
+use crate::provider::text::shown;
+use crate::provider::{Answer, Ask, Cursor, Provider};
+
+use super::line::{Line, locked};
+use super::retry::{self, Verdict};
+use super::seen::Seen;
+use super::{Crew, Fetched, Lost, Message, attempt};
+
+/// A page, read.
+struct Read {
+    answer: Answer,
+    next: Option<Cursor>,
+    server_now: Option<i64>,
+}
+
+/// One task's way to one provider.
+pub(super) struct Lane<'a> {
+    pub(super) crew: &'a Crew,
+    pub(super) line: &'a Arc<Line>,
+    pub(super) provider: &'static dyn Provider,
+    pub(super) base_url: &'a str,
+}
+
+impl Lane<'_> {
+    /// Asks for every page of `range` and hands each on.
+    pub(super) async fn pages(
+        &self,
+        task: &Arc<Task>,
+        range: TimeRange,
+        retries: &mut u32,
+    ) -> Result<(), Lost> {
+        let mut seen = Seen::new(range);
+        let mut cursor = None;
+        loop {
+            let (reply, attempt) = self.page(task, range, cursor.as_ref(), retries).await?;
+            let last = reply.next.is_none();
+            if let Err(fault) = seen.progress(&reply.answer, last) {
+                let attempts = attempt.number;
+                let attempt = Attempt { fault: Some(fault.clone()), ..attempt };
+                self.crew.say(Message::AttemptFailed(attempt, None)).await;
+                return Err(Lost { fault, attempts });
+            }
+            cursor = reply.next;
+            let fetched = Fetched {
+                task: Arc::clone(task),
+                answered: seen.answered(task, &reply.answer, last),
+                answer: reply.answer,
+                attempt,
+                lines: Vec::new(),
+                from_file: false,
+                finished_by: self.crew.finished_by(reply.server_now),
+            };
+            self.crew.say(Message::Page(Box::new(fetched))).await;
+            if last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Asks for one page until it comes, or it is no use.
+    async fn page(
+        &self,
+        task: &Task,
+        range: TimeRange,
+        cursor: Option<&Cursor>,
+        retries: &mut u32,
+    ) -> Result<(Read, Attempt), Lost> {
+        let policy = &self.line.settings.retry;
+        locked(&self.line.budget).first_try();
+        let mut number = 1;
+        loop {
+            if let Some(fault) = locked(&self.line.stopped).clone() {
+                return Err(Lost { fault, attempts: number - 1 });
+            }
+            let (attempt, read) = self.attempt(task, range, cursor, number).await;
+            let fault = match read {
+                Ok(read) => return Ok((read, attempt)),
+                Err(fault) => fault,
+            };
+            self.line.learn(&fault);
+            let verdict = retry::verdict(&fault, number, policy, &mut locked(&self.line.chance));
+            let wait = match verdict {
+                Verdict::Retry(wait) if locked(&self.line.budget).take(policy) => Some(wait),
+                _ => None,
+            };
+            self.crew.say(Message::AttemptFailed(attempt, wait)).await;
+            let Some(wait) = wait else { return Err(Lost { fault, attempts: number }) };
+            tokio::time::sleep(wait).await;
+            *retries += 1;
+            number += 1;
+        }
+    }
+
+    /// One try at one page, whatever comes of it.
+    async fn attempt(
+        &self,
+        task: &Task,
+        range: TimeRange,
+        cursor: Option<&Cursor>,
+        number: u32,
+    ) -> (Attempt, Result<Read, Fault>) {
+        let waited = self.line.quota().await;
+        if !waited.is_zero() {
+            self.crew.say(Message::QuotaWaited(task.provider.clone(), waited)).await;
+        }
+        let mut attempt = attempt(task, range, number);
+        let started = Instant::now();
+        let read = self.exchange(task, range, cursor, &mut attempt).await;
+        attempt.response_time = started.elapsed();
+        if let Err(fault) = &read {
+            attempt.http_status = attempt.http_status.or(fault.http_status);
+            attempt.fault = Some(fault.clone());
+        }
+        (attempt, read)
+    }
+
+    async fn exchange(
+        &self,
+        task: &Task,
+        range: TimeRange,
+        cursor: Option<&Cursor>,
+        attempt: &mut Attempt,
+    ) -> Result<Read, Fault> {
+        let settings = &self.line.settings;
+        let patience = settings.bulkhead.timeout;
+        let _place = tokio::time::timeout(patience, self.line.places.acquire())
+            .await
+            .map_err(|_| Fault::new(ErrorKind::BulkheadFull, "no free place in time"))?;
+        let ask = Ask {
+            symbols: std::slice::from_ref(&task.ask_symbol),
+            asset_class: task.asset_class,
+            timeframe: task.key.timeframe,
+            range,
+            adjusted: settings.adjusted,
+            page_limit: settings.page_limit,
+            zone: self.crew.options.zones.get(&task.key.symbol).copied().unwrap_or(Tz::UTC),
+            cursor,
+        };
+        let http = self.line.http(self.provider, self.base_url)?;
+        let received = http.send(&self.provider.request(&ask), clock::now()).await?;
+        attempt.bytes = received.bytes;
+        attempt.http_status = Some(received.reply.status);
+        let page = self.provider.read(&ask, &received.reply)?;
+        let answer = only_answer(task, page.answers)?;
+        Ok(Read { answer, next: page.next, server_now: received.server_now })
+    }
+
+    /// Asks again without the part of a refused range that a plan may not hold: today.
+    pub(super) async fn narrowed(
+        &self,
+        task: &Arc<Task>,
+        lost: Lost,
+        retries: &mut u32,
+    ) -> Result<(), Lost> {
+        let today = self.crew.finished_by(None).div_euclid(DAY) * DAY;
+        let rest = TimeRange::new(task.range.start, task.range.end.min(today));
+        if rest.is_empty() || rest == task.range {
+            return Err(lost);
+        }
+        let message = format!("{}; asked again without today", lost.fault.message);
+        self.crew.say(Message::Narrowed(task.key.clone(), message)).await;
+        self.pages(task, rest, retries).await
+    }
+}
+
+/// The answer to a task's symbol; one for another symbol is no answer.
+fn only_answer(task: &Task, answers: Vec<Answer>) -> Result<Answer, Fault> {
+    let mut found = None;
+    for answer in answers {
+        if !answer.symbol.is_empty() && answer.symbol != task.ask_symbol.as_str() {
+            let other = shown(&answer.symbol);
+            let message = format!("the answer is for `{other}`, asked was `{}`", task.ask_symbol);
+            return Err(Fault::new(ErrorKind::Malformed, message));
+        }
+        found = Some(answer);
+    }
+    Ok(found.unwrap_or_default())
+}
