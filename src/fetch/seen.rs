@@ -61,3 +61,68 @@ impl Seen {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::bar::Bar;
+    use crate::domain::series::{AssetClass, SeriesKey};
+    use crate::domain::task::Purpose;
+    use crate::domain::timeframe::Timeframe;
+
+    const HOUR: i64 = 3_600;
+
+    fn task() -> Task {
+        let symbol: crate::domain::series::Symbol = "X".parse().unwrap();
+        Task {
+            key: SeriesKey { symbol: symbol.clone(), timeframe: Timeframe::H1 },
+            series_id: 1,
+            provider: "p".into(),
+            asset_class: AssetClass::Crypto,
+            ask_symbol: symbol,
+            range: TimeRange::new(0, 10 * HOUR),
+            purpose: Purpose::New,
+            bars: 10,
+            further_pages: 0,
+        }
+    }
+
+    fn answer(hours: &[i64]) -> Answer {
+        let bar = |hour: &i64| Bar {
+            ts: hour * HOUR,
+            open: 1.0,
+            high: 1.0,
+            low: 1.0,
+            close: 1.0,
+            volume: None,
+            vwap: None,
+            trades: None,
+        };
+        Answer { bars: hours.iter().map(bar).collect(), ..Answer::default() }
+    }
+
+    #[test]
+    fn a_page_answers_up_to_its_last_row_and_the_last_one_to_the_end() {
+        let mut seen = Seen::new(task().range);
+        let mut hours = |rows: &[i64], last| {
+            let range = seen.answered(&task(), &answer(rows), last);
+            (range.start / HOUR, range.end / HOUR)
+        };
+        assert_eq!(hours(&[0, 1, 3], false), (0, 4));
+        assert_eq!(hours(&[], false), (4, 4), "an empty page answers for nothing yet");
+        assert_eq!(hours(&[2, 6], false), (4, 4), "nor does one that goes back");
+        assert_eq!(hours(&[7], true), (4, 10));
+    }
+
+    #[test]
+    fn a_chain_that_gets_nowhere_ends() {
+        let mut seen = Seen::new(task().range);
+        assert!(seen.progress(&answer(&[0, 1]), false).is_ok());
+        assert!(seen.progress(&answer(&[1, 2]), false).is_ok());
+        assert!(seen.progress(&answer(&[1, 2]), true).is_err(), "nothing new");
+        let mut seen = Seen::new(task().range);
+        let empty = (0..20).take_while(|_| seen.progress(&answer(&[]), false).is_ok()).count();
+        assert_eq!(empty, 9);
+        assert!(Seen::new(task().range).progress(&answer(&[]), true).is_ok());
+    }
+}

@@ -193,12 +193,11 @@ fn split_at_sessions(known: &Known<'_>, gap: &Gap) -> Vec<Gap> {
     let (first, last) = (session_labels(known, gap.range.start), session_labels(known, last_label));
     let (Some(first), Some(last)) = (first, last) else { return vec![*gap] };
     let between = TimeRange::new(first.end, last.start);
-    let mut stretches = vec![first, between, last];
-    stretches.dedup();
+    let stretches = if first == last { vec![first] } else { vec![first, between, last] };
     let mut parts: Vec<Gap> = Vec::new();
     for stretch in stretches {
         let Some(mut part) = recut(known, gap, gap.range.intersect(stretch)) else { continue };
-        if stretch != between && was_not_traded(known, stretch, &part) {
+        if (stretch == first || stretch == last) && was_not_traded(known, stretch, &part) {
             (part.reason, part.next_check_at) = (GapReason::NoTrade, None);
         }
         match parts.last_mut().filter(|before| before.reason == part.reason) {
@@ -256,3 +255,6 @@ pub fn unanswered(
         .filter(|gap| gap.missing > 0)
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

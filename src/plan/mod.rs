@@ -370,3 +370,6 @@ fn task(want: &Want, range: TimeRange, ask_symbol: Symbol, now: i64) -> Task {
         further_pages,
     }
 }
+
+#[cfg(test)]
+mod tests;

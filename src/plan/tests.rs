@@ -1,0 +1,212 @@
+//! The plan covers exactly what is due and not held, and nothing twice.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::calendar::{Calendar, Layout, Overrides};
+use crate::domain::policy::Publication;
+
+const HOUR: i64 = 3_600;
+/// 2024-07-01T00:00:00Z, a Monday; Thursday the 4th is a holiday, the 3rd closes at 17:00Z.
+const MONDAY: i64 = 1_719_792_000;
+
+fn due(calendar: &str, lag_minutes: u64) -> Due {
+    Due {
+        calendar: Calendar::named(calendar, Overrides::default()).unwrap(),
+        layout: Layout::default(),
+        publication: Publication { lag: Duration::from_secs(lag_minutes * 60), end_of_day: None },
+        delisted: None,
+    }
+}
+
+fn want(calendar: &str, timeframe: Timeframe, reach: Reach) -> Want {
+    Want {
+        key: SeriesKey { symbol: "X".parse().unwrap(), timeframe },
+        series_id: 1,
+        provider: "p".into(),
+        asset_class: AssetClass::Stock,
+        due: due(calendar, 20),
+        start: MONDAY,
+        reach,
+        aliases: Vec::new(),
+        priority: 0,
+        settle: 0,
+        coverage: RangeSet::new(),
+        empty: RangeSet::new(),
+        first_ts: None,
+        watermark_ts: None,
+        added_at: MONDAY,
+        file: None,
+    }
+}
+
+const ONE_REQUEST: Reach = Reach::Pages { seconds: i64::MAX / 4 };
+
+fn ranges(want: &Want, options: &Options, now: i64) -> Vec<TimeRange> {
+    let plan = make(std::slice::from_ref(want), options, now);
+    plan.jobs.iter().flat_map(|job| &job.tasks).map(|task| task.range).collect()
+}
+
+fn days(from: i64, to: i64) -> TimeRange {
+    TimeRange::new(MONDAY + from * DAY, MONDAY + to * DAY)
+}
+
+#[test]
+fn a_new_series_is_asked_for_whole_and_a_whole_one_not_at_all() {
+    let mut want = want("XNYS", Timeframe::D1, ONE_REQUEST);
+    let friday_evening = MONDAY + 4 * DAY + 20 * HOUR + 1200;
+    assert_eq!(ranges(&want, &Options::default(), friday_evening), [days(0, 5)]);
+    want.coverage.insert(days(0, 5));
+    (want.first_ts, want.watermark_ts) = (Some(MONDAY), Some(MONDAY + 4 * DAY));
+    for weekend in 0..60 {
+        let now = friday_evening + weekend * HOUR;
+        assert_eq!(ranges(&want, &Options::default(), now), [], "{weekend} hours later");
+    }
+}
+
+#[test]
+fn a_bar_is_asked_for_once_it_is_due_and_not_a_second_before() {
+    let mut want = want("XNYS", Timeframe::D1, ONE_REQUEST);
+    want.coverage.insert(days(0, 2));
+    // The session of the 3rd closes at 17:00Z, and the provider takes 20 minutes more.
+    let due = MONDAY + 2 * DAY + 17 * HOUR + 1200;
+    assert_eq!(ranges(&want, &Options::default(), due - 1), []);
+    assert_eq!(ranges(&want, &Options::default(), due), [days(2, 3)]);
+}
+
+#[test]
+fn a_hole_on_a_holiday_is_no_hole() {
+    let mut want = want("XNYS", Timeframe::D1, ONE_REQUEST);
+    want.coverage.insert(days(0, 3));
+    want.coverage.insert(days(4, 5));
+    assert_eq!(ranges(&want, &Options::default(), MONDAY + 6 * DAY), []);
+}
+
+#[test]
+fn a_tail_reads_the_last_three_bars_again_in_the_same_request() {
+    let mut want = want("XNYS", Timeframe::D1, ONE_REQUEST);
+    want.coverage.insert(days(0, 3));
+    (want.first_ts, want.watermark_ts) = (Some(MONDAY), Some(MONDAY + 2 * DAY));
+    let friday_evening = MONDAY + 4 * DAY + 21 * HOUR;
+    assert_eq!(ranges(&want, &Options::default(), friday_evening), [days(0, 5)]);
+    want.first_ts = Some(MONDAY + DAY);
+    assert_eq!(
+        ranges(&want, &Options::default(), friday_evening),
+        [days(1, 5)],
+        "not before the first"
+    );
+}
+
+#[test]
+fn what_is_not_settled_is_read_again_with_the_tail() {
+    let mut want = want("24x7", Timeframe::H1, ONE_REQUEST);
+    want.due.publication = Publication::default();
+    want.settle = 48 * HOUR;
+    want.coverage.insert(days(0, 5));
+    (want.first_ts, want.watermark_ts) = (Some(MONDAY), Some(MONDAY + 5 * DAY - HOUR));
+    let now = MONDAY + 5 * DAY + HOUR;
+    let range = ranges(&want, &Options::default(), now)[0];
+    assert_eq!(range, TimeRange::new(now - 48 * HOUR, now));
+}
+
+#[test]
+fn repair_asks_for_empty_answers_and_others_do_not() {
+    let mut want = want("24x7", Timeframe::H1, ONE_REQUEST);
+    want.coverage.insert(days(0, 3));
+    want.empty.insert(days(1, 2));
+    (want.first_ts, want.watermark_ts) = (Some(MONDAY), Some(MONDAY + 3 * DAY - HOUR));
+    let now = MONDAY + 3 * DAY;
+    assert_eq!(ranges(&want, &Options::default(), now), []);
+    let repair = Options { repair: true, ..Options::default() };
+    assert_eq!(ranges(&want, &repair, now), [days(1, 2)]);
+}
+
+#[test]
+fn a_renamed_symbol_is_asked_for_under_the_name_that_it_had() {
+    let mut want = want("24x7", Timeframe::D1, ONE_REQUEST);
+    want.aliases = vec![("OLD".parse().unwrap(), NaiveDate::from_ymd_opt(2024, 7, 2).unwrap())];
+    let plan = make(&[want], &Options::default(), MONDAY + 4 * DAY + HOUR);
+    let asked: Vec<_> =
+        plan.jobs[0].tasks.iter().map(|task| (task.ask_symbol.as_str(), task.range)).collect();
+    assert_eq!(asked, [("OLD", days(0, 2)), ("X", days(2, 4))]);
+}
+
+#[test]
+fn dates_are_session_dates_and_inclusive() {
+    let date = |day| Some(Bound::Date(NaiveDate::from_ymd_opt(2024, 7, day).unwrap()));
+    let options = Options { from: date(2), to: date(3), ..Options::default() };
+    let now = MONDAY + 6 * DAY;
+    assert_eq!(ranges(&want("XNYS", Timeframe::D1, ONE_REQUEST), &options, now), [days(1, 3)]);
+    let hours = ranges(&want("XNYS", Timeframe::H1, ONE_REQUEST), &options, now);
+    // From 13:00Z, the hour in which New York opens, to 17:00Z, the early close of the 3rd.
+    let session = TimeRange::new(MONDAY + DAY + 13 * HOUR, MONDAY + 2 * DAY + 17 * HOUR);
+    assert_eq!(hours, [session]);
+}
+
+#[test]
+fn the_tail_of_what_has_bars_goes_first_and_priority_before_all() {
+    let named = |name: &str, priority, watermark: Option<i64>| {
+        let mut want = want("24x7", Timeframe::D1, ONE_REQUEST);
+        want.key.symbol = name.parse().unwrap();
+        (want.priority, want.watermark_ts, want.first_ts) = (priority, watermark, watermark);
+        if let Some(last) = watermark {
+            want.coverage.insert(TimeRange::new(MONDAY, last + DAY));
+        }
+        want
+    };
+    let wants = [
+        named("NEW", 0, None),
+        named("LATE", 0, Some(MONDAY)),
+        named("TAIL", 0, Some(MONDAY + DAY)),
+        named("FIRST", 1, None),
+    ];
+    let plan = make(&wants, &Options::default(), MONDAY + 4 * DAY);
+    let order: Vec<_> = plan.jobs.iter().map(|job| job.symbol.as_str()).collect();
+    assert_eq!(order, ["FIRST", "LATE", "TAIL", "NEW"]);
+}
+
+fn covered() -> impl Strategy<Value = RangeSet> {
+    prop::collection::vec((0..200i64, 1..40i64), 0..8).prop_map(|pairs| {
+        pairs
+            .into_iter()
+            .map(|(start, length)| {
+                TimeRange::new(MONDAY + start * HOUR, MONDAY + (start + length) * HOUR)
+            })
+            .collect()
+    })
+}
+
+proptest! {
+    #[test]
+    fn every_due_bar_that_is_not_covered_is_asked_for_and_slices_keep_their_reach(
+        coverage in covered(),
+        calendar in prop::sample::select(vec!["XNYS", "24x7", "FX", "XTKS"]),
+        hours in 1..220i64,
+        reach_hours in 1..50i64,
+        sliced: bool,
+    ) {
+        let seconds = reach_hours * HOUR;
+        let reach = if sliced { Reach::Seconds(seconds) } else { Reach::Pages { seconds } };
+        let mut want = want(calendar, Timeframe::H1, reach);
+        want.coverage = coverage.clone();
+        let now = MONDAY + hours * HOUR;
+        let asked = ranges(&want, &Options::default(), now);
+        let wanted = TimeRange::new(MONDAY, now);
+        for ts in want.due.timestamps(Timeframe::H1, wanted, now) {
+            let times = asked.iter().filter(|range| range.contains(ts)).count();
+            prop_assert!(times <= 1, "{} is asked for {} times", ts, times);
+            prop_assert!(times == 1 || coverage.contains(ts), "{} is not asked for", ts);
+        }
+        for range in &asked {
+            prop_assert!(want.due.count(Timeframe::H1, *range, now) > 0, "nothing is due in {:?}", range);
+            prop_assert!(range.end <= now);
+            if sliced {
+                prop_assert!(range.seconds() <= seconds.max(HOUR));
+            }
+        }
+        want.coverage = asked.iter().copied().chain(coverage.ranges().iter().copied()).collect();
+        prop_assert_eq!(ranges(&want, &Options::default(), now), []);
+    }
+}
