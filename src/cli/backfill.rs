@@ -229,9 +229,9 @@ fn tell(event: &Event) {
                 fault.message
             );
         }
-        Event::QuotaWaited { provider, wait } => {
+        Event::QuotaWait { provider, wait } => {
             let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-            tracing::debug!(provider, wait_ms, "waited for the quota");
+            tracing::debug!(provider, wait_ms, "waiting for the quota");
         }
         Event::Failed(failure) => tracing::error!(
             symbol = %failure.series.symbol,

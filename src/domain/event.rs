@@ -41,8 +41,8 @@ pub enum Event {
         /// The wait before the next try; `None` when there is none.
         retry_in: Option<Duration>,
     },
-    /// A request waits for the provider's quota.
-    QuotaWaited {
+    /// A request began to wait for the provider's quota.
+    QuotaWait {
         /// The provider's name in the config.
         provider: String,
         /// How long.

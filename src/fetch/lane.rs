@@ -111,9 +111,9 @@ impl Lane<'_> {
         cursor: Option<&Cursor>,
         number: u32,
     ) -> (Attempt, Result<Read, Fault>) {
-        let waited = self.line.quota().await;
-        if !waited.is_zero() {
-            self.crew.say(Message::QuotaWaited(task.provider.clone(), waited)).await;
+        while let Err(wait) = self.line.quota() {
+            self.crew.say(Message::QuotaWait(task.provider.clone(), wait)).await;
+            tokio::time::sleep(wait).await;
         }
         let mut attempt = attempt(task, range, number);
         let started = Instant::now();

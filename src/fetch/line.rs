@@ -60,19 +60,9 @@ impl Line {
         self.origin.elapsed()
     }
 
-    /// Waits until the quota lets a request through; tells how long that took.
-    pub(super) async fn quota(&self) -> Duration {
-        let mut waited = Duration::ZERO;
-        loop {
-            let taken = locked(&self.quota).take(self.elapsed());
-            match taken {
-                Ok(()) => return waited,
-                Err(wait) => {
-                    tokio::time::sleep(wait).await;
-                    waited += wait;
-                }
-            }
-        }
+    /// Takes a request from the quota; else tells how long to wait before asking again.
+    pub(super) fn quota(&self) -> Result<(), Duration> {
+        locked(&self.quota).take(self.elapsed())
     }
 
     /// What a fault means for the provider as a whole.

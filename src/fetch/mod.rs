@@ -48,8 +48,8 @@ pub enum Message {
     Page(Box<Fetched>),
     /// An attempt failed; it is tried again after the wait, if there is one.
     AttemptFailed(Attempt, Option<Duration>),
-    /// A request waited for its provider's quota.
-    QuotaWaited(String, Duration),
+    /// A request is going to wait so long for its provider's quota.
+    QuotaWait(String, Duration),
     /// A refused range is asked for again without the refused part.
     Narrowed(SeriesKey, String),
     /// A task failed for good.

@@ -163,7 +163,7 @@ impl<'a> Desk<'a> {
                 tx.fetch_log_add(&self.run_id, &attempt, &PageCounts::default())?;
                 Ok(vec![Event::AttemptFailed { attempt, retry_in }])
             }
-            Message::QuotaWaited(provider, wait) => Ok(vec![Event::QuotaWaited { provider, wait }]),
+            Message::QuotaWait(provider, wait) => Ok(vec![Event::QuotaWait { provider, wait }]),
             Message::Narrowed(series, message) => Ok(vec![Event::Narrowed { series, message }]),
             Message::TaskFailed(failure) => self.fail(tx, failure).map(|event| vec![event]),
             Message::JobDone(symbol, retries) => self.job_done(tx, symbol, retries),

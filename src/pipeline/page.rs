@@ -1,7 +1,7 @@
 //! A page on the desk: judged, stored, and everything that follows from it, in one transaction.
 
 use crate::clock;
-use crate::domain::bar::Adjustment;
+use crate::domain::bar::{Adjustment, RejectReason, Rejection};
 use crate::domain::event::Event;
 use crate::domain::gap::Gap;
 use crate::domain::range::TimeRange;
@@ -28,12 +28,17 @@ impl Desk<'_> {
         let (group, member) = self.place(&key.symbol);
         let due = self.settings.due(group, member);
         let rows = fetched.answer.bars.len() + fetched.answer.broken.len();
-        let origin = if fetched.from_file { Origin::File } else { Origin::Provider };
+        // A file is read as a whole, whatever of it is due.
+        let (origin, asked) = if fetched.from_file {
+            (Origin::File, TimeRange::new(i64::MIN, i64::MAX))
+        } else {
+            (Origin::Provider, fetched.task.range)
+        };
         let context = validate::Context {
             timeframe: key.timeframe,
             calendar: &due.calendar,
             layout: due.layout,
-            asked: fetched.task.range,
+            asked,
             now: fetched.finished_by,
             origin,
         };
@@ -56,6 +61,10 @@ impl Desk<'_> {
         tx.rejections_add(line.series_id, &self.run_id, &checked.rejected)?;
         if let (Some(first), Some(last)) = (checked.accepted.first(), checked.accepted.last()) {
             line.wrote(first.ts, last.ts);
+            if fetched.from_file {
+                let stored = TimeRange::new(first.ts, last.ts + 1);
+                tx.rejections_outlived(line.series_id, stored)?;
+            }
         }
         let known = line.known(&due, key.timeframe, self.now);
         answer(tx, line.series_id, &known, &fetched, &checked)?;
@@ -96,7 +105,11 @@ impl Desk<'_> {
             );
             return Some(Fault::new(ErrorKind::Malformed, message));
         }
-        let first = checked.rejected.first()?;
+        // What a file holds of the time to come speaks not against the file.
+        let early = |row: &&Rejection| {
+            !matches!(row.reason, RejectReason::FutureTs | RejectReason::UnfinishedBar)
+        };
+        let first = checked.rejected.iter().find(early)?;
         let nothing_left = checked.accepted.is_empty() && checked.dropped == 0;
         nothing_left.then(|| {
             let rows = checked.rejected.len();

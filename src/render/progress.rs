@@ -69,7 +69,7 @@ impl Progress {
                 self.requests += u64::from(attempt.http_status.is_some());
             }
             Event::AttemptFailed { .. } => self.requests += 1,
-            Event::QuotaWaited { wait, .. } => self.waited += *wait,
+            Event::QuotaWait { wait, .. } => self.waited += *wait,
             Event::JobFinished(job) => {
                 self.at_work.remove(&job.symbol);
                 self.failed += u64::from(job.status == JobStatus::Failed);

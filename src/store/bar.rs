@@ -165,6 +165,23 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// Forgets rows of `range` that were only refused for coming too early, and have come in time now.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be written.
+    pub fn rejections_outlived(&self, series_id: i64, range: TimeRange) -> StoreResult<()> {
+        self.connection
+            .prepare_cached(
+                "DELETE FROM rejected_bars WHERE series_id = ?1
+                 AND coalesce(ts, -9223372036854775808) >= ?2
+                 AND coalesce(ts, -9223372036854775808) < ?3
+                 AND reason IN ('future_ts', 'unfinished_bar')",
+            )?
+            .execute(params![series_id, range.start, range.end])?;
+        Ok(())
+    }
+
     /// Notes what the prices of a series contain.
     ///
     /// # Errors
