@@ -5,10 +5,10 @@ use std::collections::{BTreeSet, HashMap};
 use crate::config::Settings;
 use crate::domain::fact::FreshnessFact;
 use crate::domain::gap::{Gap, GapReason};
-use crate::domain::range::{RangeSet, TimeRange};
+use crate::domain::range::RangeSet;
 use crate::domain::series::SeriesKey;
 use crate::freshness::{self, Held};
-use crate::plan::gaps::{self, Known};
+use crate::plan::gaps;
 use crate::store::{StoreResult, Writer};
 
 use super::want::{Holdings, Selection, wants};
@@ -29,30 +29,13 @@ pub(super) fn account(
     }
     let (wants, _) = wants(settings, &Selection::default(), &holdings, now);
     for want in &wants {
-        let known = Known {
-            due: &want.due,
-            timeframe: want.key.timeframe,
-            first_ts: want.first_ts,
-            watermark_ts: want.watermark_ts,
-            now,
-        };
-        let Some(end) = want.due.end(want.key.timeframe, now) else { continue };
-        let start = match want.file {
-            Some(_) => want.first_ts.unwrap_or(end),
-            None => want.start,
-        };
+        let Some(whole) = want.whole(now) else { continue };
         let reason =
             if failed.contains(&want.key) { GapReason::Failed } else { GapReason::Unfetched };
         let old = held.get(&want.series_id).map(Vec::as_slice).unwrap_or_default();
         let mut new: Vec<Gap> =
             old.iter().filter(|gap| gap.reason.is_explained()).copied().collect();
-        new.extend(gaps::unanswered(
-            &known,
-            TimeRange::new(start, end),
-            &want.coverage,
-            reason,
-            old,
-        ));
+        new.extend(gaps::unanswered(&want.known(now), whole, &want.coverage, reason, old));
         if new != old {
             new.sort_by_key(|gap| gap.range.start);
             tx.gaps_set(want.series_id, old, &new)?;

@@ -57,6 +57,29 @@ pub struct Want {
     pub file: Option<FileState>,
 }
 
+impl Want {
+    /// The series as its gaps need to know it.
+    #[must_use]
+    pub const fn known(&self, now: i64) -> gaps::Known<'_> {
+        gaps::Known {
+            due: &self.due,
+            timeframe: self.key.timeframe,
+            first_ts: self.first_ts,
+            watermark_ts: self.watermark_ts,
+            now,
+        }
+    }
+
+    /// The stretch in which the series is to be whole at `now`; `None` when nothing of it is due. A
+    /// file reaches back as far as it reaches.
+    #[must_use]
+    pub fn whole(&self, now: i64) -> Option<TimeRange> {
+        let start = if self.file.is_some() { self.first_ts? } else { self.start };
+        let range = TimeRange::new(start, self.due.end(self.key.timeframe, now)?);
+        (!range.is_empty()).then_some(range)
+    }
+}
+
 /// What is known of the file of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileState {

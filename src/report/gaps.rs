@@ -1,11 +1,10 @@
 //! Missing bars by calendar, each with its reason: what the store knows, and what became due since.
 
-use crate::config::{Settings, Source};
+use crate::config::Settings;
 use crate::domain::gap::{Gap, GapReason};
-use crate::domain::range::TimeRange;
 use crate::domain::series::SeriesKey;
 use crate::plan::Want;
-use crate::plan::gaps::{self, Known};
+use crate::plan::gaps;
 
 use super::Facts;
 
@@ -35,29 +34,10 @@ pub fn judge(settings: &Settings, facts: &Facts, wants: &[Want], now: i64) -> Ve
         let held = facts.gaps_of(want.series_id);
         let failing = facts.series.get(&want.key).is_some_and(|fact| fact.consecutive_failures > 0);
         let reason = if failing { GapReason::Failed } else { GapReason::Unfetched };
-        let Some(wanted) = wanted(settings, want, now) else { continue };
-        let known = Known {
-            due: &want.due,
-            timeframe: want.key.timeframe,
-            first_ts: want.first_ts,
-            watermark_ts: want.watermark_ts,
-            now,
-        };
-        let open = gaps::unanswered(&known, wanted, &want.coverage, reason, held);
+        let Some(whole) = want.whole(now) else { continue };
+        let open = gaps::unanswered(&want.known(now), whole, &want.coverage, reason, held);
         rows.extend(open.into_iter().map(|gap| GapState { key: want.key.clone(), gap }));
     }
     rows.sort_by(|a, b| (&a.key, a.gap.range).cmp(&(&b.key, b.gap.range)));
     rows
-}
-
-/// The stretch in which a series is to be whole; `None` when nothing of it is due. A file reaches
-/// back as far as it reaches.
-fn wanted(settings: &Settings, want: &Want, now: i64) -> Option<TimeRange> {
-    let end = want.due.end(want.key.timeframe, now)?;
-    let start = match settings.providers[&want.provider].source {
-        Source::Files { .. } => want.first_ts?,
-        Source::Http { .. } => want.start,
-    };
-    let range = TimeRange::new(start, end);
-    (!range.is_empty()).then_some(range)
 }
