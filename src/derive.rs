@@ -18,8 +18,8 @@ pub struct Parts<'a> {
     pub source: Timeframe,
     /// Its stored bars, ascending.
     pub bars: &'a [Bar],
-    /// Its gaps that are no holes.
-    pub explained: &'a RangeSet,
+    /// Where it was not traded.
+    pub untraded: &'a RangeSet,
 }
 
 /// The bars of `timeframe` whose windows begin in `range`, are due at `now`, and are whole.
@@ -44,7 +44,7 @@ fn window(parts: &Parts<'_>, range: TimeRange, now: i64) -> Option<Bar> {
                 Some(sum) => sum.add(bar),
                 None => whole = Some(Sum::new(bar)),
             },
-            None if parts.explained.contains(ts) => {}
+            None if parts.untraded.contains(ts) => {}
             None => return None,
         }
     }
@@ -193,7 +193,7 @@ mod tests {
 
     fn four_hours(bars: &[Bar], explained: &RangeSet) -> Vec<Bar> {
         let due = due("24x7");
-        let parts = Parts { due: &due, source: Timeframe::H1, bars, explained };
+        let parts = Parts { due: &due, source: Timeframe::H1, bars, untraded: explained };
         let range = TimeRange::new(MONDAY, MONDAY + 24 * HOUR);
         super::bars(&parts, Timeframe::H4, range, MONDAY + 8 * HOUR)
     }
@@ -223,7 +223,7 @@ mod tests {
         let day = |index: i64| Bar { ts: MONDAY + index * 24 * HOUR, ..hours(1)[0] };
         let bars: Vec<_> = (0..5).map(day).collect();
         let parts =
-            Parts { due: &due, source: Timeframe::D1, bars: &bars, explained: &RangeSet::new() };
+            Parts { due: &due, source: Timeframe::D1, bars: &bars, untraded: &RangeSet::new() };
         let range = TimeRange::new(MONDAY, MONDAY + 1);
         let friday_close = MONDAY + 4 * 24 * HOUR + 21 * HOUR;
         let weeks = |now| super::bars(&parts, Timeframe::W1, range, now);

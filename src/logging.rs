@@ -11,9 +11,14 @@ use tracing_appender::non_blocking::WorkerGuard;
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer, Registry};
+
+use crate::clock;
+use crate::domain::words::instant;
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug)]
@@ -40,12 +45,14 @@ pub fn install(lines: Lines, screen: &MultiProgress, file: Option<(&Path, usize)
             .json()
             .flatten_event(true)
             .with_target(false)
+            .with_timer(Seconds)
             .with_writer(writer)
             .with_filter(lines.level)
             .boxed()
     } else {
         tracing_subscriber::fmt::layer()
             .with_target(false)
+            .with_timer(Seconds)
             .with_ansi(lines.colour)
             .with_writer(writer)
             .with_filter(lines.level)
@@ -67,6 +74,8 @@ pub fn install(lines: Lines, screen: &MultiProgress, file: Option<(&Path, usize)
                         .json()
                         .flatten_event(true)
                         .with_target(false)
+                        .with_timer(Seconds)
+                        .with_timer(Seconds)
                         .with_writer(writer)
                         .with_filter(LevelFilter::INFO)
                         .boxed(),
@@ -94,6 +103,15 @@ fn rolling(path: &Path, keep: usize) -> Result<RollingFileAppender, String> {
         .max_log_files(keep.max(1))
         .build(folder)
         .map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Times in UTC, RFC 3339, to the second, like everywhere else.
+struct Seconds;
+
+impl FormatTime for Seconds {
+    fn format_time(&self, writer: &mut Writer<'_>) -> std::fmt::Result {
+        writer.write_str(&instant(clock::now()))
+    }
 }
 
 /// Writes to stderr with the bars out of the way.

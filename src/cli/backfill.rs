@@ -109,6 +109,11 @@ fn request(command: &Backfill, scene: &Scene) -> Result<Request, Failure> {
         asset_class: command.asset_class,
         provider: command.provider.as_deref(),
     };
+    if let (Some(from), Some(to)) = (command.from, command.to)
+        && from.is_after(to)
+    {
+        return Err(Failure::usage("--from lies after --to"));
+    }
     let usual = if env::under_systemd() { "systemd" } else { "manual" };
     Ok(Request {
         run_id: crate::clock::new_run_id(&mut crate::clock::Chance::new()),

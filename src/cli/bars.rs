@@ -57,13 +57,11 @@ pub(super) fn exec(command: &Bars, scene: &Scene) -> Done {
     let store = scene.reader()?;
     let facts = scene.facts(&store, false)?;
     warn(scene, &facts, &key);
-    let Some(fact) = facts.series.get(&key) else {
-        return Err(Failure::new(Exit::Unknown, "missing", format!("{key} has no bars"))
-            .hinted(format!("mdctl backfill {} --timeframe {}", key.symbol, key.timeframe)));
-    };
     let open = command.from.is_none() && command.to.is_none();
     let limit = command.limit.or((open && scene.look.width.is_some()).then_some(SCREENFUL));
-    let query = BarQuery { series_id: fact.series_id, range: range(command, scene, &key)?, limit };
+    // A series that no run has seen yet has no row, and no bars.
+    let series_id = facts.series.get(&key).map_or(0, |fact| fact.series_id);
+    let query = BarQuery { series_id, range: range(command, scene, &key)?, limit };
     let format = if scene.json { Format::Json } else { command.format };
     let mut trouble = None;
     print(|out| {

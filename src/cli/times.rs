@@ -37,6 +37,18 @@ impl FromStr for Edge {
     }
 }
 
+impl Edge {
+    /// Whether nothing can lie between it, as a beginning, and `end`.
+    pub(super) fn is_after(self, end: Self) -> bool {
+        match (self.0, end.0) {
+            (Bound::Date(from), Bound::Date(to)) => from > to,
+            (Bound::Instant(from), Bound::Instant(to)) => from >= to,
+            // A date's session and an instant are compared by the plan, which knows the calendar.
+            _ => false,
+        }
+    }
+}
+
 fn instant(text: &str) -> Result<i64, String> {
     DateTime::parse_from_rfc3339(text).map(|at| at.timestamp()).map_err(|_| {
         format!("`{text}` is no time; expected a date like 2024-03-15 or an instant like 2024-03-15T20:00:00Z")

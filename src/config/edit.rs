@@ -85,12 +85,15 @@ pub fn replace(path: &Path, text: &str) -> Result<(), ConfigError> {
         .map_err(|error| ConfigError::whole(path, format!("cannot be written: {error}"), None))
 }
 
-/// Writes a file beside `path` and moves it into its place with the mode of the one before.
+/// Writes a file beside `path` and moves it into its place with the mode of the one before. Where
+/// `path` is a link, what it leads to is replaced, and the link stays.
 ///
 /// # Errors
 ///
 /// When the folder cannot be written.
 pub fn write(path: &Path, text: &str) -> std::io::Result<()> {
+    let real = path.canonicalize();
+    let path = real.as_deref().unwrap_or(path);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let mut file = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
     file.write_all(text.as_bytes())?;

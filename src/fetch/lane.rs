@@ -1,18 +1,19 @@
 //! One task's way to one provider: page after page, each asked for until it comes or it is no use.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono_tz::Tz;
 
 use crate::clock;
 use crate::domain::range::TimeRange;
 use crate::domain::run::{Attempt, ErrorKind, Fault};
-use crate::domain::task::Task;
+use crate::domain::task::{Purpose, Task};
 use crate::domain::timeframe::DAY;
 use crate::provider::text::shown;
 use crate::provider::{Answer, Ask, Cursor, Provider};
 
+use super::http::Http;
 use super::line::{Line, locked};
 use super::retry::{self, Verdict};
 use super::seen::Seen;
@@ -81,10 +82,12 @@ impl Lane<'_> {
         locked(&self.line.budget).first_try();
         let mut number = 1;
         loop {
+            let unsent = |fault| Lost { fault, attempts: number - 1 };
             if let Some(fault) = locked(&self.line.stopped).clone() {
-                return Err(Lost { fault, attempts: number - 1 });
+                return Err(unsent(fault));
             }
-            let (attempt, read) = self.attempt(task, range, cursor, number).await;
+            let http = self.line.http(self.provider, self.base_url).map_err(unsent)?;
+            let (attempt, read) = self.attempt(&http, task, range, cursor, number).await;
             let fault = match read {
                 Ok(read) => return Ok((read, attempt)),
                 Err(fault) => fault,
@@ -106,6 +109,7 @@ impl Lane<'_> {
     /// One try at one page, whatever comes of it.
     async fn attempt(
         &self,
+        http: &Http,
         task: &Task,
         range: TimeRange,
         cursor: Option<&Cursor>,
@@ -117,7 +121,7 @@ impl Lane<'_> {
         }
         let mut attempt = attempt(task, range, number);
         let started = Instant::now();
-        let read = self.exchange(task, range, cursor, &mut attempt).await;
+        let read = self.exchange(http, task, range, cursor, &mut attempt).await;
         attempt.response_time = started.elapsed();
         if let Err(fault) = &read {
             attempt.http_status = attempt.http_status.or(fault.http_status);
@@ -128,6 +132,7 @@ impl Lane<'_> {
 
     async fn exchange(
         &self,
+        http: &Http,
         task: &Task,
         range: TimeRange,
         cursor: Option<&Cursor>,
@@ -148,7 +153,6 @@ impl Lane<'_> {
             zone: self.crew.options.zones.get(&task.key.symbol).copied().unwrap_or(Tz::UTC),
             cursor,
         };
-        let http = self.line.http(self.provider, self.base_url)?;
         let received = http.send(&self.provider.request(&ask), clock::now()).await?;
         attempt.bytes = received.bytes;
         attempt.http_status = Some(received.reply.status);
@@ -157,22 +161,59 @@ impl Lane<'_> {
         Ok(Read { answer, next: page.next, server_now: received.server_now })
     }
 
-    /// Asks again without the part of a refused range that a plan may not hold: today.
+    /// Asks again without the parts of a refused range that a key's plan may not hold: today, and the
+    /// edge of its history.
     pub(super) async fn narrowed(
         &self,
         task: &Arc<Task>,
-        lost: Lost,
+        mut lost: Lost,
         retries: &mut u32,
     ) -> Result<(), Lost> {
-        let today = self.crew.finished_by(None).div_euclid(DAY) * DAY;
-        let rest = TimeRange::new(task.range.start, task.range.end.min(today));
-        if rest.is_empty() || rest == task.range {
-            return Err(lost);
+        let now = self.crew.finished_by(None);
+        for (rest, without) in narrower(task.range, now, self.line.settings.history) {
+            let message = format!("{}; asked again without {without}", lost.fault.message);
+            self.crew.say(Message::Narrowed(task.key.clone(), message)).await;
+            // Nothing but today is lacking: it is due, stays so, and is asked for again.
+            if rest.is_empty() && task.purpose == Purpose::Tail {
+                return Ok(());
+            }
+            match self.pages(task, rest, retries).await {
+                Err(again) if again.fault.kind == ErrorKind::NotEntitled => lost = again,
+                ended => return ended,
+            }
         }
-        let message = format!("{}; asked again without today", lost.fault.message);
-        self.crew.say(Message::Narrowed(task.key.clone(), message)).await;
-        self.pages(task, rest, retries).await
+        Err(lost)
     }
+}
+
+/// How near the edge of the history a range counts as touching it: years have leap days, and plans
+/// round them.
+const EDGE: i64 = 7 * DAY;
+
+/// What is left of a refused range without what a plan may not hold, in the order of trying.
+fn narrower(
+    range: TimeRange,
+    now: i64,
+    history: Option<Duration>,
+) -> Vec<(TimeRange, &'static str)> {
+    let today = now.div_euclid(DAY) * DAY;
+    let end = range.end.min(today);
+    let start = history.map_or(range.start, |history| {
+        let seconds = i64::try_from(history.as_secs()).unwrap_or(i64::MAX);
+        range.start.max(now.saturating_sub(seconds).saturating_add(EDGE))
+    });
+    let without_today = (TimeRange::new(range.start, end), "today");
+    let without_edge = (TimeRange::new(start, range.end), "the edge of the history");
+    let without_both = (TimeRange::new(start, end), "today and the edge of the history");
+    let (at_end, at_start) = (end < range.end, start > range.start);
+    [(at_end, without_today), (at_start, without_edge), (at_end && at_start, without_both)]
+        .into_iter()
+        .filter(|(touches, (rest, _))| {
+            *touches && (rest.end > range.start && rest.start < range.end)
+        })
+        .map(|(_, narrower)| narrower)
+        .chain((at_end && end <= range.start).then_some(without_today))
+        .collect()
 }
 
 /// The answer to a task's symbol; one for another symbol is no answer.
@@ -187,4 +228,28 @@ fn only_answer(task: &Task, answers: Vec<Answer>) -> Result<Answer, Fault> {
         found = Some(answer);
     }
     Ok(found.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn days(from: i64, to: i64) -> TimeRange {
+        TimeRange::new(from * DAY, to * DAY)
+    }
+
+    #[test]
+    fn a_refused_range_loses_what_a_plan_may_not_hold_and_no_more() {
+        let year = Some(Duration::from_secs(365 * DAY.unsigned_abs()));
+        let of = |range| -> Vec<_> {
+            let narrower = narrower(range, 1000 * DAY + 5, year).into_iter();
+            narrower.map(|(rest, _)| (rest.start / DAY, rest.end / DAY)).collect()
+        };
+        assert_eq!(of(days(700, 1000)), [], "it touches neither");
+        assert_eq!(of(days(700, 1001)), [(700, 1000)]);
+        assert_eq!(of(days(636, 900)), [(642, 900)]);
+        assert_eq!(of(days(636, 1001)), [(636, 1000), (642, 1001), (642, 1000)]);
+        let today = narrower(days(1000, 1001), 1000 * DAY + 5, year);
+        assert!(today.len() == 1 && today[0].0.is_empty(), "{today:?}");
+    }
 }

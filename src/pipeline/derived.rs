@@ -3,6 +3,7 @@
 use crate::calendar::due::Due;
 use crate::clock;
 use crate::derive::{self, Parts, Source};
+use crate::domain::gap::GapReason;
 use crate::domain::range::{RangeSet, TimeRange};
 use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::timeframe::Timeframe;
@@ -13,6 +14,24 @@ use super::desk::Desk;
 use super::page::note_gaps;
 
 impl Desk<'_> {
+    /// Makes what a timeframe lacks that came into the config after its source was stored: nothing is
+    /// asked for these symbols, so no job does it.
+    pub(super) fn derive_idle(&mut self, tx: &Writer<'_>, idle: &[Symbol]) -> StoreResult<()> {
+        for symbol in idle {
+            let (group, member) = self.place(symbol);
+            for (timeframe, stored) in &group.timeframes {
+                let Some(source) = stored.derived_from else { continue };
+                let key = |timeframe| SeriesKey { symbol: symbol.clone(), timeframe };
+                let bars = |timeframe| self.series.get(&key(timeframe))?.watermark_ts;
+                if bars(source).is_some() && bars(*timeframe).is_none() {
+                    let due = self.settings.due(group, member);
+                    self.derive(tx, symbol, *timeframe, source, &due)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Makes the bars of a timeframe that the provider does not offer, where its source changed or
     /// more of it is known.
     pub(super) fn derive(
@@ -37,10 +56,11 @@ impl Desk<'_> {
             return Ok(());
         };
         let gaps = tx.gaps_of(from.series_id)?;
-        let no_holes = gaps.iter().filter(|gap| !gap.reason.is_hole());
-        let explained: RangeSet = no_holes.map(|gap| gap.range).collect();
+        // Time before the listing explains nothing: a week of which half was not listed is no week.
+        let untraded = gaps.iter().filter(|gap| gap.reason == GapReason::NoTrade);
+        let untraded: RangeSet = untraded.map(|gap| gap.range).collect();
         let bars = tx.bars_in(from.series_id, range)?;
-        let parts = Parts { due, source, bars: &bars, explained: &explained };
+        let parts = Parts { due, source, bars: &bars, untraded: &untraded };
         let derived = derive::bars(&parts, timeframe, range, self.now);
         let put = tx.bars_put(series_id, &self.run_id, clock::now(), &derived)?;
         tx.adjustment_set(series_id, adjustment)?;

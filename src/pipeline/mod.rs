@@ -182,7 +182,7 @@ fn work(
         notes,
     });
     let mut desk = desk::Desk::new(settings, store, run_id.clone(), now, &plan)?;
-    let idle = plan.idle.len() as u64;
+    let idle_symbols = plan.idle;
     if !plan.jobs.is_empty() {
         let options = fetch::Options {
             parallel: request.parallel,
@@ -194,7 +194,8 @@ fn work(
             .context("cannot start the threads that fetch")?;
         store_all(store, &mut desk, &mut fetching, sink)?;
     }
-    let totals = desk.totals(idle);
+    store.write(|tx| desk.derive_idle(tx, &idle_symbols))?;
+    let totals = desk.totals(idle_symbols.len() as u64);
     let failed = desk.failed();
     store.write(|tx| account::account(tx, settings, &failed, now))?;
     Ok(totals)

@@ -157,6 +157,7 @@ fn answer(
     checked: &Checked,
 ) -> StoreResult<()> {
     let answered = fetched.answered;
+    came_late(tx, series_id, known, answered, checked)?;
     if answered.is_empty() {
         return Ok(());
     }
@@ -170,6 +171,24 @@ fn answer(
     };
     note_gaps(tx, series_id, known, TimeRange::new(start, answered.end), &rejected)?;
     tx.coverage_add(series_id, answered)
+}
+
+/// Closes gaps of earlier pages that a later one fills: rows need not come in order.
+fn came_late(
+    tx: &Writer<'_>,
+    series_id: i64,
+    known: &Known<'_>,
+    answered: TimeRange,
+    checked: &Checked,
+) -> StoreResult<()> {
+    let Some(first) = checked.accepted.first().filter(|bar| bar.ts < answered.start) else {
+        return Ok(());
+    };
+    let before = TimeRange::new(first.ts, answered.start);
+    for held in tx.coverage_of(series_id)?.ranges() {
+        note_gaps(tx, series_id, known, held.intersect(before), &[])?;
+    }
+    Ok(())
 }
 
 /// Judges anew what is missing in a stretch that was answered.

@@ -8,7 +8,7 @@ use crate::domain::fact::SeriesFact;
 use crate::domain::gap::GapReason;
 use crate::domain::range::RangeSet;
 use crate::domain::series::{AssetClass, SeriesKey, Symbol};
-use crate::domain::timeframe::Timeframe;
+use crate::domain::timeframe::{DAY, Timeframe};
 use crate::plan::{BEGINNING, FileState, Want};
 use crate::provider::{Reach, files::file_name};
 use crate::store::GapRow;
@@ -93,7 +93,7 @@ pub(super) fn wants(
                     provider: group.provider.clone(),
                     asset_class: group.asset_class,
                     due,
-                    start,
+                    start: start.of(held.and_then(|fact| fact.first_ts)),
                     reach: reach(provider, *timeframe),
                     aliases: member.aliases.clone(),
                     priority: group.priority,
@@ -127,6 +127,21 @@ fn empty_answers(gaps: &[GapRow]) -> HashMap<i64, RangeSet> {
     empty
 }
 
+/// How far back the bars of a timeframe are wanted and can be had.
+struct Start {
+    /// The lookback's start, or where the provider's bars begin.
+    lookback: i64,
+    /// Where the provider's bars begin, as far as that is known.
+    limit: i64,
+}
+
+impl Start {
+    /// Where a series is wanted from: what is stored before the lookback's start is to be whole too.
+    fn of(&self, first_ts: Option<i64>) -> i64 {
+        first_ts.map_or(self.lookback, |first| first.min(self.lookback).max(self.limit))
+    }
+}
+
 /// Where the bars of a timeframe are wanted from, and what that leaves out of the lookback.
 fn start(
     group: &Group,
@@ -134,25 +149,29 @@ fn start(
     timeframe: Timeframe,
     lookback: Duration,
     now: i64,
-) -> (i64, Option<String>) {
-    let Source::Http { provider: http, .. } = &provider.source else { return (BEGINNING, None) };
+) -> (Start, Option<String>) {
+    let Source::Http { provider: http, .. } = &provider.source else {
+        return (Start { lookback: BEGINNING, limit: BEGINNING }, None);
+    };
     let asked = seconds(lookback);
     let limits = [(provider.history.map(seconds), "history"), (http.depth(timeframe), "depth")];
-    let nearest = limits
-        .into_iter()
-        .filter_map(|(limit, what)| limit.map(|limit| (limit, what)))
-        .min()
-        .filter(|(limit, _)| *limit < asked);
-    let Some((limit, what)) = nearest else { return (now.saturating_sub(asked), None) };
-    let days = |seconds: i64| seconds / crate::domain::timeframe::DAY;
-    let note = format!(
-        "{} {timeframe}: the lookback of {} days is cut to the {} days of {}'s {what}",
-        group.name,
-        days(asked),
-        days(limit),
-        provider.name
-    );
-    (now.saturating_sub(limit), Some(note))
+    let nearest =
+        limits.into_iter().filter_map(|(limit, what)| limit.map(|limit| (limit, what))).min();
+    let before = |seconds: i64| now.saturating_sub(seconds);
+    let Some((limit, what)) = nearest else {
+        return (Start { lookback: before(asked), limit: i64::MIN }, None);
+    };
+    let start = Start { lookback: before(asked.min(limit)), limit: before(limit) };
+    let note = (limit < asked).then(|| {
+        format!(
+            "{} {timeframe}: the lookback of {} days is cut to the {} days of {}'s {what}",
+            group.name,
+            asked / DAY,
+            limit / DAY,
+            provider.name
+        )
+    });
+    (start, note)
 }
 
 fn reach(provider: &ProviderSettings, timeframe: Timeframe) -> Reach {

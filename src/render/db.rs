@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::store::Info;
+use crate::domain::fact::Info;
 
 use super::table::{Column, Look, Rows};
 use crate::domain::words::{bytes, count, instant};

@@ -5,27 +5,12 @@ use std::collections::HashMap;
 use rusqlite::{Row, params};
 
 use crate::domain::fact::{
-    FailureFact, FetchFacts, JobFact, RequestCount, RunFact, SeriesFact, ValidationFact,
+    FailureFact, FetchFacts, Info, JobFact, RequestCount, RunFact, SeriesFact, ValidationFact,
 };
 use crate::domain::run::{RunId, RunStatus, Totals};
 use crate::domain::series::Symbol;
 
 use super::{Store, StoreResult, count, migrate, sql_count, word};
-
-/// What `db info` shows.
-#[derive(Clone, Debug)]
-pub struct Info {
-    /// The schema's version.
-    pub schema_version: i64,
-    /// SQLite's own version.
-    pub sqlite_version: String,
-    /// Bytes of the file.
-    pub bytes: u64,
-    /// Bytes in it that are free to be used again.
-    pub free_bytes: u64,
-    /// Rows by table, in the order of their names.
-    pub tables: Vec<(String, u64)>,
-}
 
 const RUN_COLUMNS: &str =
     "run_id, command, trigger, status, started_at, completed_at, symbols_total,

@@ -24,7 +24,6 @@ mod run;
 mod series;
 
 pub use bar::{BarQuery, Put};
-pub use fact::Info;
 pub use gap::GapRow;
 pub use run::NewRun;
 pub use series::Tracked;

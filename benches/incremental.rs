@@ -1,0 +1,222 @@
+//! Incremental: 5,000 symbols with two years of daily bars stored, one new bar each, a request each.
+//!
+//! The floor is a bare loop with the same HTTP client and as many requests at once (3): it asks the
+//! same server for the same answers, decodes them into plain structs and inserts their rows into the
+//! same table of a copy of the database (rows that are there are left alone), one writer, 64 answers
+//! a transaction. It neither plans nor retries, validates, logs or accounts.
+//!
+//! ```text
+//! cargo bench --bench incremental            five rounds
+//! cargo bench --bench incremental -- 3       three
+//! ```
+
+#![expect(clippy::print_stdout, reason = "a benchmark shows figures")]
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+use mdctl::calendar::{Calendar, Layout, Overrides};
+use mdctl::domain::range::TimeRange;
+use mdctl::domain::timeframe::Timeframe;
+use reqwest::Client;
+use rusqlite::{Connection, params};
+use serde::Deserialize;
+use tokio::sync::mpsc;
+
+#[expect(dead_code, reason = "each benchmark uses its part")]
+mod support;
+
+use support::figures::{Promise, Times, against};
+use support::market::Market;
+use support::process::run_watched;
+use support::server::Server;
+use support::{Config, open, rounds, scratch};
+
+/// 2025-06-28T00:00:00Z, the end of a Friday with a session.
+const END: i64 = 1_751_068_800;
+const DAY_BEFORE: &str = "2025-06-26";
+const DAY: &str = "2025-06-27";
+const TWO_YEARS: i64 = 2 * 365 * 86_400;
+
+const SYMBOLS: usize = 5_000;
+/// Requests at once: what the program does by default.
+const PARALLEL: usize = 3;
+/// Answers a transaction of the floor.
+const BATCH: usize = 64;
+
+static NAMES: LazyLock<Vec<String>> =
+    LazyLock::new(|| (0..SYMBOLS).map(|index| format!("S{index:04}")).collect());
+
+fn main() {
+    let rounds = rounds(5);
+    let server = serve();
+    let filled = fill(&server);
+    println!("incremental: {SYMBOLS} symbols, one new bar and one request each, {rounds} rounds");
+    let (mut program, mut floor) = (Times::new(), Times::new());
+    let mut peak_mb = 0.0_f64;
+    for _ in 0..rounds {
+        let folder = scratch();
+        let database = folder.path().join("bench.db");
+        copy(filled.path(), folder.path());
+        server.take_requests();
+        let finished = run_watched(folder.path(), &["backfill", "--as-of", DAY]);
+        let finished = finished.expect(0, folder.path());
+        peak_mb = peak_mb.max(finished.peak_mb);
+        program.add(finished.wall);
+        count("mdctl", &database);
+        let asked: Vec<String> =
+            server.take_requests().iter().map(support::server::Request::target).collect();
+        if asked.len() != SYMBOLS {
+            println!("  NO FIGURE: {} requests for {SYMBOLS} symbols", asked.len());
+        }
+        fs::remove_file(&database).expect("the database goes");
+        copy(filled.path(), folder.path());
+        floor.add(bare_loop(&database, &server.url(), asked));
+        count("floor", &database);
+    }
+    println!("{}", program.rate("mdctl backfill", SYMBOLS as f64, "symbols"));
+    println!("{}", floor.rate("floor: bare loop", SYMBOLS as f64, "symbols"));
+    let ratio = program.median() / floor.median();
+    println!("{}", against("times the floor (medians)", ratio, "", Promise::AtMost(2.0)));
+    let ratio = program.best() / floor.best();
+    println!("{}", against("times the floor (best)", ratio, "", Promise::AtMost(2.0)));
+    println!("{}", against("peak memory", peak_mb, "MB", Promise::AtMost(100.0)));
+}
+
+/// A server with the days on which New York traded; it stamps them with about their midnight there.
+fn serve() -> Server {
+    let calendar = Calendar::named("XNYS", Overrides::default()).expect("a known calendar");
+    let range = TimeRange::new(END - TWO_YEARS - 30 * 86_400, END);
+    let days = calendar.windows(Timeframe::D1, Layout::default(), range).map(|window| window.ts);
+    Arc::new(Market::new("1/day", days, 5 * 3600)).serve(HashMap::new())
+}
+
+/// A folder with two years of bars in its database, up to the day before.
+fn fill(server: &Server) -> tempfile::TempDir {
+    let folder = scratch();
+    let config = Config {
+        url: &server.url(),
+        asset_class: "stock",
+        timeframes: &["1d"],
+        lookback: TWO_YEARS,
+        symbols: &NAMES,
+    };
+    config.write(folder.path());
+    let filled = run_watched(folder.path(), &["backfill", "--as-of", DAY_BEFORE]);
+    let filled = filled.expect(0, folder.path());
+    println!("filled in {:.1} s", filled.wall.as_secs_f64());
+    folder
+}
+
+/// Copies config and database, down to the disk: nothing of it is to be written later.
+fn copy(from: &Path, to: &Path) {
+    for name in ["mdctl.toml", "key", "bench.db"] {
+        fs::copy(from.join(name), to.join(name)).expect("the copy");
+        File::open(to.join(name)).and_then(|file| file.sync_all()).expect("the disk has it");
+    }
+}
+
+/// Complains when not every symbol got its bar.
+fn count(who: &str, database: &Path) {
+    let connection = Connection::open(database).expect("the database");
+    let stored: i64 = connection
+        .query_row("SELECT count(*) FROM bars WHERE ts = ?", [END - 86_400], |row| row.get(0))
+        .expect("the bars");
+    if stored != SYMBOLS as i64 {
+        println!("  NO FIGURE: {who} stored {stored} new bars of {SYMBOLS}");
+    }
+}
+
+/// The answer as far as the floor looks at it.
+#[derive(Deserialize)]
+struct Page {
+    ticker: String,
+    #[serde(default)]
+    results: Vec<Row>,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    t: i64,
+    o: f64,
+    h: f64,
+    l: f64,
+    c: f64,
+    v: Option<f64>,
+    vw: Option<f64>,
+    n: Option<i64>,
+}
+
+/// The floor.
+fn bare_loop(database: &Path, url: &str, targets: Vec<String>) -> Duration {
+    let started = Instant::now();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let (sender, mut pages) = mpsc::channel(BATCH);
+    let client = Client::new();
+    let urls: Arc<Vec<String>> =
+        Arc::new(targets.iter().map(|target| format!("{url}{target}")).collect());
+    let next = Arc::new(AtomicUsize::new(0));
+    for _ in 0..PARALLEL {
+        runtime.spawn(ask(client.clone(), Arc::clone(&urls), Arc::clone(&next), sender.clone()));
+    }
+    drop(sender);
+    let mut connection = open(database);
+    let series = series(&connection).expect("the series");
+    while let Some(first) = pages.blocking_recv() {
+        let transaction = connection.transaction().expect("a transaction");
+        insert(&transaction, &series, &first).expect("the rows are stored");
+        for _ in 1..BATCH {
+            let Some(page) = pages.blocking_recv() else { break };
+            insert(&transaction, &series, &page).expect("the rows are stored");
+        }
+        transaction.commit().expect("the commit");
+    }
+    drop(connection);
+    started.elapsed()
+}
+
+/// One lane: asks for whatever is next until nothing is left.
+async fn ask(
+    client: Client,
+    urls: Arc<Vec<String>>,
+    next: Arc<AtomicUsize>,
+    pages: mpsc::Sender<Page>,
+) {
+    while let Some(url) = urls.get(next.fetch_add(1, Ordering::Relaxed)) {
+        let answer = client.get(url).send().await.expect("an answer");
+        let body = answer.bytes().await.expect("its body");
+        let page = serde_json::from_slice(&body).expect("a page");
+        if pages.send(page).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn series(connection: &Connection) -> rusqlite::Result<HashMap<String, i64>> {
+    let mut statement = connection.prepare("SELECT symbol, series_id FROM series")?;
+    statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}
+
+fn insert(
+    connection: &Connection,
+    series: &HashMap<String, i64>,
+    page: &Page,
+) -> rusqlite::Result<()> {
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO bars VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+    )?;
+    for row in &page.results {
+        let ts = row.t.div_euclid(86_400_000) * 86_400;
+        let series = series[&page.ticker];
+        insert.execute(params![series, ts, row.o, row.h, row.l, row.c, row.v, row.vw, row.n])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! The program as a whole process: how long it takes, and how much memory at most.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How often memory is looked at. The kernel keeps the peak: only growth within the last such stretch
+/// can be missed.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// A process that has ended.
+pub(crate) struct Finished {
+    pub(crate) wall: Duration,
+    /// Resident memory at its highest, where it was looked at.
+    pub(crate) peak_mb: f64,
+    pub(crate) code: Option<i32>,
+}
+
+/// Runs the program in `folder`, which holds its config.
+pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Finished {
+    let started = Instant::now();
+    let status = command(folder, arguments).status().expect("the program runs");
+    Finished { wall: started.elapsed(), peak_mb: f64::NAN, code: status.code() }
+}
+
+/// Likewise, with an eye on its memory.
+pub(crate) fn run_watched(folder: &Path, arguments: &[&str]) -> Finished {
+    let started = Instant::now();
+    let mut child = command(folder, arguments).spawn().expect("the program runs");
+    let (ended, end) = mpsc::channel::<()>();
+    let status_file = format!("/proc/{}/status", child.id());
+    let watching = thread::spawn(move || {
+        let mut peak = 0.0_f64;
+        while end.recv_timeout(LOOK) == Err(mpsc::RecvTimeoutError::Timeout) {
+            peak = peak.max(peak_of(&status_file).unwrap_or(0.0));
+        }
+        peak
+    });
+    let status = child.wait().expect("the program ends");
+    let wall = started.elapsed();
+    drop(ended);
+    let peak_mb = watching.join().expect("the watch ends");
+    Finished { wall, peak_mb, code: status.code() }
+}
+
+impl Finished {
+    /// Complains when it did not end as it should: then its figures mean nothing.
+    pub(crate) fn expect(self, code: i32, folder: &Path) -> Self {
+        if self.code != Some(code) {
+            let said = fs::read_to_string(folder.join("stderr")).unwrap_or_default();
+            let last: Vec<&str> = said.lines().rev().take(5).collect();
+            println!("  NO FIGURE: ended with {:?}, not {code}: {last:?}", self.code);
+        }
+        self
+    }
+}
+
+fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let stderr = File::create(folder.join("stderr")).expect("a file");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mdctl"));
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("MDCTL_CONFIG")
+        .env_remove("MDCTL_DB")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(stderr);
+    command
+}
+
+/// The peak of resident memory, in millions of bytes.
+fn peak_of(status_file: &str) -> Option<f64> {
+    let text = fs::read_to_string(status_file).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: f64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib * 1024.0 / 1e6)
+}

@@ -1,0 +1,19 @@
+//! The real binary against real sockets, real files and a real database: one module a subject.
+//!
+//! Every test has its own folder, its own server and its own database; none depends on another, on
+//! the wall clock, or on the network.
+
+mod config;
+mod derived;
+mod edit;
+mod faults;
+mod files;
+mod flow;
+mod gaps;
+mod happy;
+mod plan;
+mod reports;
+mod rows;
+mod store;
+mod support;
+mod tidy;

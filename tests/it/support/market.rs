@@ -1,0 +1,270 @@
+//! Markets with synthetic bars, and providers that answer for them as the real ones do.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Datelike as _, NaiveDate, NaiveTime, Offset as _, TimeZone as _, Weekday};
+use chrono_tz::America::New_York;
+use serde_json::{Value, json};
+
+use super::server::{Answer, Request};
+
+pub(crate) const HOUR: i64 = 3_600;
+pub(crate) const DAY: i64 = 24 * HOUR;
+
+/// The holidays of New York in 2024, as far as tests get.
+const HOLIDAYS: [&str; 5] = ["2024-01-01", "2024-01-15", "2024-02-19", "2024-03-29", "2024-05-27"];
+
+/// One bar, made up from its time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Row {
+    /// As it is to be stored: for days 00:00 UTC of the session's date.
+    pub(crate) ts: i64,
+    pub(crate) open: f64,
+    pub(crate) high: f64,
+    pub(crate) low: f64,
+    pub(crate) close: f64,
+    pub(crate) volume: f64,
+    pub(crate) vwap: f64,
+    pub(crate) trades: i64,
+}
+
+/// The bar of that time: the same for whoever asks.
+pub(crate) fn row(ts: i64) -> Row {
+    let open = 100.0 + (ts / HOUR).rem_euclid(211) as f64 * 0.25;
+    Row {
+        ts,
+        open,
+        high: open + 2.0,
+        low: open - 1.5,
+        close: open + 0.5,
+        volume: 1_000.0 + (ts / 60).rem_euclid(997) as f64,
+        vwap: open + 0.25,
+        trades: 10 + (ts / HOUR).rem_euclid(89),
+    }
+}
+
+/// The bars of those times.
+pub(crate) fn rows(times: &[i64]) -> Vec<Row> {
+    times.iter().copied().map(row).collect()
+}
+
+/// A date as a bar's time.
+pub(crate) fn day(date: &str) -> i64 {
+    naive(date).and_time(NaiveTime::MIN).and_utc().timestamp()
+}
+
+/// An RFC 3339 instant in epoch seconds.
+pub(crate) fn instant(text: &str) -> i64 {
+    DateTime::parse_from_rfc3339(text).expect("an instant").timestamp()
+}
+
+/// A bar's time as a date.
+pub(crate) fn date(ts: i64) -> String {
+    utc(ts).date_naive().to_string()
+}
+
+/// A bar's time as RFC 3339.
+pub(crate) fn rfc3339(ts: i64) -> String {
+    utc(ts).format("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// The sessions of New York from one date to another, both included.
+pub(crate) fn sessions(from: &str, to: &str) -> Vec<i64> {
+    let days = naive(from).iter_days().take_while(|date| *date <= naive(to));
+    days.filter(|date| !matches!(date.weekday(), Weekday::Sat | Weekday::Sun))
+        .map(|date| date.to_string())
+        .filter(|date| !HOLIDAYS.contains(&date.as_str()))
+        .map(|date| day(&date))
+        .collect()
+}
+
+/// Every full hour from one instant up to, not including, another.
+pub(crate) fn hours(from: &str, to: &str) -> Vec<i64> {
+    (instant(from)..instant(to)).step_by(3_600).collect()
+}
+
+fn naive(date: &str) -> NaiveDate {
+    date.parse().expect("a date")
+}
+
+fn utc(ts: i64) -> DateTime<chrono::Utc> {
+    DateTime::from_timestamp(ts, 0).expect("a time")
+}
+
+/// What a provider has, by symbol and timeframe.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Market {
+    series: BTreeMap<(String, String), Vec<Row>>,
+    page: Option<usize>,
+}
+
+impl Market {
+    /// A market without bars.
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// One whose symbols all have the same daily bars.
+    pub(crate) fn daily(symbols: &[&str], days: &[i64]) -> Self {
+        symbols.iter().fold(Self::new(), |market, symbol| market.with(symbol, "1d", rows(days)))
+    }
+
+    /// The same with a series.
+    pub(crate) fn with(mut self, symbol: &str, timeframe: &str, rows: Vec<Row>) -> Self {
+        self.series.insert((symbol.to_owned(), timeframe.to_owned()), rows);
+        self
+    }
+
+    /// The same in pages of so many rows, however many are asked for.
+    pub(crate) fn paged(mut self, rows: usize) -> Self {
+        self.page = Some(rows);
+        self
+    }
+
+    fn rows(&self, symbol: &str, timeframe: &str) -> &[Row] {
+        let key = (symbol.to_owned(), timeframe.to_owned());
+        self.series.get(&key).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Answers as polygon does: `from` and `to` inclusive, as dates or milliseconds, pages chained by
+    /// a `next_url` on its own host, an unknown symbol empty.
+    pub(crate) fn polygon(&self, request: &Request) -> Answer {
+        let Some(asked) = PolygonAsk::of(request) else {
+            return Answer::status(404, r#"{"status":"NOT_FOUND","message":"no such path"}"#);
+        };
+        let held = self.rows(&asked.symbol, &asked.timeframe);
+        let (from, to) = (asked.first_millis(), asked.last_millis());
+        let found: Vec<&Row> =
+            held.iter().filter(|row| (from..=to).contains(&asked.stamp(row.ts))).collect();
+        let limit = request.parameter("limit").and_then(|text| text.parse().ok()).unwrap_or(5_000);
+        let page = self.page.unwrap_or(limit).min(limit);
+        let results = found.iter().take(page).map(|row| asked.result(row)).collect();
+        let next = found.get(page).map(|row| asked.next_url(asked.stamp(row.ts), limit));
+        Answer::ok(polygon_body(&asked.symbol, results, next).to_string())
+    }
+
+    /// Answers as binance does: both ends inclusive, compared with the open time, ascending, at most
+    /// `limit` rows.
+    pub(crate) fn binance(&self, request: &Request) -> Answer {
+        let number = |name| request.parameter(name).and_then(|text| text.parse::<i64>().ok());
+        let (Some(symbol), Some(interval)) =
+            (request.parameter("symbol"), request.parameter("interval"))
+        else {
+            return Answer::status(400, r#"{"code":-1102,"msg":"a parameter is missing"}"#);
+        };
+        let range = number("startTime").unwrap_or(0)..=number("endTime").unwrap_or(i64::MAX);
+        let limit = usize::try_from(number("limit").unwrap_or(500)).expect("a limit").min(1_000);
+        let length = if interval == "1d" { DAY } else { HOUR };
+        let found = self.rows(symbol, interval).iter();
+        let rows: Vec<Value> = found
+            .filter(|row| range.contains(&(row.ts * 1_000)))
+            .take(limit)
+            .map(|row| kline(row, length))
+            .collect();
+        Answer::ok(Value::from(rows).to_string())
+    }
+}
+
+/// What a request to polygon asks for.
+pub(crate) struct PolygonAsk {
+    pub(crate) symbol: String,
+    pub(crate) timeframe: String,
+    pub(crate) from: String,
+    pub(crate) to: String,
+    span: String,
+}
+
+impl PolygonAsk {
+    /// Reads a request; `None` when it asks for something else.
+    pub(crate) fn of(request: &Request) -> Option<Self> {
+        let rest = request.path.strip_prefix("/v2/aggs/ticker/")?;
+        let parts: Vec<&str> = rest.split('/').collect();
+        let [symbol, "range", multiplier, timespan, from, to] = parts[..] else { return None };
+        let letter = match timespan {
+            "minute" => 'm',
+            "hour" => 'h',
+            "day" => 'd',
+            _ => return None,
+        };
+        Some(Self {
+            symbol: symbol.to_owned(),
+            timeframe: format!("{multiplier}{letter}"),
+            from: from.to_owned(),
+            to: to.to_owned(),
+            span: format!("{multiplier}/{timespan}"),
+        })
+    }
+
+    fn daily(&self) -> bool {
+        self.timeframe == "1d"
+    }
+
+    /// How this bar is stamped: days of shares at midnight in New York, others as they are.
+    pub(crate) fn stamp(&self, ts: i64) -> i64 {
+        if self.daily() && !self.symbol.starts_with("X:") {
+            let midnight = utc(ts).naive_utc();
+            let zone = New_York.offset_from_local_datetime(&midnight).earliest();
+            let offset = zone.expect("midnight exists").fix().local_minus_utc();
+            return (ts - i64::from(offset)) * 1_000;
+        }
+        ts * 1_000
+    }
+
+    fn first_millis(&self) -> i64 {
+        self.from.parse().unwrap_or_else(|_| self.stamp(day(&self.from)))
+    }
+
+    fn last_millis(&self) -> i64 {
+        self.to.parse().unwrap_or_else(|_| self.stamp(day(&self.to) + DAY) - 1)
+    }
+
+    /// One aggregate.
+    pub(crate) fn result(&self, row: &Row) -> Value {
+        json!({
+            "t": self.stamp(row.ts), "o": row.open, "h": row.high, "l": row.low, "c": row.close,
+            "v": row.volume, "vw": row.vwap, "n": row.trades,
+        })
+    }
+
+    fn next_url(&self, from_millis: i64, limit: usize) -> String {
+        format!(
+            "https://api.polygon.io/v2/aggs/ticker/{}/range/{}/{from_millis}/{}?cursor=bGltaXQ&limit={limit}",
+            self.symbol, self.span, self.to
+        )
+    }
+}
+
+/// Polygon's envelope around rows.
+pub(crate) fn polygon_body(symbol: &str, results: Vec<Value>, next: Option<String>) -> Value {
+    let mut body = json!({
+        "ticker": symbol, "queryCount": results.len(), "resultsCount": results.len(),
+        "adjusted": false, "status": "OK", "request_id": "6a7e466379af0a71039d60cc78e72282",
+    });
+    if !results.is_empty() {
+        body["count"] = json!(results.len());
+        body["results"] = results.into();
+    }
+    if let Some(next) = next {
+        body["next_url"] = next.into();
+    }
+    body
+}
+
+/// One row of binance.
+pub(crate) fn kline(row: &Row, length: i64) -> Value {
+    let text = |value: f64| format!("{value:.8}");
+    json!([
+        row.ts * 1_000,
+        text(row.open),
+        text(row.high),
+        text(row.low),
+        text(row.close),
+        text(row.volume),
+        (row.ts + length) * 1_000 - 1,
+        text(row.volume * row.vwap),
+        row.trades,
+        text(row.volume / 2.0),
+        text(row.volume / 2.0 * row.vwap),
+        "0",
+    ])
+}
