@@ -69,13 +69,7 @@ fn main() {
     }
 }
 
-fn measure(
-    folder: &Path,
-    arguments: &[&str],
-    codes: &[i32],
-    promise: Option<f64>,
-    rounds: usize,
-) {
+fn measure(folder: &Path, arguments: &[&str], codes: &[i32], promise: Option<f64>, rounds: usize) {
     let mut times = Times::new();
     for _ in 0..rounds {
         let finished = run(folder, arguments);
@@ -167,12 +161,7 @@ fn runs(connection: &Connection, settings: &Settings, now: i64) -> rusqlite::Res
     Ok(())
 }
 
-fn jobs(
-    connection: &Connection,
-    settings: &Settings,
-    run: &str,
-    at: i64,
-) -> rusqlite::Result<()> {
+fn jobs(connection: &Connection, settings: &Settings, run: &str, at: i64) -> rusqlite::Result<()> {
     let mut insert = connection.prepare_cached(
         "INSERT INTO jobs (run_id, symbol, status, started_at, completed_at, records_inserted)
          VALUES (?1, ?2, 'completed', ?3, ?3, 1)",

@@ -136,7 +136,9 @@ impl Http {
         let status = response.status().as_u16();
         let retry_after = header(&response, RETRY_AFTER).and_then(|text| retry_after(text, now));
         let server_now = header(&response, DATE).and_then(http_date);
-        let mut body = Vec::new();
+        // A length that lies costs no more than a body may.
+        let length = response.content_length().unwrap_or(0).min(self.limits.max_body);
+        let mut body = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
         while let Some(chunk) = response.chunk().await.map_err(|error| self.fault(&error))? {
             if body.len() as u64 + chunk.len() as u64 > self.limits.max_body {
                 let message = format!("the body is over {} bytes (max_body)", self.limits.max_body);

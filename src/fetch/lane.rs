@@ -62,8 +62,9 @@ impl Lane<'_> {
                 lines: Vec::new(),
                 from_file: false,
                 finished_by: self.crew.finished_by(reply.server_now),
+                place: None,
             };
-            self.crew.say(Message::Page(Box::new(fetched))).await;
+            self.crew.hand_over(fetched).await;
             if last {
                 return Ok(());
             }

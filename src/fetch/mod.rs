@@ -6,12 +6,13 @@
 //! from here; breaker and budgets have their place in `line`, beside the quota.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono_tz::Tz;
-use tokio::runtime::Runtime;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::runtime::{Handle, Runtime};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::clock;
 use crate::config::{ProviderSettings, Source};
@@ -33,8 +34,11 @@ use lane::Lane;
 use line::Line;
 use seen::Seen;
 
-/// Pages that may wait for the writer: one being written, one ready, and what the lanes hold.
-const WAITING_PAGES: usize = 2;
+/// Messages that may wait for the writer: many small ones, so that it can write them together.
+const WAITING_MESSAGES: usize = 1_024;
+
+/// Rows that may wait for the writer: two full pages, the one being written and the next.
+const WAITING_ROWS: u32 = 100_000;
 
 /// A server's clock that is off by more than this is not believed.
 const BELIEVABLE_SKEW: i64 = 3_600;
@@ -75,7 +79,20 @@ pub struct Fetched {
     pub from_file: bool,
     /// The instant as of which its bars are finished.
     pub finished_by: i64,
+    place: Option<Place>,
 }
+
+impl Fetched {
+    /// How many rows it holds.
+    #[must_use]
+    pub const fn rows(&self) -> usize {
+        self.answer.bars.len() + self.answer.broken.len()
+    }
+}
+
+/// A page's place in the queue to the writer; given back when the page is dropped.
+#[derive(Debug)]
+struct Place(#[expect(dead_code, reason = "held, and let go when dropped")] OwnedSemaphorePermit);
 
 /// How a run fetches.
 #[derive(Clone, Debug)]
@@ -95,6 +112,17 @@ pub struct Options {
 pub struct Fetching {
     messages: mpsc::Receiver<Message>,
     runtime: Option<Runtime>,
+}
+
+impl Message {
+    /// How many rows it brings.
+    #[must_use]
+    pub const fn rows(&self) -> usize {
+        match self {
+            Self::Page(fetched) => fetched.rows(),
+            _ => 0,
+        }
+    }
 }
 
 impl Fetching {
@@ -130,12 +158,13 @@ pub fn start(
 ) -> std::io::Result<Fetching> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let (sender, messages) = mpsc::channel(WAITING_PAGES);
+    let (sender, messages) = mpsc::channel(WAITING_MESSAGES);
     let lines = providers
         .iter()
         .map(|(name, settings)| (name.clone(), Arc::new(Line::new(settings.clone()))))
         .collect();
-    let crew = Arc::new(Crew { lines, sender, options });
+    let room = Arc::new(Semaphore::new(WAITING_ROWS as usize));
+    let crew = Arc::new(Crew { lines, sender, room, options });
     runtime.spawn(dispatch(crew, jobs));
     Ok(Fetching { messages, runtime: Some(runtime) })
 }
@@ -162,6 +191,8 @@ async fn dispatch(crew: Arc<Crew>, jobs: Vec<Job>) {
 struct Crew {
     lines: BTreeMap<String, Arc<Line>>,
     sender: mpsc::Sender<Message>,
+    /// A permit a row that may wait for the writer.
+    room: Arc<Semaphore>,
     options: Options,
 }
 
@@ -175,6 +206,14 @@ impl Crew {
     async fn say(&self, message: Message) {
         // Nobody listens any more when the run is being given up.
         let _ = self.sender.send(message).await;
+    }
+
+    /// Hands a page over as soon as there is room for it.
+    async fn hand_over(&self, mut fetched: Fetched) {
+        let rows = u32::try_from(fetched.rows()).unwrap_or(u32::MAX).clamp(1, WAITING_ROWS);
+        // The semaphore is never closed.
+        fetched.place = Arc::clone(&self.room).acquire_many_owned(rows).await.ok().map(Place);
+        self.say(Message::Page(Box::new(fetched))).await;
     }
 
     fn line(&self, task: &Task) -> &Arc<Line> {
@@ -196,7 +235,7 @@ impl Crew {
         self.options.as_of.map_or(believed, |as_of| as_of.min(believed))
     }
 
-    async fn job(&self, job: Job) {
+    async fn job(self: &Arc<Self>, job: Job) {
         self.say(Message::JobStarted(job.symbol.clone())).await;
         let mut retries = 0;
         for task in job.tasks {
@@ -216,7 +255,7 @@ impl Crew {
         self.say(Message::JobDone(job.symbol, retries)).await;
     }
 
-    async fn task(&self, task: &Arc<Task>, retries: &mut u32) -> Result<(), Lost> {
+    async fn task(self: &Arc<Self>, task: &Arc<Task>, retries: &mut u32) -> Result<(), Lost> {
         let line = self.line(task);
         match line.settings.source.clone() {
             Source::Files { folder } => {
@@ -236,40 +275,41 @@ impl Crew {
     }
 
     /// Reads a file from a thread that may block.
-    async fn file(&self, task: &Arc<Task>, path: std::path::PathBuf) -> Result<(), Lost> {
-        let (sender, task) = (self.sender.clone(), Arc::clone(task));
-        let finished_by = self.finished_by(None);
-        let reading = tokio::task::spawn_blocking(move || {
-            let mut started = Instant::now();
-            let mut pages = files::Pages::open(&path)?;
-            let mut seen = Seen::new(task.range);
-            loop {
-                let page = pages.next()?;
-                let answered = seen.answered(&task, &page.answer, page.last);
-                let fetched = Fetched {
-                    attempt: Attempt {
-                        response_time: started.elapsed(),
-                        bytes: page.bytes,
-                        ..attempt(&task, task.range, 1)
-                    },
-                    task: Arc::clone(&task),
-                    answer: page.answer,
-                    lines: page.lines,
-                    answered,
-                    from_file: true,
-                    finished_by,
-                };
-                let gone = sender.blocking_send(Message::Page(Box::new(fetched))).is_err();
-                if page.last || gone {
-                    return Ok(());
-                }
-                started = Instant::now();
-            }
-        });
+    async fn file(self: &Arc<Self>, task: &Arc<Task>, path: PathBuf) -> Result<(), Lost> {
+        let (crew, task) = (Arc::clone(self), Arc::clone(task));
+        let reading = tokio::task::spawn_blocking(move || crew.file_pages(&task, &path));
         let ended = reading.await.unwrap_or_else(|error| {
             Err(Fault::new(ErrorKind::Malformed, format!("reading the file failed: {error}")))
         });
         ended.map_err(|fault| Lost { fault, attempts: 1 })
+    }
+
+    fn file_pages(&self, task: &Arc<Task>, path: &Path) -> Result<(), Fault> {
+        let finished_by = self.finished_by(None);
+        let mut pages = files::Pages::open(path)?;
+        let mut seen = Seen::new(task.range);
+        loop {
+            let started = Instant::now();
+            let page = pages.next()?;
+            let fetched = Fetched {
+                attempt: Attempt {
+                    response_time: started.elapsed(),
+                    bytes: page.bytes,
+                    ..attempt(task, task.range, 1)
+                },
+                task: Arc::clone(task),
+                answered: seen.answered(task, &page.answer, page.last),
+                answer: page.answer,
+                lines: page.lines,
+                from_file: true,
+                finished_by,
+                place: None,
+            };
+            Handle::current().block_on(self.hand_over(fetched));
+            if page.last || self.sender.is_closed() {
+                return Ok(());
+            }
+        }
     }
 }
 

@@ -7,11 +7,9 @@ use crate::domain::gap::GapReason;
 use crate::domain::range::{RangeSet, TimeRange};
 use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::timeframe::Timeframe;
-use crate::plan::gaps;
 use crate::store::{StoreResult, Writer};
 
 use super::desk::Desk;
-use super::page::note_gaps;
 
 impl Desk<'_> {
     /// Makes what a timeframe lacks that came into the config after its source was stored: nothing is
@@ -49,20 +47,19 @@ impl Desk<'_> {
             return Ok(());
         };
         let (series_id, adjustment) = (into.series_id, from.adjustment);
-        let covered = tx.coverage_of(from.series_id)?;
+        let covered = from.coverage.clone();
         let known = Source { first_ts: from.first_ts, touched: from.touched, covered: &covered };
-        let own = tx.coverage_of(series_id)?;
-        let Some(range) = derive::stale_range(due, timeframe, &known, &own, self.now) else {
-            return Ok(());
-        };
-        let gaps = tx.gaps_of(from.series_id)?;
+        let range = derive::stale_range(due, timeframe, &known, &into.coverage, self.now);
+        let Some(range) = range else { return Ok(()) };
         // Time before the listing explains nothing: a week of which half was not listed is no week.
-        let untraded = gaps.iter().filter(|gap| gap.reason == GapReason::NoTrade);
+        let untraded = from.gaps.iter().filter(|gap| gap.reason == GapReason::NoTrade);
         let untraded: RangeSet = untraded.map(|gap| gap.range).collect();
         let bars = tx.bars_in(from.series_id, range)?;
         let parts = Parts { due, source, bars: &bars, untraded: &untraded };
         let derived = derive::bars(&parts, timeframe, range, self.now);
-        let put = tx.bars_put(series_id, &self.run_id, clock::now(), &derived)?;
+        let stamp = clock::now();
+        let put = tx.bars_put(series_id, &self.run_id, stamp, &derived)?;
+        tx.series_fetched(series_id, stamp, &put)?;
         tx.adjustment_set(series_id, adjustment)?;
         self.add(symbol, put);
         if let (Some(line), Some(first), Some(last)) =
@@ -77,23 +74,20 @@ impl Desk<'_> {
     /// Notes what is known of a derived series: the whole windows of its source's coverage, and what
     /// is missing in them.
     fn note_derived(
-        &self,
+        &mut self,
         tx: &Writer<'_>,
         key: &SeriesKey,
         due: &Due,
         whole: &RangeSet,
     ) -> StoreResult<()> {
-        let Some(line) = self.series.get(key) else { return Ok(()) };
-        let known = line.known(due, key.timeframe, self.now);
+        let Some(line) = self.series.get_mut(key) else { return Ok(()) };
         for part in whole.ranges() {
             let first = line.first_ts.unwrap_or(part.start);
             let listed = TimeRange::new(part.start.max(first), part.end);
-            note_gaps(tx, line.series_id, &known, listed, &[])?;
-            tx.coverage_add(line.series_id, *part)?;
+            line.note_gaps(tx, due, self.now, listed, &[])?;
+            line.cover(tx, *part)?;
         }
-        let held = tx.gaps_of(line.series_id)?;
-        tx.gaps_set(line.series_id, &held, &gaps::reconsidered(&known, &held))?;
-        tx.series_fetched(line.series_id, clock::now())?;
+        line.reconsider(tx, due, self.now)?;
         tx.series_ended(line.series_id, line.watermark_ts, None)
     }
 }

@@ -1,14 +1,12 @@
 //! The writer's desk: turns what fetching says into stored facts and events, and keeps count.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::calendar::due::Due;
 use crate::clock;
 use crate::config::{Group, Member, Settings};
-use crate::domain::bar::Adjustment;
 use crate::domain::event::Event;
-use crate::domain::fact::SeriesFact;
-use crate::domain::range::TimeRange;
+use crate::domain::gap::Gap;
 use crate::domain::run::{
     Attempt, ErrorKind, Failure, JobOutcome, JobStatus, PageCounts, RunId, Totals,
 };
@@ -16,8 +14,10 @@ use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::timeframe::Timeframe;
 use crate::fetch::Message;
 use crate::plan::Plan;
-use crate::plan::gaps::{self, Known};
-use crate::store::{Put, Store, StoreResult, Writer};
+use crate::store::{Put, StoreResult, Writer};
+
+use super::line::Line;
+use super::want::Holdings;
 
 /// What a run knows while it works.
 pub(super) struct Desk<'a> {
@@ -33,18 +33,6 @@ pub(super) struct Desk<'a> {
     failed: BTreeSet<SeriesKey>,
 }
 
-/// A series in this run.
-pub(super) struct Line {
-    pub(super) series_id: i64,
-    pub(super) adjustment: Adjustment,
-    pub(super) first_ts: Option<i64>,
-    pub(super) watermark_ts: Option<i64>,
-    /// The `ts` that this run wrote, from the first to the last.
-    pub(super) touched: Option<TimeRange>,
-    /// Whether anything was asked for it.
-    pub(super) asked: bool,
-}
-
 /// A job in this run.
 #[derive(Default)]
 struct JobLine {
@@ -55,47 +43,23 @@ struct JobLine {
     error: Option<String>,
 }
 
-impl Line {
-    fn new(fact: &SeriesFact) -> Self {
-        Self {
-            series_id: fact.series_id,
-            adjustment: fact.adjustment,
-            first_ts: fact.first_ts,
-            watermark_ts: fact.watermark_ts,
-            touched: None,
-            asked: false,
-        }
-    }
-
-    /// The series as its gaps need to know it.
-    pub(super) const fn known<'k>(
-        &self,
-        due: &'k Due,
-        timeframe: Timeframe,
-        now: i64,
-    ) -> Known<'k> {
-        let (first_ts, watermark_ts) = (self.first_ts, self.watermark_ts);
-        Known { due, timeframe, first_ts, watermark_ts, now }
-    }
-
-    /// Notes bars that were written.
-    pub(super) fn wrote(&mut self, first: i64, last: i64) {
-        let touched = self.touched.unwrap_or(TimeRange::new(first, last + 1));
-        self.touched = Some(TimeRange::new(touched.start.min(first), touched.end.max(last + 1)));
-        self.first_ts = Some(self.first_ts.map_or(first, |held| held.min(first)));
-        self.watermark_ts = Some(self.watermark_ts.map_or(last, |held| held.max(last)));
-    }
-}
-
 impl<'a> Desk<'a> {
     pub(super) fn new(
         settings: &'a Settings,
-        store: &Store,
+        mut holdings: Holdings,
         run_id: RunId,
         now: i64,
         plan: &Plan,
-    ) -> StoreResult<Self> {
-        let series = store.series_all()?;
+    ) -> Self {
+        let mut gaps: HashMap<i64, Vec<Gap>> = HashMap::new();
+        for row in holdings.gaps {
+            gaps.entry(row.series_id).or_default().push(row.gap);
+        }
+        let series = holdings.series.into_iter().map(|(key, fact)| {
+            let coverage = holdings.coverage.remove(&fact.series_id).unwrap_or_default();
+            let gaps = gaps.remove(&fact.series_id).unwrap_or_default();
+            (key, Line::new(&fact, coverage, gaps))
+        });
         let mut members = BTreeMap::new();
         for (group_index, group) in settings.groups.iter().enumerate() {
             for (index, member) in group.members.iter().enumerate() {
@@ -106,16 +70,16 @@ impl<'a> Desk<'a> {
             let asked = job.tasks.iter().map(|task| task.key.timeframe).collect();
             (job.symbol.clone(), JobLine { asked, ..JobLine::default() })
         });
-        Ok(Self {
+        Self {
             settings,
             run_id,
             now,
             members,
-            series: series.values().map(|fact| (fact.key.clone(), Line::new(fact))).collect(),
+            series: series.collect(),
             jobs: jobs.collect(),
             totals: Totals::default(),
             failed: BTreeSet::new(),
-        })
+        }
     }
 
     /// The totals, with `idle` jobs for which nothing was due.
@@ -254,11 +218,9 @@ impl<'a> Desk<'a> {
     ) -> StoreResult<()> {
         let settle = self.place(&key.symbol).0.settle;
         let failed = self.failed.contains(key);
-        let Some(line) = self.series.get(key) else { return Ok(()) };
-        let known = line.known(due, key.timeframe, now);
+        let Some(line) = self.series.get_mut(key) else { return Ok(()) };
         if line.asked {
-            let held = tx.gaps_of(line.series_id)?;
-            tx.gaps_set(line.series_id, &held, &gaps::reconsidered(&known, &held))?;
+            line.reconsider(tx, due, now)?;
         }
         let settle = i64::try_from(settle.as_secs()).unwrap_or(i64::MAX);
         let settled = line

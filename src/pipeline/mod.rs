@@ -23,13 +23,17 @@ use crate::{clock, exit};
 mod account;
 mod derived;
 mod desk;
+mod line;
 mod page;
 mod want;
 
 pub use want::{Holdings, Selection};
 
 /// Messages written in one transaction, at most: enough that small pages do not pay for a commit each.
-const BATCH: usize = 64;
+const BATCH_MESSAGES: usize = 1_024;
+
+/// Rows after which a transaction ends: a full page has its own.
+const BATCH_ROWS: usize = 20_000;
 
 /// What a call asks of a run.
 #[derive(Clone, Debug)]
@@ -76,17 +80,18 @@ pub fn plan(
     request: &Request,
     now: i64,
 ) -> StoreResult<(Plan, Vec<String>)> {
-    let holdings = match store {
-        Some(store) => Holdings {
-            series: store.series_all()?,
-            coverage: store.coverage_all()?,
-            gaps: store.gaps_all()?,
-        },
-        None => Holdings::default(),
-    };
+    let holdings = store.map(holdings).transpose()?.unwrap_or_default();
     let judged_at = request.as_of.unwrap_or(now);
     let (wants, notes) = want::wants(settings, &request.selection, &holdings, judged_at);
     Ok((plan::make(&wants, &request.options, judged_at), notes))
+}
+
+fn holdings(store: &Store) -> StoreResult<Holdings> {
+    Ok(Holdings {
+        series: store.series_all()?,
+        coverage: store.coverage_all()?,
+        gaps: store.gaps_all()?,
+    })
 }
 
 /// What the config wants of every series that is asked for, beside what the store holds.
@@ -173,7 +178,10 @@ fn work(
 ) -> anyhow::Result<Totals> {
     let run_id = &request.run_id;
     let now = request.as_of.unwrap_or_else(clock::now);
-    let (plan, notes) = plan(settings, Some(store), request, now)?;
+    let holdings = holdings(store)?;
+    let (wants, notes) = want::wants(settings, &request.selection, &holdings, now);
+    let plan = plan::make(&wants, &request.options, now);
+    drop(wants);
     store.write(|tx| jobs_open(tx, run_id, &plan))?;
     sink(Event::Planned {
         run: run_id.clone(),
@@ -181,7 +189,7 @@ fn work(
         requests: requests(&plan, &settings.providers),
         notes,
     });
-    let mut desk = desk::Desk::new(settings, store, run_id.clone(), now, &plan)?;
+    let mut desk = desk::Desk::new(settings, holdings, run_id.clone(), now, &plan);
     let idle_symbols = plan.idle;
     if !plan.jobs.is_empty() {
         let options = fetch::Options {
@@ -210,9 +218,13 @@ fn store_all(
 ) -> StoreResult<()> {
     while let Some(first) = fetching.wait() {
         let events = store.write(|tx| {
+            let mut rows = first.rows();
             let mut events = desk.take(tx, first)?;
-            for _ in 1..BATCH {
-                let Some(message) = fetching.ready() else { break };
+            for _ in 1..BATCH_MESSAGES {
+                let Some(message) = (rows < BATCH_ROWS).then(|| fetching.ready()).flatten() else {
+                    break;
+                };
+                rows += message.rows();
                 events.extend(desk.take(tx, message)?);
             }
             Ok::<_, StoreError>(events)

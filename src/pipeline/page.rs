@@ -1,18 +1,18 @@
 //! A page on the desk: judged, stored, and everything that follows from it, in one transaction.
 
+use crate::calendar::due::Due;
 use crate::clock;
 use crate::domain::bar::{Adjustment, RejectReason, Rejection};
 use crate::domain::event::Event;
-use crate::domain::gap::Gap;
 use crate::domain::range::TimeRange;
 use crate::domain::run::{Attempt, ErrorKind, Failure, Fault, PageCounts, Stage};
 use crate::domain::series::AssetClass;
 use crate::fetch::Fetched;
-use crate::plan::gaps::{self, Known};
 use crate::store::{StoreResult, Writer};
 use crate::validate::{self, Checked, Origin};
 
 use super::desk::Desk;
+use super::line::Line;
 
 impl Desk<'_> {
     /// Validates a page and stores it with everything that follows from it.
@@ -66,9 +66,8 @@ impl Desk<'_> {
                 tx.rejections_outlived(line.series_id, stored)?;
             }
         }
-        let known = line.known(&due, key.timeframe, self.now);
-        answer(tx, line.series_id, &known, &fetched, &checked)?;
-        tx.series_fetched(line.series_id, now)?;
+        answer(tx, line, &due, self.now, &fetched, &checked)?;
+        tx.series_fetched(line.series_id, now, &put)?;
         let counts = PageCounts {
             fetched: rows as u64 + fetched.answer.dropped,
             inserted: put.inserted,
@@ -151,59 +150,31 @@ impl Desk<'_> {
 /// Notes what a page answered for: its coverage, and what is missing in it.
 fn answer(
     tx: &Writer<'_>,
-    series_id: i64,
-    known: &Known<'_>,
+    line: &mut Line,
+    due: &Due,
+    now: i64,
     fetched: &Fetched,
     checked: &Checked,
 ) -> StoreResult<()> {
     let answered = fetched.answered;
-    came_late(tx, series_id, known, answered, checked)?;
+    // Rows need not come in order: a later page may close the gaps of an earlier one.
+    if let Some(first) = checked.accepted.first().filter(|bar| bar.ts < answered.start) {
+        let before = TimeRange::new(first.ts, answered.start);
+        for held in line.coverage.clone().ranges() {
+            line.note_gaps(tx, due, now, held.intersect(before), &[])?;
+        }
+    }
     if answered.is_empty() {
         return Ok(());
     }
     let mut rejected: Vec<i64> = checked.rejected.iter().filter_map(|row| row.ts).collect();
     rejected.sort_unstable();
     // What a file does not reach back to, nobody wanted of it.
-    let start = match known.first_ts {
+    let start = match line.first_ts {
         Some(first) if fetched.from_file => answered.start.max(first),
         None if fetched.from_file => answered.end,
         _ => answered.start,
     };
-    note_gaps(tx, series_id, known, TimeRange::new(start, answered.end), &rejected)?;
-    tx.coverage_add(series_id, answered)
-}
-
-/// Closes gaps of earlier pages that a later one fills: rows need not come in order.
-fn came_late(
-    tx: &Writer<'_>,
-    series_id: i64,
-    known: &Known<'_>,
-    answered: TimeRange,
-    checked: &Checked,
-) -> StoreResult<()> {
-    let Some(first) = checked.accepted.first().filter(|bar| bar.ts < answered.start) else {
-        return Ok(());
-    };
-    let before = TimeRange::new(first.ts, answered.start);
-    for held in tx.coverage_of(series_id)?.ranges() {
-        note_gaps(tx, series_id, known, held.intersect(before), &[])?;
-    }
-    Ok(())
-}
-
-/// Judges anew what is missing in a stretch that was answered.
-pub(super) fn note_gaps(
-    tx: &Writer<'_>,
-    series_id: i64,
-    known: &Known<'_>,
-    range: TimeRange,
-    rejected: &[i64],
-) -> StoreResult<()> {
-    if range.is_empty() {
-        return Ok(());
-    }
-    let stored = tx.bars_ts(series_id, range)?;
-    let held = tx.gaps_of(series_id)?;
-    let gaps: Vec<Gap> = gaps::answered(known, &held, range, &stored, rejected);
-    tx.gaps_set(series_id, &held, &gaps)
+    line.note_gaps(tx, due, now, TimeRange::new(start, answered.end), &rejected)?;
+    line.cover(tx, answered)
 }

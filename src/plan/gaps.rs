@@ -59,7 +59,8 @@ fn runs(due: impl Iterator<Item = i64>, stored: &[i64], length: i64) -> Vec<Miss
 /// The gaps of a series once `answered` was asked for and answered: what lay there before is judged
 /// anew, everything else stays.
 ///
-/// `stored` are the `ts` stored in `answered`, `rejected` those of rows that were refused; both ascend.
+/// `held` ascend; `stored` are the `ts` stored in `answered`, `rejected` those of rows that were
+/// refused; both ascend.
 #[must_use]
 pub fn answered(
     known: &Known<'_>,
@@ -136,9 +137,11 @@ fn split_at_rejected(
 /// looked at, and each look that was due makes the next one later.
 fn judged_anew(known: &Known<'_>, held: &[Gap], (missing, reason): (Missing, GapReason)) -> Gap {
     let Missing { range, count } = missing;
-    let before = held
+    let first = held.partition_point(|gap| gap.range.end <= range.start);
+    let before = held[first..]
         .iter()
-        .filter(|gap| !gap.range.intersect(range).is_empty() && gap.reason.is_explained())
+        .take_while(|gap| gap.range.start < range.end)
+        .filter(|gap| gap.reason.is_explained())
         .max_by_key(|gap| gap.checked_count);
     let first_seen_at = before.map_or(known.now, |gap| gap.first_seen_at);
     let due_again = before.is_none_or(|gap| gap.next_check_at.is_some_and(|at| at <= known.now));

@@ -288,7 +288,8 @@ fn with_unsettled(want: &Want, options: &Options, range: TimeRange, now: i64) ->
         .due
         .trim(want.key.timeframe, TimeRange::new(now.saturating_sub(want.settle), i64::MAX), now)
         .map_or(third_last, |open| open.start);
-    let start = third_last.min(provisional).max(first).max(want.start.min(first));
+    let asked_from = options.from.map_or(i64::MIN, |bound| bound.start(want));
+    let start = third_last.min(provisional).max(first).max(asked_from);
     TimeRange::new(start.min(range.start), range.end)
 }
 

@@ -97,6 +97,9 @@ fn a_tail_reads_the_last_three_bars_again_in_the_same_request() {
         [days(1, 5)],
         "not before the first"
     );
+    let date = NaiveDate::from_ymd_opt(2024, 7, 3).unwrap();
+    let options = Options { from: Some(Bound::Date(date)), ..Options::default() };
+    assert_eq!(ranges(&want, &options, friday_evening), [days(2, 5)], "nor before what was asked");
 }
 
 #[test]

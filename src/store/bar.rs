@@ -20,6 +20,8 @@ pub struct Put {
     pub inserted: u64,
     /// Bars that differed from the stored ones.
     pub updated: u64,
+    /// The `ts` of the new bars, from the first to the last.
+    pub grown: Option<TimeRange>,
 }
 
 /// Which bars to read.
@@ -54,8 +56,7 @@ impl Writer<'_> {
         let held = read_range(self.connection, series_id, range)?;
         if held.is_empty() {
             self.bars_insert(series_id, bars)?;
-            self.series_grew(series_id, range, bars.len() as u64)?;
-            return Ok(Put { inserted: bars.len() as u64, updated: 0 });
+            return Ok(Put { inserted: bars.len() as u64, updated: 0, grown: Some(range) });
         }
         let mut new = Vec::new();
         let mut updated = 0;
@@ -72,10 +73,12 @@ impl Writer<'_> {
             }
         }
         self.bars_insert(series_id, &new)?;
-        if let (Some(first), Some(last)) = (new.first(), new.last()) {
-            self.series_grew(series_id, TimeRange::new(first.ts, last.ts + 1), new.len() as u64)?;
-        }
-        Ok(Put { inserted: new.len() as u64, updated })
+        let grown = new.first().zip(new.last());
+        Ok(Put {
+            inserted: new.len() as u64,
+            updated,
+            grown: grown.map(|(first, last)| TimeRange::new(first.ts, last.ts + 1)),
+        })
     }
 
     fn bars_insert(&self, series_id: i64, bars: &[Bar]) -> StoreResult<()> {
@@ -130,17 +133,6 @@ impl Writer<'_> {
                 series_id, new.ts, new.open, new.high, new.low, new.close, new.volume, new.vwap,
                 new.trades,
             ])?;
-        Ok(())
-    }
-
-    fn series_grew(&self, series_id: i64, range: TimeRange, inserted: u64) -> StoreResult<()> {
-        self.connection
-            .prepare_cached(
-                "UPDATE series SET bar_count = bar_count + ?2,
-                 first_ts = min(coalesce(first_ts, ?3), ?3),
-                 watermark_ts = max(coalesce(watermark_ts, ?4), ?4) WHERE series_id = ?1",
-            )?
-            .execute(params![series_id, sql_count(inserted), range.start, range.end - 1])?;
         Ok(())
     }
 

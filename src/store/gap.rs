@@ -22,49 +22,37 @@ const GAP_COLUMNS: &str =
     "series_id, from_ts, to_ts, missing, reason, first_seen_at, checked_count, next_check_at";
 
 impl Writer<'_> {
-    /// Notes that `range` was asked for and answered, joining it with what touches it.
+    /// Makes the coverage of a series `after`, which was `before`; writes only what differs.
     ///
     /// # Errors
     ///
     /// When the database cannot be written.
-    pub fn coverage_add(&self, series_id: i64, range: TimeRange) -> StoreResult<()> {
-        if range.is_empty() {
-            return Ok(());
-        }
-        let joined: (Option<i64>, Option<i64>) = self
+    pub fn coverage_set(
+        &self,
+        series_id: i64,
+        before: &RangeSet,
+        after: &RangeSet,
+    ) -> StoreResult<()> {
+        let start =
+            |ranges: &[TimeRange], at| ranges.binary_search_by_key(&at, |range| range.start);
+        let mut delete = self
             .connection
-            .prepare_cached(
-                "SELECT min(from_ts), max(to_ts) FROM coverage
-                 WHERE series_id = ? AND from_ts <= ? AND to_ts >= ?",
-            )?
-            .query_row(params![series_id, range.end, range.start], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })?;
-        let start = joined.0.map_or(range.start, |from| from.min(range.start));
-        let end = joined.1.map_or(range.end, |to| to.max(range.end));
-        self.connection
-            .prepare_cached(
-                "DELETE FROM coverage WHERE series_id = ? AND from_ts >= ? AND from_ts <= ?",
-            )?
-            .execute(params![series_id, start, end])?;
-        self.connection
-            .prepare_cached("INSERT INTO coverage (series_id, from_ts, to_ts) VALUES (?, ?, ?)")?
-            .execute(params![series_id, start, end])?;
-        Ok(())
-    }
-
-    /// What is covered of one series.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
-    pub fn coverage_of(&self, series_id: i64) -> StoreResult<RangeSet> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT from_ts, to_ts FROM coverage WHERE series_id = ? ORDER BY from_ts",
+            .prepare_cached("DELETE FROM coverage WHERE series_id = ? AND from_ts = ?")?;
+        for gone in before.ranges() {
+            if start(after.ranges(), gone.start).is_err() {
+                delete.execute(params![series_id, gone.start])?;
+            }
+        }
+        let mut upsert = self.connection.prepare_cached(
+            "INSERT INTO coverage (series_id, from_ts, to_ts) VALUES (?1, ?2, ?3)
+             ON CONFLICT (series_id, from_ts) DO UPDATE SET to_ts = ?3",
         )?;
-        let rows =
-            statement.query_map([series_id], |row| Ok(TimeRange::new(row.get(0)?, row.get(1)?)))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        for range in after.ranges() {
+            if before.ranges().binary_search(range).is_err() {
+                upsert.execute(params![series_id, range.start, range.end])?;
+            }
+        }
+        Ok(())
     }
 
     /// What is covered, by series.
@@ -76,40 +64,29 @@ impl Writer<'_> {
         coverage_all(self.connection)
     }
 
-    /// The gaps of one series, ascending.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
-    pub fn gaps_of(&self, series_id: i64) -> StoreResult<Vec<Gap>> {
-        let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT {GAP_COLUMNS} FROM gaps WHERE series_id = ? ORDER BY from_ts"
-        ))?;
-        let mut rows = statement.query([series_id])?;
-        let mut gaps = Vec::new();
-        while let Some(row) = rows.next()? {
-            gaps.push(gap_of(row)?.gap);
-        }
-        Ok(gaps)
-    }
-
-    /// Replaces the gaps of one series by `gaps`, which do not overlap; writes only what differs.
+    /// Makes the gaps `before` of a series `after`; both ascend. Writes only what differs.
     ///
     /// # Errors
     ///
     /// When the database cannot be written.
-    pub fn gaps_set(&self, series_id: i64, held: &[Gap], gaps: &[Gap]) -> StoreResult<()> {
+    pub fn gaps_set(&self, series_id: i64, before: &[Gap], after: &[Gap]) -> StoreResult<()> {
+        let start = |gaps: &[Gap], at| gaps.binary_search_by_key(&at, |gap| gap.range.start);
         let mut delete = self
             .connection
             .prepare_cached("DELETE FROM gaps WHERE series_id = ? AND from_ts = ?")?;
-        for gone in held.iter().filter(|gap| !gaps.contains(gap)) {
-            delete.execute(params![series_id, gone.range.start])?;
+        for gone in before {
+            if start(after, gone.range.start).is_err() {
+                delete.execute(params![series_id, gone.range.start])?;
+            }
         }
-        let mut insert = self.connection.prepare_cached(&format!(
-            "INSERT INTO gaps ({GAP_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        let mut upsert = self.connection.prepare_cached(&format!(
+            "INSERT OR REPLACE INTO gaps ({GAP_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
         ))?;
-        for gap in gaps.iter().filter(|gap| !held.contains(gap)) {
-            insert.execute(params![
+        for gap in after {
+            if start(before, gap.range.start).is_ok_and(|at| before[at] == *gap) {
+                continue;
+            }
+            upsert.execute(params![
                 series_id,
                 gap.range.start,
                 gap.range.end,

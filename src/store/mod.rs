@@ -12,6 +12,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use thiserror::Error;
 
@@ -103,13 +104,13 @@ impl Store {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection =
             Connection::open_with_flags(path, flags).map_err(|error| located(path, error))?;
-        connection.busy_timeout(BUSY)?;
+        settle(&connection)?;
         migrate::version(&connection).map_err(|error| relocated(path, error))?;
         // A page's commit need not wait for the disk: the WAL keeps the file whole, and what a power
         // loss takes back is planned again. A longer WAL saves writing hot pages again and again.
         connection.execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;
-             PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY;",
+             PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY;",
         )?;
         connection.set_prepared_statement_cache_capacity(64);
         migrate::migrate(&mut connection)?;
@@ -128,7 +129,7 @@ impl Store {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection =
             Connection::open_with_flags(path, flags).map_err(|error| located(path, error))?;
-        connection.busy_timeout(BUSY)?;
+        settle(&connection)?;
         let version = migrate::version(&connection).map_err(|error| relocated(path, error))?;
         if version == 0 {
             return Err(StoreError::Missing(path.to_owned()));
@@ -164,6 +165,13 @@ impl Store {
         self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         Ok(())
     }
+}
+
+/// What every connection wants.
+fn settle(connection: &Connection) -> rusqlite::Result<()> {
+    // Else the planner peeks at bound values and parses a cached statement anew for each of them.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.busy_timeout(BUSY)
 }
 
 /// SQLite's error with the path that it is about.

@@ -8,7 +8,7 @@ use crate::domain::fact::SeriesFact;
 use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::timeframe::Timeframe;
 
-use super::{Store, StoreResult, Writer, count, word};
+use super::{Put, Store, StoreResult, Writer, count, sql_count, word};
 
 /// A symbol as the config tracks it.
 #[derive(Clone, Debug)]
@@ -77,15 +77,22 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Notes that a series' provider answered.
+    /// Notes that a series' provider answered, and the bars that came of it.
     ///
     /// # Errors
     ///
     /// When the database cannot be written.
-    pub fn series_fetched(&self, series_id: i64, at: i64) -> StoreResult<()> {
+    pub fn series_fetched(&self, series_id: i64, at: i64, put: &Put) -> StoreResult<()> {
+        let first = put.grown.map(|grown| grown.start);
+        let last = put.grown.map(|grown| grown.end - 1);
         self.connection
-            .prepare_cached("UPDATE series SET last_fetched_at = ?2 WHERE series_id = ?1")?
-            .execute(params![series_id, at])?;
+            .prepare_cached(
+                "UPDATE series SET last_fetched_at = ?2, bar_count = bar_count + ?3,
+                 first_ts = coalesce(min(first_ts, ?4), first_ts, ?4),
+                 watermark_ts = coalesce(max(watermark_ts, ?5), watermark_ts, ?5)
+                 WHERE series_id = ?1",
+            )?
+            .execute(params![series_id, at, sql_count(put.inserted), first, last])?;
         Ok(())
     }
 

@@ -1,0 +1,97 @@
+//! A series in a run: what is known of it, kept in step with the store.
+//!
+//! Coverage and gaps are held in memory too, so that a page writes what changed and reads nothing back.
+//! Should a transaction fail, the run ends, and with it what is held here.
+
+use crate::calendar::due::Due;
+use crate::domain::bar::Adjustment;
+use crate::domain::fact::SeriesFact;
+use crate::domain::gap::Gap;
+use crate::domain::range::{RangeSet, TimeRange};
+use crate::domain::timeframe::Timeframe;
+use crate::plan::gaps::{self, Known};
+use crate::store::{StoreResult, Writer};
+
+/// A series in this run.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) series_id: i64,
+    pub(super) timeframe: Timeframe,
+    pub(super) adjustment: Adjustment,
+    pub(super) first_ts: Option<i64>,
+    pub(super) watermark_ts: Option<i64>,
+    pub(super) coverage: RangeSet,
+    /// Ascending, disjoint.
+    pub(super) gaps: Vec<Gap>,
+    /// The `ts` that this run wrote, from the first to the last.
+    pub(super) touched: Option<TimeRange>,
+    /// Whether anything was asked for it and answered.
+    pub(super) asked: bool,
+}
+
+impl Line {
+    pub(super) fn new(fact: &SeriesFact, coverage: RangeSet, gaps: Vec<Gap>) -> Self {
+        Self {
+            series_id: fact.series_id,
+            timeframe: fact.key.timeframe,
+            adjustment: fact.adjustment,
+            first_ts: fact.first_ts,
+            watermark_ts: fact.watermark_ts,
+            coverage,
+            gaps,
+            touched: None,
+            asked: false,
+        }
+    }
+
+    /// Notes bars that were written.
+    pub(super) fn wrote(&mut self, first: i64, last: i64) {
+        let touched = self.touched.unwrap_or(TimeRange::new(first, last + 1));
+        self.touched = Some(TimeRange::new(touched.start.min(first), touched.end.max(last + 1)));
+        self.first_ts = Some(self.first_ts.map_or(first, |held| held.min(first)));
+        self.watermark_ts = Some(self.watermark_ts.map_or(last, |held| held.max(last)));
+    }
+
+    /// Notes that `range` was asked for and answered.
+    pub(super) fn cover(&mut self, tx: &Writer<'_>, range: TimeRange) -> StoreResult<()> {
+        let before = self.coverage.clone();
+        self.coverage.insert(range);
+        tx.coverage_set(self.series_id, &before, &self.coverage)
+    }
+
+    /// Judges anew what is missing in `range`, which was answered; rows stamped `rejected`, ascending,
+    /// were refused in it.
+    pub(super) fn note_gaps(
+        &mut self,
+        tx: &Writer<'_>,
+        due: &Due,
+        now: i64,
+        range: TimeRange,
+        rejected: &[i64],
+    ) -> StoreResult<()> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        let stored = tx.bars_ts(self.series_id, range)?;
+        let from = self.gaps.partition_point(|gap| gap.range.end <= range.start);
+        let to = self.gaps.partition_point(|gap| gap.range.start < range.end).max(from);
+        let held = &self.gaps[from..to];
+        let judged = gaps::answered(&self.known(due, now), held, range, &stored, rejected);
+        tx.gaps_set(self.series_id, held, &judged)?;
+        self.gaps.splice(from..to, judged);
+        Ok(())
+    }
+
+    /// Gives gaps the reasons that they deserve now that more is known.
+    pub(super) fn reconsider(&mut self, tx: &Writer<'_>, due: &Due, now: i64) -> StoreResult<()> {
+        let judged = gaps::reconsidered(&self.known(due, now), &self.gaps);
+        tx.gaps_set(self.series_id, &self.gaps, &judged)?;
+        self.gaps = judged;
+        Ok(())
+    }
+
+    const fn known<'due>(&self, due: &'due Due, now: i64) -> Known<'due> {
+        let Self { timeframe, first_ts, watermark_ts, .. } = *self;
+        Known { due, timeframe, first_ts, watermark_ts, now }
+    }
+}
