@@ -53,7 +53,7 @@ pub(super) fn exec(command: &Staleness, scene: &Scene) -> Done {
     report.series.retain(|series| {
         (meant.symbols.is_empty() || meant.symbols.contains(&series.key.symbol))
             && (meant.timeframes.is_empty() || meant.timeframes.contains(&series.key.timeframe))
-            && meant.group.as_ref().is_none_or(|group| *group == series.group)
+            && meant.group.as_ref().is_none_or(|group| **group == *series.group)
             && command.status.is_none_or(|status| status == series.status)
     });
     print(|out| {

@@ -37,8 +37,8 @@ use seen::Seen;
 /// Messages that may wait for the writer: many small ones, so that it can write them together.
 const WAITING_MESSAGES: usize = 1_024;
 
-/// Rows that may wait for the writer: two full pages, the one being written and the next.
-const WAITING_ROWS: u32 = 100_000;
+/// Rows that may be on their way to the writer: a full page. The lanes hold the next ones ready.
+const WAITING_ROWS: u32 = 60_000;
 
 /// A server's clock that is off by more than this is not believed.
 const BELIEVABLE_SKEW: i64 = 3_600;

@@ -163,7 +163,7 @@ pub fn judge(settings: &Settings, evidence: Evidence) -> Health {
     issues.extend(last_run(&evidence));
     issues.extend(down.iter().map(|provider| provider_down(provider, &evidence)));
     let series: Vec<&SeriesState> =
-        evidence.staleness.series.iter().filter(|row| !down.contains(&row.provider)).collect();
+        evidence.staleness.series.iter().filter(|row| !down.contains(&*row.provider)).collect();
     issues.extend(series_missing(&series));
     issues.extend(series_stale(settings, &evidence, &series));
     issues.extend(keeps_failing(&series));

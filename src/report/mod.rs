@@ -31,10 +31,12 @@ impl Facts {
         self.gaps.get(&series_id).map_or(&[], Vec::as_slice)
     }
 
-    /// The gaps of a series that are no holes, as a set.
+    /// The gaps after a series' last bar that are no holes, as a set.
     #[must_use]
-    pub fn explained(&self, series_id: i64) -> RangeSet {
-        let no_holes = self.gaps_of(series_id).iter().filter(|gap| !gap.reason.is_hole());
-        no_holes.map(|gap| gap.range).collect()
+    pub fn explained(&self, series: &SeriesFact) -> RangeSet {
+        let after = series.watermark_ts.unwrap_or(i64::MIN);
+        let gaps = self.gaps_of(series.series_id);
+        let first = gaps.partition_point(|gap| gap.range.end <= after);
+        gaps[first..].iter().filter(|gap| !gap.reason.is_hole()).map(|gap| gap.range).collect()
     }
 }

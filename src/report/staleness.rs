@@ -1,9 +1,16 @@
 //! Freshness of every series.
 
-use crate::config::Settings;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::calendar::due::Due;
+use crate::config::{Group, Settings};
+use crate::domain::fact::SeriesFact;
 use crate::domain::policy::Freshness;
+use crate::domain::range::RangeSet;
 use crate::domain::series::SeriesKey;
-use crate::freshness::{self, Held};
+use crate::domain::timeframe::Timeframe;
+use crate::freshness::{self, Held, Judged};
 
 use super::Facts;
 
@@ -33,9 +40,9 @@ pub struct SeriesState {
     /// Which series.
     pub key: SeriesKey,
     /// Its group.
-    pub group: String,
+    pub group: Arc<str>,
     /// Its provider's name in the config.
-    pub provider: String,
+    pub provider: Arc<str>,
     /// The worse of its bars' and its features' freshness.
     pub status: Freshness,
     /// Its bars' freshness.
@@ -80,41 +87,80 @@ impl Staleness {
 /// Judges every series of the config at `now`.
 #[must_use]
 pub fn judge(settings: &Settings, facts: &Facts, now: i64) -> Staleness {
-    let mut series = Vec::new();
-    for (group, member) in settings.members() {
-        let due = settings.due(group, member);
-        for timeframe in &group.timeframe_list {
-            let key = SeriesKey { symbol: member.symbol.clone(), timeframe: *timeframe };
-            let fact = facts.series.get(&key);
-            let explained = fact.map(|fact| facts.explained(fact.series_id)).unwrap_or_default();
-            let watermark_ts = fact.and_then(|fact| fact.watermark_ts);
-            let held = Held {
-                due: &due,
-                timeframe: *timeframe,
-                watermark_ts,
-                added_at: fact.map_or(now, |fact| fact.added_at),
-                explained: &explained,
-            };
-            let thresholds = group.freshness.thresholds(*timeframe);
-            let judged = freshness::judge(&held, thresholds, now);
-            let closed_at = |ts| due.calendar.close_at(*timeframe, due.layout, ts);
-            series.push(SeriesState {
-                key,
-                group: group.name.clone(),
-                provider: group.provider.clone(),
-                status: judged.status,
-                bars_status: judged.status,
-                last_bar_ts: watermark_ts,
-                due_at: judged.due_at,
-                lag_seconds: judged.lag_seconds,
-                data_age_seconds: watermark_ts.map(|ts| now.saturating_sub(closed_at(ts)).max(0)),
-                beyond_stale: judged.lag_seconds.unsigned_abs() >= thresholds.stale.as_secs(),
-                consecutive_failures: fact.map_or(0, |fact| fact.consecutive_failures),
-                last_error: fact.and_then(|fact| fact.last_error.clone()),
-            });
+    let mut series = Vec::with_capacity(facts.series.len());
+    for group in &settings.groups {
+        let names = (Arc::from(group.name.as_str()), Arc::from(group.provider.as_str()));
+        let mut judge = Judge { group, now, known: HashMap::new() };
+        for member in &group.members {
+            let due = settings.due(group, member);
+            for timeframe in &group.timeframe_list {
+                let key = SeriesKey { symbol: member.symbol.clone(), timeframe: *timeframe };
+                let fact = facts.series.get(&key);
+                let explained = fact.map(|fact| facts.explained(fact)).unwrap_or_default();
+                let verdict = judge.judge(&due, *timeframe, fact, &explained);
+                let beyond = group.freshness.thresholds(*timeframe).stale.as_secs();
+                series.push(state(key, &names, fact, verdict, beyond, now));
+            }
         }
     }
     series
         .sort_by(|a, b| (b.status, b.lag_seconds, &a.key).cmp(&(a.status, a.lag_seconds, &b.key)));
     Staleness { series }
+}
+
+/// Judges the series of one group. Most of them end with the same bar and share its verdict.
+struct Judge<'a> {
+    group: &'a Group,
+    now: i64,
+    known: HashMap<(Timeframe, i64), (Judged, i64)>,
+}
+
+impl Judge<'_> {
+    /// The verdict on a series, and when its last bar closed.
+    fn judge(
+        &mut self,
+        due: &Due,
+        timeframe: Timeframe,
+        fact: Option<&SeriesFact>,
+        explained: &RangeSet,
+    ) -> (Judged, Option<i64>) {
+        let thresholds = self.group.freshness.thresholds(timeframe);
+        let watermark_ts = fact.and_then(|fact| fact.watermark_ts);
+        let added_at = fact.map_or(self.now, |fact| fact.added_at);
+        let held = Held { due, timeframe, watermark_ts, added_at, explained };
+        let judge = |now| freshness::judge(&held, thresholds, now);
+        let Some(last) = watermark_ts else { return (judge(self.now), None) };
+        let close_at = || due.calendar.close_at(timeframe, due.layout, last);
+        if due.delisted.is_some() || !explained.is_empty() {
+            return (judge(self.now), Some(close_at()));
+        }
+        let now = self.now;
+        let (judged, closed_at) =
+            *self.known.entry((timeframe, last)).or_insert_with(|| (judge(now), close_at()));
+        (judged, Some(closed_at))
+    }
+}
+
+fn state(
+    key: SeriesKey,
+    (group, provider): &(Arc<str>, Arc<str>),
+    fact: Option<&SeriesFact>,
+    (judged, closed_at): (Judged, Option<i64>),
+    beyond_seconds: u64,
+    now: i64,
+) -> SeriesState {
+    SeriesState {
+        key,
+        group: Arc::clone(group),
+        provider: Arc::clone(provider),
+        status: judged.status,
+        bars_status: judged.status,
+        last_bar_ts: fact.and_then(|fact| fact.watermark_ts),
+        due_at: judged.due_at,
+        lag_seconds: judged.lag_seconds,
+        data_age_seconds: closed_at.map(|at| now.saturating_sub(at).max(0)),
+        beyond_stale: judged.lag_seconds.unsigned_abs() >= beyond_seconds,
+        consecutive_failures: fact.map_or(0, |fact| fact.consecutive_failures),
+        last_error: fact.and_then(|fact| fact.last_error.clone()),
+    }
 }

@@ -1,6 +1,6 @@
 //! Tracked symbols and their series.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rusqlite::{Row, params};
 
@@ -138,33 +138,56 @@ impl Store {
     }
 }
 
+/// Read in the order of the table, which is nearly that of the keys; neighbours share a symbol.
 fn read_all(connection: &rusqlite::Connection) -> StoreResult<BTreeMap<SeriesKey, SeriesFact>> {
+    let added = active_symbols(connection)?;
     let mut statement = connection.prepare_cached(
-        "SELECT s.series_id, s.symbol, s.timeframe, s.first_ts, s.watermark_ts, s.bar_count,
-                s.adjustment, s.last_fetched_at, s.consecutive_failures, s.last_error, t.added_at
-           FROM series AS s JOIN tracked_symbols AS t USING (symbol) WHERE t.active = 1",
+        "SELECT series_id, symbol, timeframe, first_ts, watermark_ts, bar_count, adjustment,
+                last_fetched_at, consecutive_failures, last_error FROM series ORDER BY series_id",
     )?;
     let mut rows = statement.query([])?;
-    let mut all = Vec::new();
+    let mut all: Vec<(SeriesKey, SeriesFact)> = Vec::new();
     while let Some(row) = rows.next()? {
-        let fact = fact_of(row)?;
+        let name = text(row, 1)?;
+        let before = all.last().filter(|(key, _)| key.symbol.as_str() == name);
+        let (symbol, added_at) = match (before, added.get_key_value(name)) {
+            (Some((key, fact)), _) => (key.symbol.clone(), fact.added_at),
+            (None, Some((symbol, added_at))) => (symbol.clone(), *added_at),
+            (None, None) => continue,
+        };
+        let fact = fact_of(row, symbol, added_at)?;
         all.push((fact.key.clone(), fact));
     }
     Ok(all.into_iter().collect())
 }
 
-fn fact_of(row: &Row<'_>) -> StoreResult<SeriesFact> {
-    let text = |column| row.get_ref(column)?.as_str().map_err(rusqlite::Error::from);
+/// Since when each active symbol is tracked.
+fn active_symbols(connection: &rusqlite::Connection) -> StoreResult<HashMap<Symbol, i64>> {
+    let mut statement = connection
+        .prepare_cached("SELECT symbol, added_at FROM tracked_symbols WHERE active = 1")?;
+    let mut rows = statement.query([])?;
+    let mut added = HashMap::new();
+    while let Some(row) = rows.next()? {
+        added.insert(word(text(row, 0)?)?, row.get(1)?);
+    }
+    Ok(added)
+}
+
+fn text<'row>(row: &'row Row<'_>, column: usize) -> StoreResult<&'row str> {
+    Ok(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?)
+}
+
+fn fact_of(row: &Row<'_>, symbol: Symbol, added_at: i64) -> StoreResult<SeriesFact> {
     Ok(SeriesFact {
         series_id: row.get(0)?,
-        key: SeriesKey { symbol: word(text(1)?)?, timeframe: word(text(2)?)? },
+        key: SeriesKey { symbol, timeframe: word(text(row, 2)?)? },
         first_ts: row.get(3)?,
         watermark_ts: row.get(4)?,
         bar_count: count(row.get(5)?),
-        adjustment: word(text(6)?)?,
+        adjustment: word(text(row, 6)?)?,
         last_fetched_at: row.get(7)?,
         consecutive_failures: row.get(8)?,
         last_error: row.get(9)?,
-        added_at: row.get(10)?,
+        added_at,
     })
 }

@@ -35,7 +35,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "provider",
         ],
     ),
-    ("report", &["domain", "freshness", "plan", "config", "exit"]),
+    ("report", &["domain", "calendar", "freshness", "plan", "config", "exit"]),
     ("render", &["domain", "report", "plan", "config"]),
     ("logging", &["clock", "domain"]),
 ];
