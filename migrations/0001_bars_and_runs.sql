@@ -27,6 +27,9 @@ CREATE TABLE series (
     last_fetched_at      INTEGER,
     consecutive_failures INTEGER NOT NULL DEFAULT 0,
     last_error           TEXT,
+    -- Of series that are read from files: the file that was read last.
+    file_modified_ns     INTEGER,
+    file_bytes           INTEGER,
     UNIQUE (symbol, timeframe)
 ) STRICT;
 
@@ -50,6 +53,23 @@ CREATE TABLE coverage (
     to_ts     INTEGER NOT NULL CHECK (to_ts > from_ts),
     PRIMARY KEY (series_id, from_ts)
 ) STRICT, WITHOUT ROWID;
+
+-- Bars that somebody deleted. Coverage says that they were asked for and came; whoever reads coverage
+-- takes these out of it, so that they are due, lacking, and asked for again.
+CREATE TABLE bars_gone (
+    series_id INTEGER NOT NULL,
+    ts        INTEGER NOT NULL,
+    PRIMARY KEY (series_id, ts)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER bars_deleted AFTER DELETE ON bars BEGIN
+    INSERT OR IGNORE INTO bars_gone VALUES (OLD.series_id, OLD.ts);
+    UPDATE series
+       SET bar_count = bar_count - 1,
+           first_ts = (SELECT min(ts) FROM bars WHERE series_id = OLD.series_id),
+           watermark_ts = (SELECT max(ts) FROM bars WHERE series_id = OLD.series_id)
+     WHERE series_id = OLD.series_id;
+END;
 
 CREATE TABLE gaps (
     series_id     INTEGER NOT NULL,

@@ -48,7 +48,7 @@ pub fn judge(held: &Held<'_>, thresholds: Thresholds, now: i64) -> Judged {
     Judged {
         status: Freshness::of_lag(lag, thresholds),
         lag_seconds,
-        due_at: overdue.or_else(|| held.due.next_due_at(held.timeframe, watermark)),
+        due_at: overdue.or_else(|| held.due.next_due_at(held.timeframe, watermark, held.explained)),
     }
 }
 

@@ -26,7 +26,7 @@
 //! | [`provider`] | words requests, reads replies | send, wait, store |
 //! | [`fetch`] | sends; retries; keeps to the quota: the only async room | decide what to ask for |
 //! | [`validate`] | sorts rows into bars, rejected ones and dropped ones | fail |
-//! | [`derive`] | makes bars of the timeframes that a provider lacks | fill a hole |
+//! | [`mod@derive`] | makes bars of the timeframes that a provider lacks | fill a hole |
 //! | [`store`] | all SQL, one writer, the lock | judge |
 //! | [`pipeline`] | the straight line of one run | anything by itself |
 //! | [`freshness`], [`report`] | judge facts at an instant | read a clock or a file |

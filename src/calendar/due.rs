@@ -91,25 +91,39 @@ impl Due {
         now: i64,
     ) -> Option<i64> {
         let end = self.end(timeframe, now)?;
+        let window = self.first_unexplained(timeframe, after, explained)?;
+        (window.ts < end).then(|| self.due_at(window.close_at))
+    }
+
+    /// The instant at which the first bar after `after` that is no part of `explained` is going to be,
+    /// or became, due; `None` when there is none.
+    #[must_use]
+    pub fn next_due_at(
+        &self,
+        timeframe: Timeframe,
+        after: i64,
+        explained: &RangeSet,
+    ) -> Option<i64> {
+        let window = self.first_unexplained(timeframe, after, explained)?;
+        let listed = self.listed_until(timeframe).is_none_or(|end| window.ts < end);
+        listed.then(|| self.due_at(window.close_at))
+    }
+
+    /// The first window after `after` that is no part of `explained`.
+    fn first_unexplained(
+        &self,
+        timeframe: Timeframe,
+        after: i64,
+        explained: &RangeSet,
+    ) -> Option<Window> {
         let mut from = after.saturating_add(1);
         loop {
             let window = self.calendar.first_from(timeframe, self.layout, from)?;
-            if window.ts >= end {
-                return None;
-            }
             match explained.ranges().iter().find(|range| range.contains(window.ts)) {
                 Some(range) => from = range.end,
-                None => return Some(self.due_at(window.close_at)),
+                None => return Some(window),
             }
         }
-    }
-
-    /// The instant at which the first bar after `after` is going to be, or became, due.
-    #[must_use]
-    pub fn next_due_at(&self, timeframe: Timeframe, after: i64) -> Option<i64> {
-        let window = self.calendar.first_from(timeframe, self.layout, after.saturating_add(1))?;
-        let listed = self.listed_until(timeframe).is_none_or(|end| window.ts < end);
-        listed.then(|| self.due_at(window.close_at))
     }
 
     /// The `ts` of the bar `steps` bars before the one at `ts`, by the calendar.

@@ -45,9 +45,10 @@ pub(super) fn exec(command: &History, scene: &Scene) -> Done {
     match &command.run {
         Some(name) => one(name, scene, &store)?,
         None => {
-            let runs = store
+            let mut runs = store
                 .runs_last(command.limit, since, command.command.as_deref(), command.status)
                 .map_err(|error| Failure::of_reader(&error))?;
+            runs.iter_mut().for_each(|run| scene.crashed_if_left(run));
             print(|out| {
                 if scene.json {
                     render::history::json(out, &runs, scene.wall_now)
@@ -71,7 +72,8 @@ fn since(text: &str, now: i64) -> Result<i64, Failure> {
 }
 
 fn one(name: &str, scene: &Scene, store: &Store) -> Result<(), Failure> {
-    let run = find(name, store)?;
+    let mut run = find(name, store)?;
+    scene.crashed_if_left(&mut run);
     let read = || {
         Ok(RunDetail {
             jobs: store.jobs_of(&run.run_id)?,

@@ -134,8 +134,7 @@ impl Scene {
         })
     }
 
-    /// The run at work and the last one that ended, of the newest runs. One that is marked as running
-    /// while nobody holds the lock has crashed.
+    /// The run at work and the last one that ended, of the newest runs.
     pub(super) fn at_work_and_last(
         &self,
         newest: Vec<RunFact>,
@@ -143,16 +142,22 @@ impl Scene {
         let mut running = None;
         let mut last = None;
         for mut run in newest {
+            self.crashed_if_left(&mut run);
             if run.status == RunStatus::Running {
-                if lock::is_held(&self.settings.database) {
-                    running.get_or_insert(run);
-                    continue;
-                }
-                run.status = RunStatus::Crashed;
+                running.get_or_insert(run);
+            } else {
+                last.get_or_insert(run);
             }
-            last.get_or_insert(run);
         }
         (running, last)
+    }
+
+    /// A run that is marked as running while nobody holds the lock has crashed; the next run writes
+    /// that down.
+    pub(super) fn crashed_if_left(&self, run: &mut RunFact) {
+        if run.status == RunStatus::Running && !lock::is_held(&self.settings.database) {
+            run.status = RunStatus::Crashed;
+        }
     }
 }
 

@@ -42,7 +42,7 @@ impl ConfigError {
         Self {
             path: path.to_owned(),
             place: Some((number, column)),
-            excerpt: Some((line.trim_end().to_owned(), length.max(1))),
+            excerpt: Some((without_secrets(line.trim_end()), length.max(1))),
             message: message.into(),
             hint: None,
         }
@@ -73,6 +73,29 @@ impl ConfigError {
         });
         this
     }
+}
+
+/// A line of the config, fit to be shown: what stands in quotes beside a key's or a token's name may be
+/// the secret itself.
+fn without_secrets(line: &str) -> String {
+    if !["api_key", "api_secret", "token"].iter().any(|name| line.contains(name)) {
+        return line.to_owned();
+    }
+    let mut quote = None;
+    line.chars()
+        .map(|c| match quote {
+            None if matches!(c, '"' | '\'') => {
+                quote = Some(c);
+                c
+            }
+            Some(open) if c == open => {
+                quote = None;
+                c
+            }
+            Some(_) => '*',
+            None => c,
+        })
+        .collect()
 }
 
 /// The candidate most like `word`, if it is like it at all.
@@ -128,6 +151,13 @@ mod tests {
             error.to_string(),
             "m.toml: line 2, column 1: unknown key\n  2 | frésh = \"x\"\n    | ^^^^^"
         );
+    }
+
+    #[test]
+    fn a_key_in_the_config_is_not_repeated() {
+        let text = "api_key = \"sk-4711\"\n";
+        let error = ConfigError::at(Path::new("m.toml"), text, 10..19, "no");
+        assert!(error.to_string().contains("api_key = \"*******\""), "{error}");
     }
 
     #[test]

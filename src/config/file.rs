@@ -129,13 +129,48 @@ pub(super) struct Provider {
 }
 
 /// Where a secret is to be found: exactly one of the three.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug)]
 pub(super) enum Secret {
     Env(String),
     File(String),
     Credential(String),
 }
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Place;
+        impl<'de> Visitor<'de> for Place {
+            type Value = Secret;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(SECRET_FORMS)
+            }
+            // What is written here may be a key: no message may repeat it.
+            fn visit_str<E: Error>(self, _key: &str) -> Result<Secret, E> {
+                Err(E::custom(format!(
+                    "a key is not written into the config; expected {SECRET_FORMS}"
+                )))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Secret, A::Error> {
+                let wrong = || A::Error::custom(format!("expected {SECRET_FORMS}"));
+                let (form, place) = map.next_entry::<String, String>()?.ok_or_else(wrong)?;
+                if map.next_key::<String>()?.is_some() {
+                    return Err(A::Error::custom(format!(
+                        "expected one of {SECRET_FORMS}, not several"
+                    )));
+                }
+                match form.as_str() {
+                    "env" => Ok(Secret::Env(place)),
+                    "file" => Ok(Secret::File(place)),
+                    "credential" => Ok(Secret::Credential(place)),
+                    _ => Err(wrong()),
+                }
+            }
+        }
+        deserializer.deserialize_any(Place)
+    }
+}
+
+const SECRET_FORMS: &str = "{ env = \"NAME\" }, { file = \"PATH\" } or { credential = \"NAME\" }";
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

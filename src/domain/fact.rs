@@ -30,6 +30,29 @@ pub struct SeriesFact {
     pub last_error: Option<String>,
     /// When its symbol came into the config, epoch seconds UTC.
     pub added_at: i64,
+    /// The file that was read for it; `None` where there is none, or it was never read to its end.
+    pub file_mark: Option<FileMark>,
+}
+
+/// What tells one state of a file from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileMark {
+    /// When it was last written to, nanoseconds since 1970.
+    pub modified_ns: i64,
+    /// Its length.
+    pub bytes: i64,
+}
+
+impl FileMark {
+    /// The mark of a file; `None` where the system does not say when it was written.
+    #[must_use]
+    pub fn of(metadata: &std::fs::Metadata) -> Option<Self> {
+        let since = metadata.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+        Some(Self {
+            modified_ns: i64::try_from(since.as_nanos()).ok()?,
+            bytes: i64::try_from(metadata.len()).ok()?,
+        })
+    }
 }
 
 /// A run's row.

@@ -7,6 +7,7 @@ use std::path::Path;
 use csv::{Reader, ReaderBuilder, StringRecord};
 
 use crate::domain::bar::Bar;
+use crate::domain::fact::FileMark;
 use crate::domain::run::{ErrorKind, Fault};
 use crate::provider::Answer;
 use crate::provider::files::Columns;
@@ -22,6 +23,8 @@ pub(super) struct Pages {
     /// The first row of the next page, read already to see whether its time is the last one's again.
     ahead: Option<(Bar, u64)>,
     bytes: u64,
+    /// The state of the file when it was opened.
+    pub(super) mark: Option<FileMark>,
 }
 
 /// One page of a file.
@@ -51,10 +54,11 @@ impl Pages {
             };
             Fault::new(kind, format!("cannot open {}: {error}", path.display()))
         })?;
+        let mark = file.metadata().ok().and_then(|metadata| FileMark::of(&metadata));
         let mut reader = ReaderBuilder::new().flexible(true).from_reader(BufReader::new(file));
         let header = reader.headers().map_err(|error| unreadable(&error))?.clone();
         let columns = Columns::of_header(&header)?;
-        Ok(Self { reader, columns, record: StringRecord::new(), ahead: None, bytes: 0 })
+        Ok(Self { reader, columns, record: StringRecord::new(), ahead: None, bytes: 0, mark })
     }
 
     /// Reads the next page.

@@ -53,7 +53,6 @@ impl Http {
         let client = Client::builder()
             .user_agent(concat!("mdctl/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(limits.connect_timeout)
-            .read_timeout(limits.read_timeout)
             .redirect(within_origin())
             // Every try is ours to count: it takes from the quota and is logged.
             .retry(reqwest::retry::never())
@@ -139,7 +138,8 @@ impl Http {
         // A length that lies costs no more than a body may.
         let length = response.content_length().unwrap_or(0).min(self.limits.max_body);
         let mut body = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.fault(&error))? {
+        while let Some(chunk) = self.chunk(&mut response).await? {
+            let chunk = chunk.as_ref();
             if body.len() as u64 + chunk.len() as u64 > self.limits.max_body {
                 let message = format!("the body is over {} bytes (max_body)", self.limits.max_body);
                 return Err(Fault {
@@ -147,7 +147,7 @@ impl Http {
                     ..Fault::new(ErrorKind::TooLarge, message)
                 });
             }
-            body.extend_from_slice(&chunk);
+            body.extend_from_slice(chunk);
         }
         let bytes = body.len() as u64;
         let body = String::from_utf8(body).map_err(|_| Fault {
@@ -156,6 +156,19 @@ impl Http {
         })?;
         let body = self.without_key(body);
         Ok(Received { reply: Reply { status, retry_after, body }, bytes, server_now })
+    }
+
+    /// The next piece of a body, which must not keep still for longer than `read_timeout`.
+    async fn chunk(&self, response: &mut Response) -> Result<Option<impl AsRef<[u8]>>, Fault> {
+        let patience = self.limits.read_timeout;
+        match tokio::time::timeout(patience, response.chunk()).await {
+            Ok(chunk) => chunk.map_err(|error| self.fault(&error)),
+            Err(_) => {
+                let patience = humantime::format_duration(patience);
+                let message = format!("the answer kept still for {patience}");
+                Err(Fault::new(ErrorKind::Timeout, message))
+            }
+        }
     }
 
     fn without_key(&self, text: String) -> String {

@@ -51,7 +51,7 @@ impl Lane<'_> {
                 let attempts = attempt.number;
                 let attempt = Attempt { fault: Some(fault.clone()), ..attempt };
                 self.crew.say(Message::AttemptFailed(attempt, None)).await;
-                return Err(Lost { fault, attempts });
+                return Err(Lost::new(fault, attempts));
             }
             cursor = reply.next;
             let fetched = Fetched {
@@ -61,6 +61,7 @@ impl Lane<'_> {
                 attempt,
                 lines: Vec::new(),
                 from_file: false,
+                file_mark: None,
                 finished_by: self.crew.finished_by(reply.server_now),
                 place: None,
             };
@@ -83,7 +84,10 @@ impl Lane<'_> {
         locked(&self.line.budget).first_try();
         let mut number = 1;
         loop {
-            let unsent = |fault| Lost { fault, attempts: number - 1 };
+            let unsent = |fault| Lost::new(fault, number - 1);
+            if let Some(fault) = locked(&self.line.held_off).clone() {
+                return Err(Lost { deferred: true, ..unsent(fault) });
+            }
             if let Some(fault) = locked(&self.line.stopped).clone() {
                 return Err(unsent(fault));
             }
@@ -100,7 +104,7 @@ impl Lane<'_> {
                 _ => None,
             };
             self.crew.say(Message::AttemptFailed(attempt, wait)).await;
-            let Some(wait) = wait else { return Err(Lost { fault, attempts: number }) };
+            let Some(wait) = wait else { return Err(Lost::new(fault, number)) };
             tokio::time::sleep(wait).await;
             *retries += 1;
             number += 1;
@@ -171,16 +175,29 @@ impl Lane<'_> {
         retries: &mut u32,
     ) -> Result<(), Lost> {
         let now = self.crew.finished_by(None);
-        for (rest, without) in narrower(task.range, now, self.line.settings.history) {
+        let history = self.line.settings.history.map(seconds);
+        let usual = self.provider.defaults().history;
+        for rest in narrower(task.range, now, &[history, usual]) {
+            let without = without(task.range, rest);
             let message = format!("{}; asked again without {without}", lost.fault.message);
             self.crew.say(Message::Narrowed(task.key.clone(), message)).await;
-            // Nothing but today is lacking: it is due, stays so, and is asked for again.
-            if rest.is_empty() && task.purpose == Purpose::Tail {
-                return Ok(());
-            }
-            match self.pages(task, rest, retries).await {
+            let ended = if rest.is_empty() {
+                // Nothing else is asked; but a series without bars is not entitled at all.
+                if task.purpose == Purpose::New { continue } else { Ok(()) }
+            } else {
+                self.pages(task, rest, retries).await
+            };
+            match ended {
                 Err(again) if again.fault.kind == ErrorKind::NotEntitled => lost = again,
-                ended => return ended,
+                Ok(()) => {
+                    // The far past is out of the plan for good; today is asked for again.
+                    let past = TimeRange::new(task.range.start, rest.start.min(task.range.end));
+                    if !past.is_empty() {
+                        self.crew.say(Message::OutOfPlan(task.key.clone(), past)).await;
+                    }
+                    return Ok(());
+                }
+                Err(other) => return Err(other),
             }
         }
         Err(lost)
@@ -191,30 +208,33 @@ impl Lane<'_> {
 /// round them.
 const EDGE: i64 = 7 * DAY;
 
-/// What is left of a refused range without what a plan may not hold, in the order of trying.
-fn narrower(
-    range: TimeRange,
-    now: i64,
-    history: Option<Duration>,
-) -> Vec<(TimeRange, &'static str)> {
+fn seconds(span: Duration) -> i64 {
+    i64::try_from(span.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// What is left of a refused range without what a plan may not hold, in the order of trying: without
+/// today, without what lies before the edge of a history, without both. May be empty.
+fn narrower(range: TimeRange, now: i64, histories: &[Option<i64>]) -> Vec<TimeRange> {
     let today = now.div_euclid(DAY) * DAY;
-    let end = range.end.min(today);
-    let start = history.map_or(range.start, |history| {
-        let seconds = i64::try_from(history.as_secs()).unwrap_or(i64::MAX);
-        range.start.max(now.saturating_sub(seconds).saturating_add(EDGE))
-    });
-    let without_today = (TimeRange::new(range.start, end), "today");
-    let without_edge = (TimeRange::new(start, range.end), "the edge of the history");
-    let without_both = (TimeRange::new(start, end), "today and the edge of the history");
-    let (at_end, at_start) = (end < range.end, start > range.start);
-    [(at_end, without_today), (at_start, without_edge), (at_end && at_start, without_both)]
-        .into_iter()
-        .filter(|(touches, (rest, _))| {
-            *touches && (rest.end > range.start && rest.start < range.end)
-        })
-        .map(|(_, narrower)| narrower)
-        .chain((at_end && end <= range.start).then_some(without_today))
-        .collect()
+    let edges = histories.iter().flatten().map(|history| now.saturating_sub(*history) + EDGE);
+    let starts = edges.filter(|edge| *edge > range.start);
+    let ends = [range.end, range.end.min(today)];
+    let mut narrower: Vec<TimeRange> = std::iter::once(range.start)
+        .chain(starts)
+        .flat_map(|start| ends.map(|end| TimeRange::new(start, end)))
+        .filter(|rest| *rest != range)
+        .collect();
+    narrower.dedup();
+    narrower
+}
+
+/// What `rest` lacks of `range`, in words.
+fn without(range: TimeRange, rest: TimeRange) -> &'static str {
+    match (rest.start > range.start, rest.end < range.end) {
+        (true, true) => "the far past and today",
+        (true, false) => "the far past",
+        (false, _) => "today",
+    }
 }
 
 /// The answer to a task's symbol; one for another symbol is no answer.
@@ -241,16 +261,16 @@ mod tests {
 
     #[test]
     fn a_refused_range_loses_what_a_plan_may_not_hold_and_no_more() {
-        let year = Some(Duration::from_secs(365 * DAY.unsigned_abs()));
         let of = |range| -> Vec<_> {
-            let narrower = narrower(range, 1000 * DAY + 5, year).into_iter();
-            narrower.map(|(rest, _)| (rest.start / DAY, rest.end / DAY)).collect()
+            let histories = [Some(365 * DAY), None];
+            let narrower = narrower(range, 1000 * DAY, &histories).into_iter();
+            narrower.map(|rest| (rest.start / DAY, rest.end / DAY)).collect()
         };
         assert_eq!(of(days(700, 1000)), [], "it touches neither");
         assert_eq!(of(days(700, 1001)), [(700, 1000)]);
         assert_eq!(of(days(636, 900)), [(642, 900)]);
         assert_eq!(of(days(636, 1001)), [(636, 1000), (642, 1001), (642, 1000)]);
-        let today = narrower(days(1000, 1001), 1000 * DAY + 5, year);
-        assert!(today.len() == 1 && today[0].0.is_empty(), "{today:?}");
+        assert_eq!(of(days(1000, 1001)), [(1000, 1000)], "nothing but today");
+        assert_eq!(of(days(636, 640)), [(642, 640)], "nothing but the far past");
     }
 }

@@ -25,6 +25,8 @@ pub(super) struct Line {
     pub(super) places: Semaphore,
     /// Why nothing more is asked of it in this run.
     pub(super) stopped: Mutex<Option<Fault>>,
+    /// Why what is left of this run is for the next: it asked for more patience than a run has.
+    pub(super) held_off: Mutex<Option<Fault>>,
     origin: Instant,
 }
 
@@ -37,6 +39,7 @@ impl Line {
             chance: Mutex::new(Chance::new()),
             places: Semaphore::new(settings.bulkhead.max_concurrent as usize),
             stopped: Mutex::new(None),
+            held_off: Mutex::new(None),
             origin: Instant::now(),
             settings,
         }
@@ -67,8 +70,14 @@ impl Line {
 
     /// What a fault means for the provider as a whole.
     pub(super) fn learn(&self, fault: &Fault) {
-        if let Some(wait) = fault.retry_after.filter(|wait| *wait <= self.settings.retry.max) {
-            locked(&self.quota).pause(self.elapsed() + wait);
+        match fault.retry_after {
+            Some(wait) if wait <= self.settings.retry.max => {
+                locked(&self.quota).pause(self.elapsed() + wait);
+            }
+            Some(_) => {
+                locked(&self.held_off).get_or_insert_with(|| fault.clone());
+            }
+            None => {}
         }
         if fault.kind == ErrorKind::Auth {
             locked(&self.stopped).get_or_insert_with(|| fault.clone());

@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::clock;
 use crate::config::{ProviderSettings, Source};
+use crate::domain::fact::FileMark;
 use crate::domain::range::TimeRange;
 use crate::domain::run::{Attempt, ErrorKind, Failure, Fault, Stage};
 use crate::domain::series::{SeriesKey, Symbol};
@@ -58,6 +59,10 @@ pub enum Message {
     Narrowed(SeriesKey, String),
     /// A task failed for good.
     TaskFailed(Failure),
+    /// A task is left for the next run, for this reason.
+    TaskDeferred(SeriesKey, String),
+    /// A provider refuses this stretch of a series, and always will: its plan does not hold it.
+    OutOfPlan(SeriesKey, TimeRange),
     /// Every task of a job has ended; how many requests of it were tried again.
     JobDone(Symbol, u32),
 }
@@ -77,6 +82,8 @@ pub struct Fetched {
     pub answered: TimeRange,
     /// Whether it came from a file.
     pub from_file: bool,
+    /// The file, once it was read to its end.
+    pub file_mark: Option<FileMark>,
     /// The instant as of which its bars are finished.
     pub finished_by: i64,
     place: Option<Place>,
@@ -200,6 +207,14 @@ struct Crew {
 struct Lost {
     fault: Fault,
     attempts: u32,
+    /// Whether it was not even tried, since its provider wants to be left alone.
+    deferred: bool,
+}
+
+impl Lost {
+    const fn new(fault: Fault, attempts: u32) -> Self {
+        Self { fault, attempts, deferred: false }
+    }
 }
 
 impl Crew {
@@ -240,7 +255,11 @@ impl Crew {
         let mut retries = 0;
         for task in job.tasks {
             let task = Arc::new(task);
-            if let Err(lost) = self.task(&task, &mut retries).await {
+            let Err(lost) = self.task(&task, &mut retries).await else { continue };
+            if lost.deferred {
+                let message = lost.fault.message;
+                self.say(Message::TaskDeferred(task.key.clone(), message)).await;
+            } else {
                 self.say(Message::TaskFailed(Failure {
                     series: task.key.clone(),
                     stage: Stage::Fetch,
@@ -281,7 +300,7 @@ impl Crew {
         let ended = reading.await.unwrap_or_else(|error| {
             Err(Fault::new(ErrorKind::Malformed, format!("reading the file failed: {error}")))
         });
-        ended.map_err(|fault| Lost { fault, attempts: 1 })
+        ended.map_err(|fault| Lost::new(fault, 1))
     }
 
     fn file_pages(&self, task: &Arc<Task>, path: &Path) -> Result<(), Fault> {
@@ -302,6 +321,7 @@ impl Crew {
                 answer: page.answer,
                 lines: page.lines,
                 from_file: true,
+                file_mark: pages.mark.filter(|_| page.last),
                 finished_by,
                 place: None,
             };

@@ -41,6 +41,8 @@ struct JobLine {
     updated: u64,
     asked: BTreeSet<Timeframe>,
     error: Option<String>,
+    /// Why some of it is left for the next run.
+    deferred: Option<String>,
 }
 
 impl<'a> Desk<'a> {
@@ -130,6 +132,13 @@ impl<'a> Desk<'a> {
             Message::QuotaWait(provider, wait) => Ok(vec![Event::QuotaWait { provider, wait }]),
             Message::Narrowed(series, message) => Ok(vec![Event::Narrowed { series, message }]),
             Message::TaskFailed(failure) => self.fail(tx, failure).map(|event| vec![event]),
+            Message::TaskDeferred(series, message) => {
+                if let Some(job) = self.jobs.get_mut(&series.symbol) {
+                    job.deferred.get_or_insert(format!("{}: {message}", series.timeframe));
+                }
+                Ok(Vec::new())
+            }
+            Message::OutOfPlan(series, range) => self.out_of_plan(tx, &series, range),
             Message::JobDone(symbol, retries) => self.job_done(tx, symbol, retries),
         }
     }
@@ -191,17 +200,22 @@ impl<'a> Desk<'a> {
         }
         let Some(job) = self.jobs.get_mut(&symbol) else { return Ok(Vec::new()) };
         job.ended = true;
-        let status = if job.error.is_some() { JobStatus::Failed } else { JobStatus::Completed };
+        let status = match (&job.error, &job.deferred) {
+            (Some(_), _) => JobStatus::Failed,
+            (None, Some(_)) => JobStatus::Deferred,
+            (None, None) => JobStatus::Completed,
+        };
         let outcome = JobOutcome {
             symbol,
             status,
             retry_count: retries,
             records_inserted: job.inserted,
             records_updated: job.updated,
-            last_error: job.error.clone(),
+            last_error: job.error.clone().or_else(|| job.deferred.clone()),
         };
         match status {
             JobStatus::Failed => self.totals.failed += 1,
+            JobStatus::Deferred => self.totals.deferred += 1,
             _ => self.totals.successful += 1,
         }
         tx.job_close(&self.run_id, &outcome, clock::now())?;
@@ -223,9 +237,7 @@ impl<'a> Desk<'a> {
             line.reconsider(tx, due, now)?;
         }
         let settle = i64::try_from(settle.as_secs()).unwrap_or(i64::MAX);
-        let settled = line
-            .watermark_ts
-            .map(|last| due.back(key.timeframe, last, 3).min(now.saturating_sub(settle)));
+        let settled = line.watermark_ts.map(|last| last.min(now.saturating_sub(settle)));
         let error = self.jobs.get(&key.symbol).and_then(|job| job.error.as_deref());
         tx.series_ended(line.series_id, settled, error.filter(|_| failed))
     }

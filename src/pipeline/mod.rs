@@ -5,7 +5,7 @@
 //! only then do the events go out. So after a kill at any moment the store tells the truth, and
 //! whatever it tells is not fetched again.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use anyhow::Context as _;
 
@@ -15,6 +15,7 @@ use crate::domain::fact::SeriesFact;
 use crate::domain::range::RangeSet;
 use crate::domain::run::{JobStatus, RunId, RunStatus, Totals};
 use crate::domain::series::{SeriesKey, Symbol};
+use crate::domain::words::instant;
 use crate::fetch::{self, Fetching};
 use crate::plan::{self, Plan, Want};
 use crate::store::{NewRun, Store, StoreError, StoreResult, Tracked};
@@ -82,8 +83,30 @@ pub fn plan(
 ) -> StoreResult<(Plan, Vec<String>)> {
     let holdings = store.map(holdings).transpose()?.unwrap_or_default();
     let judged_at = request.as_of.unwrap_or(now);
-    let (wants, notes) = want::wants(settings, &request.selection, &holdings, judged_at);
+    let (wants, notes) = wanted(settings, request, &holdings, judged_at);
     Ok((plan::make(&wants, &request.options, judged_at), notes))
+}
+
+/// The wants of a request, and what had to be left out, a sentence each.
+fn wanted(
+    settings: &Settings,
+    request: &Request,
+    holdings: &Holdings,
+    now: i64,
+) -> (Vec<Want>, Vec<String>) {
+    let (wants, mut notes) = want::wants(settings, &request.selection, holdings, now);
+    let cut = |want: &&Want| request.options.from.is_some_and(|from| from.start(want) < want.limit);
+    let cuts: BTreeSet<String> = wants
+        .iter()
+        .filter(cut)
+        .map(|want| {
+            let (provider, timeframe) = (&want.provider, want.key.timeframe);
+            let limit = instant(want.limit);
+            format!("--from is cut to {limit} for {timeframe}, where {provider}'s history begins")
+        })
+        .collect();
+    notes.extend(cuts);
+    (wants, notes)
 }
 
 fn holdings(store: &Store) -> StoreResult<Holdings> {
@@ -158,6 +181,7 @@ fn open(
         .collect();
     store.write(|tx| {
         tx.runs_reconcile()?;
+        tx.coverage_reopen()?;
         tx.symbols_sync(&tracked, started_at)?;
         tx.run_open(&NewRun {
             run_id: &request.run_id,
@@ -179,7 +203,7 @@ fn work(
     let run_id = &request.run_id;
     let now = request.as_of.unwrap_or_else(clock::now);
     let holdings = holdings(store)?;
-    let (wants, notes) = want::wants(settings, &request.selection, &holdings, now);
+    let (wants, notes) = wanted(settings, request, &holdings, now);
     let plan = plan::make(&wants, &request.options, now);
     drop(wants);
     store.write(|tx| jobs_open(tx, run_id, &plan))?;

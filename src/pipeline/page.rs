@@ -6,9 +6,9 @@ use crate::domain::bar::{Adjustment, RejectReason, Rejection};
 use crate::domain::event::Event;
 use crate::domain::range::TimeRange;
 use crate::domain::run::{Attempt, ErrorKind, Failure, Fault, PageCounts, Stage};
-use crate::domain::series::AssetClass;
+use crate::domain::series::{AssetClass, SeriesKey};
 use crate::fetch::Fetched;
-use crate::store::{StoreResult, Writer};
+use crate::store::{Put, StoreResult, Writer};
 use crate::validate::{self, Checked, Origin};
 
 use super::desk::Desk;
@@ -47,7 +47,7 @@ impl Desk<'_> {
             validate::check(bars, &context, |index| fetched.lines.get(index).copied());
         checked.rejected.append(&mut fetched.answer.broken);
         if let Some(fault) = self.contradiction(&fetched, &checked) {
-            return self.refuse(tx, fetched, &checked, fault);
+            return self.refuse(tx, &fetched, &checked, fault);
         }
         let now = clock::now();
         let adjusted = self.adjustment(&fetched);
@@ -68,6 +68,9 @@ impl Desk<'_> {
         }
         answer(tx, line, &due, self.now, &fetched, &checked)?;
         tx.series_fetched(line.series_id, now, &put)?;
+        if let Some(mark) = fetched.file_mark {
+            tx.file_read(line.series_id, mark)?;
+        }
         let counts = PageCounts {
             fetched: rows as u64 + fetched.answer.dropped,
             inserted: put.inserted,
@@ -78,6 +81,23 @@ impl Desk<'_> {
         tx.fetch_log_add(&self.run_id, &fetched.attempt, &counts)?;
         self.add(&key.symbol, put);
         Ok(vec![Event::PageStored { series: key, counts, attempt: fetched.attempt }])
+    }
+
+    /// Notes a stretch that the provider's plan does not hold: for this key its bars begin later.
+    pub(super) fn out_of_plan(
+        &mut self,
+        tx: &Writer<'_>,
+        key: &SeriesKey,
+        range: TimeRange,
+    ) -> StoreResult<Vec<Event>> {
+        let (group, member) = self.place(&key.symbol);
+        let due = self.settings.due(group, member);
+        if let Some(line) = self.series.get_mut(key) {
+            line.note_gaps(tx, &due, self.now, range, &[])?;
+            line.cover(tx, range)?;
+            line.asked = true;
+        }
+        Ok(Vec::new())
     }
 
     /// What the prices of a page contain: as the answer says, else as they were asked for. Only
@@ -122,17 +142,25 @@ impl Desk<'_> {
     fn refuse(
         &mut self,
         tx: &Writer<'_>,
-        fetched: Fetched,
+        fetched: &Fetched,
         checked: &Checked,
         fault: Fault,
     ) -> StoreResult<Vec<Event>> {
-        let attempt = Attempt { fault: Some(fault.clone()), ..fetched.attempt };
+        let attempt = Attempt { fault: Some(fault.clone()), ..fetched.attempt.clone() };
         let rejected = checked.rejected.len() as u64;
         let rows = checked.accepted.len() as u64 + rejected + checked.dropped;
         let counts = PageCounts { fetched: rows, rejected, ..PageCounts::default() };
         tx.fetch_log_add(&self.run_id, &attempt, &counts)?;
-        if let Some(line) = self.series.get(&fetched.task.key) {
+        let (group, member) = self.place(&fetched.task.key.symbol);
+        let due = self.settings.due(group, member);
+        if let Some(line) = self.series.get_mut(&fetched.task.key) {
             tx.rejections_add(line.series_id, &self.run_id, &checked.rejected)?;
+            // Rows came and could not be true: said once, and not asked for again unless to repair.
+            if fault.kind == ErrorKind::Validation {
+                line.asked = true;
+                answer(tx, line, &due, self.now, fetched, checked)?;
+                tx.series_fetched(line.series_id, clock::now(), &Put::default())?;
+            }
         }
         let failure = Failure {
             series: fetched.task.key.clone(),

@@ -1,10 +1,10 @@
 //! From config and store to what the plan compares: one want a series.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use crate::config::{Group, Member, ProviderSettings, Settings, Source};
-use crate::domain::fact::SeriesFact;
+use crate::domain::fact::{FileMark, SeriesFact};
 use crate::domain::gap::GapReason;
 use crate::domain::range::RangeSet;
 use crate::domain::series::{AssetClass, SeriesKey, Symbol};
@@ -94,6 +94,7 @@ pub(super) fn wants(
                     asset_class: group.asset_class,
                     due,
                     start: start.of(held.and_then(|fact| fact.first_ts)),
+                    limit: start.limit,
                     reach: reach(provider, *timeframe),
                     aliases: member.aliases.clone(),
                     priority: group.priority,
@@ -181,7 +182,7 @@ fn reach(provider: &ProviderSettings, timeframe: Timeframe) -> Reach {
     }
 }
 
-/// Whether the file of a series was written to since it was read.
+/// Whether the file of a series is another than the one that was read.
 fn file_state(
     provider: &ProviderSettings,
     key: &SeriesKey,
@@ -189,17 +190,9 @@ fn file_state(
 ) -> Option<FileState> {
     let Source::Files { folder } = &provider.source else { return None };
     let path = folder.join(file_name(&key.symbol, key.timeframe));
-    let written = std::fs::metadata(path)
-        .and_then(|metadata| metadata.modified())
-        .ok()
-        .and_then(|at| at.duration_since(UNIX_EPOCH).ok())
-        .map(seconds);
-    let read = held.and_then(|fact| fact.last_fetched_at);
-    let changed = match (written, read) {
-        (Some(written), Some(read)) => written >= read,
-        _ => false,
-    };
-    Some(FileState { changed })
+    let mark = std::fs::metadata(path).ok().and_then(|metadata| FileMark::of(&metadata));
+    let read = held.and_then(|fact| fact.file_mark);
+    Some(FileState { changed: read.is_some() && read != mark })
 }
 
 fn seconds(duration: Duration) -> i64 {

@@ -35,6 +35,8 @@ pub struct Want {
     pub due: Due,
     /// The `ts` from which on they are wanted.
     pub start: i64,
+    /// The `ts` before which the provider has none, as far as that is known.
+    pub limit: i64,
     /// How far one request reaches.
     pub reach: Reach,
     /// Names that the symbol had before, oldest first, each with its last day.
@@ -197,11 +199,8 @@ fn tasks(want: &Want, options: &Options, now: i64) -> Vec<Task> {
         }
         missing
     };
-    let due: Vec<TimeRange> = missing
-        .ranges()
-        .iter()
-        .filter_map(|range| want.due.trim(want.key.timeframe, *range, now))
-        .collect();
+    let due: Vec<TimeRange> =
+        missing.ranges().iter().filter_map(|range| askable(want, *range, now)).collect();
     if let Some(file) = want.file {
         let anything = file.changed || !due.is_empty();
         return if anything { vec![file_task(want, now)] } else { Vec::new() };
@@ -218,15 +217,31 @@ fn tasks(want: &Want, options: &Options, now: i64) -> Vec<Task> {
 fn wanted(want: &Want, options: &Options, now: i64) -> Option<TimeRange> {
     let timeframe = want.key.timeframe;
     let end = want.due.end(timeframe, now)?;
-    let start = options.from.map_or(want.start, |bound| bound.start(want));
+    let start = options.from.map_or(want.start, |bound| bound.start(want).max(want.limit));
     let end = options.to.map_or(end, |bound| bound.end(want).min(end));
     let range = TimeRange::new(start, end);
     (!range.is_empty()).then_some(range)
 }
 
+/// What to ask for where `range` is lacking; `None` when nothing of it is due.
+///
+/// Up to its last due bar, and from its beginning: bars outside the sessions, before the opening or on
+/// a Sunday, come with those that are due. Days of an exchange exist in its sessions only.
+fn askable(want: &Want, range: TimeRange, now: i64) -> Option<TimeRange> {
+    let timeframe = want.key.timeframe;
+    let due = want.due.trim(timeframe, range, now)?;
+    if !timeframe.is_intraday() && want.due.calendar.has_sessions() {
+        return Some(due);
+    }
+    let length = if timeframe.is_intraday() { timeframe.seconds() } else { DAY };
+    let first_label = range.start.saturating_add(length - 1).div_euclid(length) * length;
+    Some(TimeRange::new(first_label.min(due.start), due.end))
+}
+
 impl Bound {
     /// The first `ts` that it lets through as a beginning.
-    fn start(self, want: &Want) -> i64 {
+    #[must_use]
+    pub fn start(self, want: &Want) -> i64 {
         match self {
             Self::Instant(at) => at,
             Self::Date(date) => label_bounds(want, date).start,
@@ -346,7 +361,7 @@ fn sliced(want: &Want, range: TimeRange, now: i64) -> Vec<TimeRange> {
     let mut start = range.start;
     while start < range.end {
         let end = start.saturating_add(step).min(range.end);
-        slices.extend(want.due.trim(want.key.timeframe, TimeRange::new(start, end), now));
+        slices.extend(askable(want, TimeRange::new(start, end), now));
         start = end;
     }
     slices
@@ -369,7 +384,7 @@ fn by_alias(want: &Want, range: TimeRange, now: i64) -> Vec<Task> {
     tasks
         .into_iter()
         .filter_map(|(range, symbol)| {
-            let range = want.due.trim(want.key.timeframe, range, now)?;
+            let range = askable(want, range, now)?;
             Some(task(want, range, symbol, now))
         })
         .collect()

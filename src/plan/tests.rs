@@ -29,6 +29,7 @@ fn want(calendar: &str, timeframe: Timeframe, reach: Reach) -> Want {
         asset_class: AssetClass::Stock,
         due: due(calendar, 20),
         start: MONDAY,
+        limit: i64::MIN,
         reach,
         aliases: Vec::new(),
         priority: 0,
@@ -143,9 +144,9 @@ fn dates_are_session_dates_and_inclusive() {
     let now = MONDAY + 6 * DAY;
     assert_eq!(ranges(&want("XNYS", Timeframe::D1, ONE_REQUEST), &options, now), [days(1, 3)]);
     let hours = ranges(&want("XNYS", Timeframe::H1, ONE_REQUEST), &options, now);
-    // From 13:00Z, the hour in which New York opens, to 17:00Z, the early close of the 3rd.
-    let session = TimeRange::new(MONDAY + DAY + 13 * HOUR, MONDAY + 2 * DAY + 17 * HOUR);
-    assert_eq!(hours, [session]);
+    // From midnight in New York, with what is traded before the opening, to the early close of the 3rd.
+    let days = TimeRange::new(MONDAY + DAY + 4 * HOUR, MONDAY + 2 * DAY + 17 * HOUR);
+    assert_eq!(hours, [days]);
 }
 
 #[test]
@@ -168,6 +169,22 @@ fn the_tail_of_what_has_bars_goes_first_and_priority_before_all() {
     let plan = make(&wants, &Options::default(), MONDAY + 4 * DAY);
     let order: Vec<_> = plan.jobs.iter().map(|job| job.symbol.as_str()).collect();
     assert_eq!(order, ["FIRST", "LATE", "TAIL", "NEW"]);
+}
+
+#[test]
+fn nothing_is_asked_for_from_before_the_providers_history() {
+    let mut want = want("24x7", Timeframe::D1, ONE_REQUEST);
+    want.limit = MONDAY + DAY;
+    let options = Options { from: Some(Bound::Instant(MONDAY - 90 * DAY)), ..Options::default() };
+    assert_eq!(ranges(&want, &options, MONDAY + 4 * DAY + HOUR), [days(1, 4)]);
+}
+
+#[test]
+fn a_sunday_between_two_asked_weeks_comes_with_the_monday() {
+    let mut want = want("FX", Timeframe::D1, ONE_REQUEST);
+    want.start = MONDAY - DAY;
+    let tuesday = MONDAY + DAY + 22 * HOUR;
+    assert_eq!(ranges(&want, &Options::default(), tuesday), [days(-1, 2)]);
 }
 
 fn covered() -> impl Strategy<Value = RangeSet> {

@@ -1,6 +1,8 @@
 //! What several providers do alike: telling what an error status means, whose answer it is, which day
 //! an instant belongs to, and reading rows one by one.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Offset, SecondsFormat, TimeZone};
 use chrono_tz::Tz;
 use serde_json::value::RawValue;
@@ -58,11 +60,11 @@ pub(super) fn not_json(reply: &Reply, error: &serde_json::Error) -> Fault {
     malformed(reply, what)
 }
 
-/// Rows read one by one, so that one unreadable number costs one row and not the page.
+/// Rows read one by one, so that an unreadable number or time costs one row and not the page.
 ///
 /// # Errors
 ///
-/// `malformed` when a row does not even name its time.
+/// `malformed` when no row at all names its time: then the answer is something else.
 pub(super) fn rows_one_by_one<'r>(
     reply: &Reply,
     rows: &[&'r RawValue],
@@ -71,18 +73,20 @@ pub(super) fn rows_one_by_one<'r>(
 ) -> Result<(Vec<Bar>, Vec<Rejection>), Fault> {
     let mut bars = Vec::with_capacity(rows.len());
     let mut broken = Vec::new();
-    for (index, raw) in rows.iter().enumerate() {
+    for raw in rows {
         if let Some(read) = bar(raw.get()) {
             bars.push(read);
             continue;
         }
-        let ts = ts(raw.get()).ok_or_else(|| {
-            malformed(reply, format!("row {index} is no bar: {}", text::shown(raw.get())))
-        })?;
-        let text = text::shown(raw.get());
-        broken.push(Rejection { ts: Some(ts), reason: RejectReason::InvalidNumber, text });
+        let (ts, text) = (ts(raw.get()), text::shown(raw.get()));
+        broken.push(Rejection { ts, reason: RejectReason::InvalidNumber, text });
     }
-    Ok((bars, broken))
+    match broken.first() {
+        Some(first) if bars.is_empty() && broken.iter().all(|row| row.ts.is_none()) => {
+            Err(malformed(reply, format!("no row is a bar; the first: {}", first.text)))
+        }
+        _ => Ok((bars, broken)),
+    }
 }
 
 /// The time in the first column of a row that reads no further, in the wire's unit.
@@ -95,6 +99,49 @@ pub(super) fn first_column(raw: &str) -> Option<i64> {
 pub(super) fn plain_words(reply: &Reply) -> &str {
     let body = reply.body.trim();
     if body.starts_with(['<', '{', '[']) { "" } else { body }
+}
+
+/// The body with `NaN` and `Infinity`, which some programs write for numbers and JSON does not know, in
+/// quotes, so that they cost their row and not the page.
+pub(super) fn quoted_nonnumbers(body: &str) -> Cow<'_, str> {
+    const NONNUMBERS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
+    if !body.contains("NaN") && !body.contains("Infinity") {
+        return Cow::Borrowed(body);
+    }
+    let mut out = String::with_capacity(body.len() + 16);
+    let mut rest = body;
+    while let Some(at) = rest.find(['"', 'N', 'I', '-']) {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let taken = match NONNUMBERS.iter().find(|word| rest.starts_with(**word)) {
+            Some(word) => {
+                out.extend(["\"", word, "\""]);
+                word.len()
+            }
+            None => {
+                let length = if rest.starts_with('"') { text_length(rest) } else { 1 };
+                out.push_str(&rest[..length]);
+                length
+            }
+        };
+        rest = &rest[taken..];
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
+/// The length of the JSON text at the beginning of `json`, quotes included.
+fn text_length(json: &str) -> usize {
+    let mut escaped = false;
+    for (at, byte) in json.bytes().enumerate().skip(1) {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return at + 1,
+            _ => {}
+        }
+    }
+    json.len()
 }
 
 /// Refuses an answer for a symbol that was not asked for.
@@ -168,6 +215,13 @@ mod tests {
         }
         assert_eq!(rfc3339(i64::MIN), "1970-01-01T00:00:00Z");
         assert_eq!(rfc3339(i64::MAX), "9999-12-31T23:59:59Z");
+    }
+
+    #[test]
+    fn what_is_no_number_is_put_in_quotes_and_nothing_else() {
+        let quoted = quoted_nonnumbers(r#"{"NaN":[NaN,-Infinity,-1,"a\"NaN",Infinity]}"#);
+        assert_eq!(quoted, r#"{"NaN":["NaN","-Infinity",-1,"a\"NaN","Infinity"]}"#);
+        assert!(matches!(quoted_nonnumbers("[1,-2]"), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -117,7 +117,7 @@ pub fn table(out: &mut dyn Write, runs: &[RunFact], look: Look) -> io::Result<()
         Column::right("REQUESTS").if_room(),
     ];
     if runs.is_empty() {
-        return writeln!(out, "no runs yet");
+        return writeln!(out, "no runs");
     }
     let mut rows = Rows::new(COLUMNS, look);
     for run in runs {

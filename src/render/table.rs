@@ -68,8 +68,8 @@ pub struct Rows {
 /// A rule under the header, two blanks between columns, and nothing else.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::new('─', '─', '─', '─'));
 
-/// Blanks around each cell.
-const PADDING: usize = 2;
+/// Blanks around each cell, and one between it and the next.
+const PADDING: usize = 3;
 
 impl Rows {
     /// An empty table.
@@ -125,7 +125,7 @@ impl Rows {
             let widest = cells.map(|(text, _)| text.chars().count()).max().unwrap_or(0);
             widest.max(self.columns[*index].name.len()) + PADDING
         };
-        while shown.iter().map(width).sum::<usize>() > usize::from(room) {
+        while shown.iter().map(width).sum::<usize>() >= usize::from(room) {
             let Some(last) = shown.iter().rposition(|index| self.columns[*index].if_room) else {
                 break;
             };

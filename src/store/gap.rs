@@ -6,6 +6,7 @@ use rusqlite::{Row, params};
 
 use crate::domain::gap::{Gap, GapReason};
 use crate::domain::range::{RangeSet, TimeRange};
+use crate::domain::timeframe::Timeframe;
 
 use super::{Store, StoreResult, Writer, count, sql_count, word};
 
@@ -62,6 +63,35 @@ impl Writer<'_> {
     /// When the database cannot be read.
     pub fn coverage_all(&self) -> StoreResult<HashMap<i64, RangeSet>> {
         coverage_all(self.connection)
+    }
+
+    /// Takes deleted bars out of the coverage for good.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be written.
+    pub fn coverage_reopen(&self) -> StoreResult<()> {
+        let mut gone: HashMap<i64, Vec<TimeRange>> = HashMap::new();
+        for (series_id, range) in bars_gone(self.connection)? {
+            gone.entry(series_id).or_default().push(range);
+        }
+        for (series_id, ranges) in gone {
+            let before = self.coverage_of(series_id)?;
+            let mut after = before.clone();
+            ranges.into_iter().for_each(|range| after.remove(range));
+            self.coverage_set(series_id, &before, &after)?;
+        }
+        self.connection.execute("DELETE FROM bars_gone", [])?;
+        Ok(())
+    }
+
+    fn coverage_of(&self, series_id: i64) -> StoreResult<RangeSet> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT from_ts, to_ts FROM coverage WHERE series_id = ?")?;
+        let rows =
+            statement.query_map([series_id], |row| Ok(TimeRange::new(row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// Makes the gaps `before` of a series `after`; both ascend. Writes only what differs.
@@ -130,6 +160,7 @@ impl Store {
     }
 }
 
+/// Bars that were deleted are not covered any more.
 fn coverage_all(connection: &rusqlite::Connection) -> StoreResult<HashMap<i64, RangeSet>> {
     let mut statement =
         connection.prepare_cached("SELECT series_id, from_ts, to_ts FROM coverage")?;
@@ -138,7 +169,27 @@ fn coverage_all(connection: &rusqlite::Connection) -> StoreResult<HashMap<i64, R
     while let Some(row) = rows.next()? {
         all.entry(row.get(0)?).or_default().insert(TimeRange::new(row.get(1)?, row.get(2)?));
     }
+    for (series_id, range) in bars_gone(connection)? {
+        if let Some(covered) = all.get_mut(&series_id) {
+            covered.remove(range);
+        }
+    }
     Ok(all)
+}
+
+/// The windows of deleted bars, by series.
+fn bars_gone(connection: &rusqlite::Connection) -> StoreResult<Vec<(i64, TimeRange)>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT g.series_id, g.ts, s.timeframe FROM bars_gone AS g JOIN series AS s USING (series_id)",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut gone = Vec::new();
+    while let Some(row) = rows.next()? {
+        let timeframe: Timeframe = word(row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?)?;
+        let ts: i64 = row.get(1)?;
+        gone.push((row.get(0)?, TimeRange::new(ts, ts + timeframe.seconds())));
+    }
+    Ok(gone)
 }
 
 fn gaps_all(connection: &rusqlite::Connection) -> StoreResult<Vec<GapRow>> {

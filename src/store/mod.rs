@@ -126,11 +126,12 @@ impl Store {
         if !path.exists() {
             return Err(StoreError::Missing(path.to_owned()));
         }
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection =
-            Connection::open_with_flags(path, flags).map_err(|error| located(path, error))?;
-        settle(&connection)?;
-        let version = migrate::version(&connection).map_err(|error| relocated(path, error))?;
+        let opened = open_shared(path).or_else(|error| match error {
+            // Nobody writes, and nobody may: there is no log to read, and none can be made.
+            StoreError::Sqlite(_) if !beside(path, "-wal").exists() => open_alone(path),
+            other => Err(other),
+        });
+        let (connection, version) = opened?;
         if version == 0 {
             return Err(StoreError::Missing(path.to_owned()));
         }
@@ -165,6 +166,39 @@ impl Store {
         self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         Ok(())
     }
+}
+
+/// Opens a database that others may write to meanwhile.
+fn open_shared(path: &Path) -> StoreResult<(Connection, i64)> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    read_version(path, Connection::open_with_flags(path, flags))
+}
+
+/// Opens a database in a folder where no file can be made beside it.
+fn open_alone(path: &Path) -> StoreResult<(Connection, i64)> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_URI;
+    let name = path.display().to_string();
+    let name = name.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    read_version(path, Connection::open_with_flags(format!("file:{name}?immutable=1"), flags))
+}
+
+fn read_version(
+    path: &Path,
+    opened: rusqlite::Result<Connection>,
+) -> StoreResult<(Connection, i64)> {
+    let connection = opened.map_err(|error| located(path, error))?;
+    settle(&connection)?;
+    let version = migrate::version(&connection).map_err(|error| relocated(path, error))?;
+    Ok((connection, version))
+}
+
+/// The file of that name and ending.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
 }
 
 /// What every connection wants.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rusqlite::{Row, params};
 
-use crate::domain::fact::SeriesFact;
+use crate::domain::fact::{FileMark, SeriesFact};
 use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::timeframe::Timeframe;
 
@@ -96,6 +96,20 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// Notes the file that was read for a series, to its end.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be written.
+    pub fn file_read(&self, series_id: i64, mark: FileMark) -> StoreResult<()> {
+        self.connection
+            .prepare_cached(
+                "UPDATE series SET file_modified_ns = ?2, file_bytes = ?3 WHERE series_id = ?1",
+            )?
+            .execute(params![series_id, mark.modified_ns, mark.bytes])?;
+        Ok(())
+    }
+
     /// Notes how a series' part of a job ended: `error` is `None` when it went well.
     ///
     /// # Errors
@@ -143,7 +157,8 @@ fn read_all(connection: &rusqlite::Connection) -> StoreResult<BTreeMap<SeriesKey
     let added = active_symbols(connection)?;
     let mut statement = connection.prepare_cached(
         "SELECT series_id, symbol, timeframe, first_ts, watermark_ts, bar_count, adjustment,
-                last_fetched_at, consecutive_failures, last_error FROM series ORDER BY series_id",
+                last_fetched_at, consecutive_failures, last_error, file_modified_ns, file_bytes
+           FROM series ORDER BY series_id",
     )?;
     let mut rows = statement.query([])?;
     let mut all: Vec<(SeriesKey, SeriesFact)> = Vec::new();
@@ -189,5 +204,9 @@ fn fact_of(row: &Row<'_>, symbol: Symbol, added_at: i64) -> StoreResult<SeriesFa
         consecutive_failures: row.get(8)?,
         last_error: row.get(9)?,
         added_at,
+        file_mark: row
+            .get::<_, Option<i64>>(10)?
+            .zip(row.get(11)?)
+            .map(|(modified_ns, bytes)| FileMark { modified_ns, bytes }),
     })
 }

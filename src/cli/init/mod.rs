@@ -89,6 +89,7 @@ fn tell(path: &Path, database: &Path, json: bool) -> Result<(), Failure> {
                 out,
                 &serde_json::json!({
                     "schema": crate::render::SCHEMA,
+                    "timestamp": crate::domain::words::instant(crate::clock::now()),
                     "config": path.display().to_string(),
                     "database": database.display().to_string(),
                 }),

@@ -9,7 +9,7 @@ use crate::domain::run::{ErrorKind, Fault};
 use crate::domain::series::AssetClass;
 
 use super::super::reading::{
-    check_symbol, day_label, fault_of, malformed, not_json, rows_one_by_one,
+    check_symbol, day_label, fault_of, malformed, not_json, quoted_nonnumbers, rows_one_by_one,
 };
 use super::super::{Ask, Reply};
 use super::kind_of_words;
@@ -25,8 +25,9 @@ pub(super) fn rows(
         // By value: the bars take the rows' place in memory.
         return Ok((head, results.into_iter().map(|row| row.bar(ask)).collect(), Vec::new()));
     }
+    let body = quoted_nonnumbers(&reply.body);
     let mut envelope: Envelope<Vec<&RawValue>> =
-        serde_json::from_str(&reply.body).map_err(|error| not_json(reply, &error))?;
+        serde_json::from_str(&body).map_err(|error| not_json(reply, &error))?;
     let results = envelope.results.take().unwrap_or_default();
     let (bars, broken) = rows_one_by_one(
         reply,
