@@ -325,3 +325,18 @@ fn the_errors_of_a_long_line_point_into_it() {
     let output = told(&config);
     output.expect_stderr("jitter = \"some\"");
 }
+
+#[test]
+fn a_key_written_into_the_config_is_not_repeated() {
+    let config = polygon("http://127.0.0.1:9", "")
+        .replace(r#"{ env = "KEY" }"#, r#""pk-live-4711""#)
+        + &group("p", "stock", &["AAA"], DAILY);
+    let sandbox = Sandbox::with(&config);
+    for flags in [&["health"][..], &["health", "--json"]] {
+        let output = sandbox.mdctl(flags);
+        output.expect_code(78);
+        let said = output.stdout.clone() + &output.stderr;
+        assert!(!said.contains("pk-live-4711"), "{said}");
+        assert!(said.contains("env ="), "{said}");
+    }
+}

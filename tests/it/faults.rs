@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::market::{
-    DAY, Market, PolygonAsk, day, hours, instant, polygon_body, row, rows,
+    DAY, Market, PolygonAsk, day, hours, instant, polygon_body, row, rows, sessions,
 };
 use crate::support::server::{Answer, Reply, Request, Server};
 use crate::support::{
@@ -219,7 +219,45 @@ lookback = { "1h" = "2d" }"#;
     assert_eq!(stored, hours("2024-03-13T16:00:00Z", "2024-03-15T00:00:00Z"));
 }
 
+#[test]
+fn a_refused_past_is_asked_for_once_and_never_again() {
+    let first = day("2024-02-22");
+    let market = Market::daily(&["AAA"], &daily_sessions());
+    let server = Server::start(move |request| {
+        let ask = PolygonAsk::of(request).expect("aggregates");
+        if day(&ask.from) < first {
+            return Answer::status(403, r#"{"status":"NOT_AUTHORIZED","message":"too old"}"#);
+        }
+        market.polygon(request)
+    });
+    // The plan is said to reach back a few days further than it does.
+    let config = polygon(&server.url(), "").replace(r#"history = "20y""#, r#"history = "28d""#)
+        + &group("p", "stock", &["AAA"], r#"timeframes = ["1d"]"#);
+    let sandbox = Sandbox::with(&config);
+    sandbox.backfill(&[]).expect_code(0);
+    assert_eq!(server.take_requests().len(), 2);
+    let database = sandbox.database();
+    assert_eq!(database.times("AAA", "1d"), sessions("2024-02-24", "2024-03-15"));
+    assert_eq!(database.texts("SELECT DISTINCT reason FROM gaps"), ["pre_listing"]);
+    sandbox.backfill(&[]).expect_code(0);
+    assert_eq!(server.requests().len(), 0, "what is out of the plan stays out of it");
+}
+
 // Quota.
+
+#[test]
+fn a_ban_fails_one_job_and_leaves_the_others_for_later() {
+    let (server, sandbox) = faulty_stocks(&["AAA", "BBB", "CCC"], |_| {
+        Answer::Whole(Reply::new(429, "{}").with("Retry-After", 3600))
+    });
+    sandbox.backfill(&["--parallel", "1"]).expect_code(1);
+    assert_eq!(server.requests().len(), 1);
+    let database = sandbox.database();
+    let jobs = database.texts("SELECT status FROM jobs ORDER BY symbol");
+    assert_eq!(jobs, ["failed", "deferred", "deferred"]);
+    assert_eq!(database.texts("SELECT error_kind FROM failures"), ["rate_limited"]);
+    assert_eq!(database.number("SELECT deferred FROM runs"), 2);
+}
 
 #[test]
 fn a_full_quota_is_waited_for() {

@@ -1,24 +1,15 @@
 //! What is asked for: what is due and not covered, no more, no less.
 
-use crate::support::market::{DAY, Market, Row, date, day, row, rows, sessions};
+use crate::support::market::{DAY, Market, Row, date, day, instant, row, rows, sessions};
 use crate::support::server::Server;
 use crate::support::{
     AS_OF, DAILY, Sandbox, asked, daily_sessions, daily_stocks, faulty_stocks, group, polygon,
 };
 
-/// Takes the bars and the coverage of those dates, both included, out of the database.
+/// Takes the bars of those dates, both included, out of the database, as anyone with a shell may.
 fn forget(sandbox: &Sandbox, from: &str, to: &str) {
     let (from, end) = (day(from), day(to) + DAY);
-    sandbox.tamper(&format!(
-        "DELETE FROM bars WHERE ts >= {from} AND ts < {end};
-         CREATE TEMP TABLE held AS SELECT * FROM coverage;
-         DELETE FROM coverage;
-         INSERT INTO coverage SELECT series_id, from_ts, min(to_ts, {from}) FROM held WHERE from_ts < {from};
-         INSERT INTO coverage SELECT series_id, max(from_ts, {end}), to_ts FROM held WHERE to_ts > {end};
-         UPDATE series SET bar_count = (SELECT count(*) FROM bars WHERE bars.series_id = series.series_id),
-             first_ts = (SELECT min(ts) FROM bars WHERE bars.series_id = series.series_id),
-             watermark_ts = (SELECT max(ts) FROM bars WHERE bars.series_id = series.series_id);"
-    ));
+    sandbox.tamper(&format!("DELETE FROM bars WHERE ts >= {from} AND ts < {end}"));
 }
 
 /// Makes a hole in a complete series and asserts which requests mend it.
@@ -373,4 +364,47 @@ fn filters_choose_series() {
     assert_eq!(planned(&["--asset-class", "stock"]), ["AAA"]);
     assert_eq!(planned(&["--provider", "p"]), ["AAA", "SPY"]);
     assert_eq!(planned(&["--timeframe", "1d", "SPY"]), ["SPY"]);
+}
+
+#[test]
+fn reports_miss_deleted_bars_before_any_run_does() {
+    let (_server, sandbox) = daily_stocks(&["AAA"]);
+    sandbox.backfill(&[]).expect_code(0);
+    forget(&sandbox, "2024-03-14", "2024-03-15");
+    let report = |name: &str| sandbox.mdctl(&[name, "--json", "--as-of", AS_OF]).json();
+    let gaps = report("gaps");
+    assert_eq!(gaps["gaps"][0]["reason"], "unfetched", "{gaps}");
+    assert_eq!(gaps["gaps"][0]["missing"], 2, "{gaps}");
+    assert_eq!(report("staleness")["series"][0]["last_bar_at"], "2024-03-13T00:00:00Z");
+    sandbox.backfill(&[]).expect_code(0);
+    sandbox.mdctl(&["db", "check"]).expect_code(0);
+}
+
+#[test]
+fn what_trades_outside_the_session_comes_with_what_is_asked_for() {
+    let minutes = |from: &str, count: i64| -> Vec<i64> {
+        (0..count).map(|index| instant(from) + 60 * index).collect()
+    };
+    let mut times = minutes("2024-03-14T08:00:00Z", 30);
+    times.extend(minutes("2024-03-14T13:30:00Z", 390));
+    let market = Market::new().with("AAA", "1m", rows(&times));
+    let server = Server::start(move |request| market.polygon(request));
+    let config =
+        polygon(&server.url(), "") + &group("p", "stock", &["AAA"], r#"timeframes = ["1m"]"#);
+    let sandbox = Sandbox::with(&config);
+    sandbox.backfill_at("2024-03-14", &["--from", "2024-03-14"]).expect_code(0);
+    assert_eq!(sandbox.database().times("AAA", "1m"), times);
+}
+
+#[test]
+fn from_is_cut_to_the_history_and_that_is_said() {
+    let market = Market::daily(&["AAA"], &daily_sessions());
+    let server = Server::start(move |request| market.polygon(request));
+    let config = polygon(&server.url(), "").replace(r#"history = "20y""#, r#"history = "90d""#)
+        + &group("p", "stock", &["AAA"], DAILY);
+    let sandbox = Sandbox::with(&config);
+    sandbox
+        .backfill(&["--from", "2020-01-01", "--dry-run"])
+        .expect_code(0)
+        .expect_stdout("--from is cut to 2023-12-1");
 }

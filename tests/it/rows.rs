@@ -351,3 +351,39 @@ fn an_index_without_volume_is_stored_without() {
     assert_eq!(database.times("I:NDX", "1d"), daily_sessions());
     assert_eq!(database.number("SELECT count(*) FROM bars WHERE volume IS NULL"), 21);
 }
+
+#[test]
+fn a_bare_nan_costs_its_row_and_not_the_page() {
+    let (_server, sandbox) = faulty_stocks(&["AAA"], |request: &Request| {
+        let ask = PolygonAsk::of(request).expect("aggregates");
+        let results = daily_sessions().iter().map(|ts| ask.result(&row(*ts))).collect();
+        let body = polygon_body(&ask.symbol, results, None).to_string();
+        // As Python writes what is no number.
+        Answer::ok(body.replacen(r#""o":"#, r#""o":NaN,"x":"#, 1))
+    });
+    sandbox.backfill(&[]).expect_code(0);
+    let database = sandbox.database();
+    assert_eq!(database.times("AAA", "1d"), daily_sessions()[1..]);
+    assert_eq!(database.texts("SELECT reason FROM rejected_bars"), ["invalid_number"]);
+    assert_eq!(database.number("SELECT text LIKE '%NaN%' FROM rejected_bars"), 1);
+}
+
+#[test]
+fn a_page_without_one_true_row_fails_once_and_is_not_asked_for_again() {
+    let (server, sandbox) = faulty_stocks(&["AAA"], |request: &Request| {
+        let ask = PolygonAsk::of(request).expect("aggregates");
+        let mut results: Vec<Value> =
+            daily_sessions().iter().map(|ts| ask.result(&row(*ts))).collect();
+        results.iter_mut().for_each(|row| row["l"] = json!(-1.0));
+        Answer::ok(polygon_body(&ask.symbol, results, None).to_string())
+    });
+    sandbox.backfill(&[]).expect_code(2);
+    let database = sandbox.database();
+    let failures = database.texts("SELECT concat_ws(' ', stage, error_kind) FROM failures");
+    assert_eq!(failures, ["validate validation"]);
+    assert_eq!(database.number("SELECT count(*) FROM rejected_bars"), 21);
+    assert_eq!(database.texts("SELECT DISTINCT reason FROM gaps"), ["rejected"]);
+    server.take_requests();
+    sandbox.backfill(&[]).expect_code(0);
+    assert_eq!(server.requests().len(), 0);
+}
