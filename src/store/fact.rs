@@ -141,15 +141,16 @@ impl Store {
         Ok(failures)
     }
 
-    /// Requests of a run by provider and outcome.
+    /// Requests of a run by provider and outcome; files read are none.
     ///
     /// # Errors
     ///
     /// When the database cannot be read.
     pub fn requests_of(&self, run_id: &RunId) -> StoreResult<Vec<RequestCount>> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT provider, coalesce(error_kind, 'ok'), count(*) FROM fetch_log WHERE run_id = ?
-             GROUP BY 1, 2 ORDER BY 1, 3 DESC",
+            "SELECT provider, coalesce(error_kind, 'ok'), count(*) FROM fetch_log
+              WHERE run_id = ? AND (http_status IS NOT NULL OR error_kind IS NOT NULL)
+              GROUP BY 1, 2 ORDER BY 1, 3 DESC",
         )?;
         let rows = statement.query_map([&run_id.0], |row| {
             Ok(RequestCount {

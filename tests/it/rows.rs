@@ -387,3 +387,24 @@ fn a_page_without_one_true_row_fails_once_and_is_not_asked_for_again() {
     sandbox.backfill(&[]).expect_code(0);
     assert_eq!(server.requests().len(), 0);
 }
+
+#[test]
+fn a_later_page_that_says_otherwise_is_a_revision() {
+    let (_server, sandbox) = faulty_stocks(&["AAA"], |request: &Request| {
+        let ask = PolygonAsk::of(request).expect("aggregates");
+        let days = daily_sessions();
+        let result = |ts: &i64| ask.result(&row(*ts));
+        if request.parameter("cursor").is_some() {
+            let mut results: Vec<Value> = days[9..].iter().map(result).collect();
+            results[0]["c"] = json!(results[0]["o"]);
+            return Answer::ok(polygon_body(&ask.symbol, results, None).to_string());
+        }
+        let results = days[..10].iter().map(result).collect();
+        let next = format!("https://api.polygon.io{}?cursor=abc", request.path);
+        Answer::ok(polygon_body(&ask.symbol, results, Some(next)).to_string())
+    });
+    sandbox.backfill(&[]).expect_code(0);
+    let database = sandbox.database();
+    assert_eq!(database.times("AAA", "1d"), daily_sessions());
+    assert_eq!(database.numbers("SELECT ts FROM revisions"), [daily_sessions()[9]]);
+}
