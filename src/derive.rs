@@ -67,9 +67,9 @@ impl Sum {
         bar.high = bar.high.max(next.high);
         bar.low = bar.low.min(next.low);
         bar.close = next.close;
-        bar.volume = bar.volume.zip(next.volume).map(|(sum, more)| sum + more);
+        bar.volume = sum_of(bar.volume, next.volume);
         bar.trades = bar.trades.zip(next.trades).map(|(sum, more)| sum.saturating_add(more));
-        self.turnover = self.turnover.zip(turnover(next)).map(|(sum, more)| sum + more);
+        self.turnover = sum_of(self.turnover, turnover(next));
     }
 
     fn bar(self, ts: i64) -> Bar {
@@ -77,6 +77,11 @@ impl Sum {
         let vwap = self.turnover.zip(volume).map(|(turnover, volume)| turnover / volume);
         Bar { ts, vwap, ..self.bar }
     }
+}
+
+/// The sum of two numbers that are there; none when it is too large to be one.
+fn sum_of(sum: Option<f64>, more: Option<f64>) -> Option<f64> {
+    sum.zip(more).map(|(sum, more)| sum + more).filter(|sum| sum.is_finite())
 }
 
 /// Price times volume; a bar without volume adds nothing, one without vwap makes the sum unknown.
@@ -88,70 +93,63 @@ fn turnover(bar: &Bar) -> Option<f64> {
     }
 }
 
-/// A source series as far as its derived ones need to know it.
-#[derive(Clone, Copy, Debug)]
-pub struct Source<'a> {
-    /// Its first stored bar.
-    pub first_ts: Option<i64>,
-    /// The `ts` written in this run, from the first to the last.
-    pub touched: Option<TimeRange>,
-    /// What was asked for and answered.
-    pub covered: &'a RangeSet,
+/// The stretches of `timeframe` to be made: whole windows of what its source covers, less what its own
+/// coverage says was made of it.
+#[must_use]
+pub fn stale(
+    due: &Due,
+    (source, first_ts, covered): (Timeframe, i64, &RangeSet),
+    (timeframe, own): (Timeframe, &RangeSet),
+    now: i64,
+) -> Vec<TimeRange> {
+    let Some(end) = due.end(timeframe, now) else { return Vec::new() };
+    let mut stale = Vec::new();
+    for held in covered.ranges() {
+        let held = over_closed_time(due, source, *held);
+        let start = if held.start < first_ts {
+            window_start(timeframe, first_ts)
+        } else {
+            window_end(timeframe, held.start)
+        };
+        let part = TimeRange::new(start, window_start(timeframe, held.end).min(end));
+        stale.extend_from_slice(own.missing_in(part).ranges());
+    }
+    stale
 }
 
-/// The stretch of windows that may have changed: around what was written to the source, and what of
-/// its coverage the derived series does not have yet.
+/// `range` with the closed time around it: up to the bars that are due before and after it.
+fn over_closed_time(due: &Due, timeframe: Timeframe, range: TimeRange) -> TimeRange {
+    let before = due.last_before(timeframe, range.start);
+    let after = due.calendar.first_from(timeframe, due.layout, range.end);
+    TimeRange::new(
+        before.map_or(range.start, |window| window.ts + timeframe.seconds()),
+        after.map_or(range.end, |window| window.ts),
+    )
+}
+
+/// The windows of `timeframe` into which bars of `range` may go.
 #[must_use]
-pub fn stale_range(
-    due: &Due,
-    timeframe: Timeframe,
-    source: &Source<'_>,
-    own: &RangeSet,
-    now: i64,
-) -> Option<TimeRange> {
-    let end = due.end(timeframe, now)?;
-    let first = source.first_ts?;
-    let mut stale: Vec<TimeRange> = source.touched.into_iter().collect();
-    for range in source.covered.ranges() {
-        let range = TimeRange::new(range.start.max(first), range.end);
-        stale.extend_from_slice(own.missing_in(range).ranges());
-    }
-    let start = stale.iter().map(|range| range.start).min()?;
-    let stop = stale.iter().map(|range| range.end).max()?;
-    // A window is named by its start: the first one may begin before what changed in it, and by up to
-    // its length where windows are counted from a session's open.
+pub fn windows_of(due: &Due, timeframe: Timeframe, range: TimeRange) -> TimeRange {
+    // Windows that are counted from a session's open may begin up to their length before the clock's.
     let shift = if due.layout.intraday == Intraday::Session { timeframe.seconds() } else { 0 };
-    let start = window_start(timeframe, start).saturating_sub(shift);
-    let range = TimeRange::new(start, stop.min(end).max(start));
-    (!range.is_empty()).then_some(TimeRange::new(range.start, window_end(timeframe, range.end)))
+    let start = window_start(timeframe, range.start).saturating_sub(shift);
+    TimeRange::new(start, window_end(timeframe, range.end))
 }
 
 /// 1970-01-05, a Monday: the clock from which weeks are counted.
 const MONDAY: i64 = 4 * 86_400;
 
+/// The last start of a window at or before `ts`.
 fn window_start(timeframe: Timeframe, ts: i64) -> i64 {
     let origin = if timeframe == Timeframe::W1 { MONDAY } else { 0 };
     let length = timeframe.seconds();
-    (ts - origin).div_euclid(length) * length + origin
+    ts.saturating_sub(origin).div_euclid(length).saturating_mul(length).saturating_add(origin)
 }
 
-fn window_end(timeframe: Timeframe, end: i64) -> i64 {
-    let start = window_start(timeframe, end);
-    if start == end { end } else { start + timeframe.seconds() }
-}
-
-/// The whole windows of `range` that lie in what is covered.
-#[must_use]
-pub fn whole_windows(covered: &RangeSet, range: TimeRange, timeframe: Timeframe) -> RangeSet {
-    covered
-        .ranges()
-        .iter()
-        .map(|held| {
-            let start = window_end(timeframe, held.start.max(range.start));
-            TimeRange::new(start, window_start(timeframe, held.end.min(range.end)))
-        })
-        .filter(|part| !part.is_empty())
-        .collect()
+/// The first start of a window at or after `ts`.
+fn window_end(timeframe: Timeframe, ts: i64) -> i64 {
+    let start = window_start(timeframe, ts);
+    if start == ts { ts } else { start.saturating_add(timeframe.seconds()) }
 }
 
 #[cfg(test)]
@@ -215,6 +213,31 @@ mod tests {
         assert_eq!(four_hours(&bars, &RangeSet::new()).len(), 1);
         let explained = [TimeRange::new(MONDAY + HOUR, MONDAY + 2 * HOUR)].into_iter().collect();
         assert_eq!(four_hours(&bars, &explained).len(), 2);
+    }
+
+    #[test]
+    fn what_is_made_is_not_made_again_and_closed_time_makes_no_difference() {
+        let due = due("XNYS");
+        let day = 24 * HOUR;
+        let monday = |week: i64| MONDAY + 7 * week * day;
+        let friday_evening = MONDAY + 11 * day + 22 * HOUR;
+        // Covered from a Wednesday to the Saturday of the next week.
+        let covered: RangeSet =
+            [TimeRange::new(MONDAY + 2 * day, MONDAY + 12 * day)].into_iter().collect();
+        let stale = |first_ts, own: &RangeSet| {
+            super::stale(
+                &due,
+                (Timeframe::D1, first_ts, &covered),
+                (Timeframe::W1, own),
+                friday_evening,
+            )
+        };
+        let none = RangeSet::new();
+        let second = TimeRange::new(monday(1), monday(2));
+        assert_eq!(stale(MONDAY - day, &none), [second]);
+        let listed_then = TimeRange::new(monday(0), monday(2));
+        assert_eq!(stale(MONDAY + 3 * day, &none), [listed_then], "the week of the first bar too");
+        assert_eq!(stale(MONDAY - day, &[second].into_iter().collect()), []);
     }
 
     #[test]

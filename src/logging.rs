@@ -94,7 +94,8 @@ pub fn install(lines: Lines, screen: &MultiProgress, file: Option<(&Path, usize)
 
 /// A file a day beside `path`, named `NAME.DATE`.
 fn rolling(path: &Path, keep: usize) -> Result<RollingFileAppender, String> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("mdctl.log");
     std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     RollingFileAppender::builder()

@@ -140,7 +140,8 @@ impl Due {
     }
 
     /// The last window whose label lies before `ts`.
-    fn last_before(&self, timeframe: Timeframe, ts: i64) -> Option<Window> {
+    #[must_use]
+    pub fn last_before(&self, timeframe: Timeframe, ts: i64) -> Option<Window> {
         // Every label before `ts` belongs to a window that closes within two lengths after it; the
         // first window at or after `ts` bounds them from above.
         let length = timeframe.seconds();

@@ -89,7 +89,8 @@ pub(super) fn exec(command: &Backfill, scene: &Scene) -> Done {
         .hinted("see it with `mdctl status`; this call has done nothing"));
     };
     let mut store = Store::open_write(database)?;
-    let run = tracing::info_span!("run", run_id = %request.run_id, command = request.command);
+    // At the level of errors, so that the quietest line still bears the run's id.
+    let run = tracing::error_span!("run", run_id = %request.run_id, command = request.command);
     let _inside = run.entered();
     let mut progress = Progress::new(&scene.screen, scene.bar);
     let outcome = pipeline::run(&scene.settings, &mut store, &request, &mut |event| {

@@ -146,7 +146,7 @@ fn warn(scene: &Scene, facts: &Facts, key: &SeriesKey) {
     let Some(state) = states.series.into_iter().find(|state| state.key == *key) else { return };
     match state.status {
         Freshness::Stale => tracing::warn!(
-            "{key} is stale: {} behind; mdctl backfill {} --timeframe {}",
+            "{key} is stale: {} behind; mdctl backfill --repair {} --timeframe {}",
             span(state.lag_seconds),
             key.symbol,
             key.timeframe

@@ -50,7 +50,8 @@ impl Failure {
 
     /// A file cannot be made.
     pub(super) fn create(path: &Path, error: &io::Error) -> Self {
-        let folder = path.parent().unwrap_or(Path::new(".")).display().to_string();
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new(".")).display();
         Self::new(
             Exit::CannotCreate,
             "create",
@@ -88,9 +89,10 @@ impl Failure {
         Self::new(exit, "storage", error.to_string()).hinted(hint)
     }
 
-    /// What this failure's code and words would be in a verdict.
-    pub(super) fn message(&self) -> &str {
-        &self.message
+    /// The failure in one line, for a verdict.
+    pub(super) fn line(&self) -> String {
+        let hint = self.hint.as_deref().map_or_else(String::new, |hint| format!("; {hint}"));
+        format!("{}{hint}", self.message)
     }
 
     /// Tells it: on stderr, or as a document on stdout.

@@ -20,7 +20,7 @@ use super::{Done, print};
 pub(super) struct Health {}
 
 pub(super) fn exec(_command: &Health, scene: &Scene) -> Done {
-    let report = judge(scene).unwrap_or_else(|why| health::unknown(&scene.settings, why.message()));
+    let report = judge(scene).unwrap_or_else(|why| health::unknown(&scene.settings, &why.line()));
     print(|out| {
         if scene.json {
             render::health::json(out, &report, &scene.settings, scene.now())

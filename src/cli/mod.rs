@@ -160,24 +160,19 @@ pub fn main() -> Exit {
 }
 
 fn run(cli: Cli) -> Done {
-    if let Command::Init(command) = &cli.command {
-        return init::exec(command, &cli.global);
-    }
-    if let Command::Symbols(command) = &cli.command {
-        return symbols::exec(command, &cli.global);
-    }
-    let scene = Scene::set(&cli.global)?;
-    match cli.command {
-        Command::Backfill(command) => backfill::exec(&command, &scene),
-        Command::Health(command) => health::exec(&command, &scene),
-        Command::Staleness(command) => staleness::exec(&command, &scene),
-        Command::History(command) => history::exec(&command, &scene),
-        Command::Status(command) => status::exec(&command, &scene),
-        Command::Gaps(command) => gaps::exec(&command, &scene),
-        Command::Bars(command) => bars::exec(&command, &scene),
-        Command::Db(command) => db::exec(&command, &scene),
-        // Done above: they work without a config that can be followed.
-        Command::Init(_) | Command::Symbols(_) => Ok(Exit::Success),
+    let scene = || Scene::set(&cli.global);
+    match &cli.command {
+        // It makes the config that the others stand on.
+        Command::Init(command) => init::exec(command, &cli.global),
+        Command::Symbols(command) => symbols::exec(command, &scene()?),
+        Command::Backfill(command) => backfill::exec(command, &scene()?),
+        Command::Health(command) => health::exec(command, &scene()?),
+        Command::Staleness(command) => staleness::exec(command, &scene()?),
+        Command::History(command) => history::exec(command, &scene()?),
+        Command::Status(command) => status::exec(command, &scene()?),
+        Command::Gaps(command) => gaps::exec(command, &scene()?),
+        Command::Bars(command) => bars::exec(command, &scene()?),
+        Command::Db(command) => db::exec(command, &scene()?),
     }
 }
 

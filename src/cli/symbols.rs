@@ -15,7 +15,7 @@ use crate::render::symbols::Listed;
 use super::failure::Failure;
 use super::scene::Scene;
 use super::select::{self, Typed, selection};
-use super::{Done, Global, print};
+use super::{Done, print};
 
 /// See and edit the universe. Edits keep the config's comments and order.
 #[derive(Debug, Args)]
@@ -62,13 +62,12 @@ enum What {
     },
 }
 
-pub(super) fn exec(command: &Symbols, global: &Global) -> Done {
-    let scene = Scene::set(global)?;
+pub(super) fn exec(command: &Symbols, scene: &Scene) -> Done {
     match &command.what {
-        What::List { group } => list(&scene, group.as_deref()),
-        What::Add { symbols, group } => add(&scene, symbols, group.as_deref()),
-        What::Remove { symbols } => remove(&scene, symbols),
-        What::Import { file, group } => import(&scene, file, group.as_deref()),
+        What::List { group } => list(scene, group.as_deref()),
+        What::Add { symbols, group } => add(scene, symbols, group.as_deref()),
+        What::Remove { symbols } => remove(scene, symbols),
+        What::Import { file, group } => import(scene, file, group.as_deref()),
     }
 }
 
@@ -143,7 +142,7 @@ fn remove(scene: &Scene, names: &[String]) -> Done {
     done(scene, "removed", &symbols, None)
 }
 
-/// Writes symbols into a group: into its list in the config, or to the end of its file.
+/// Writes symbols into a group's list in the config.
 fn put(settings: &Settings, group: &Group, symbols: &[Symbol]) -> Result<(), Failure> {
     let path = &settings.config_path;
     let text = read(path)?;

@@ -146,9 +146,13 @@ impl<'de> Deserialize<'de> for Secret {
             }
             // What is written here may be a key: no message may repeat it.
             fn visit_str<E: Error>(self, _key: &str) -> Result<Secret, E> {
-                Err(E::custom(format!(
-                    "a key is not written into the config; expected {SECRET_FORMS}"
-                )))
+                Err(written_out())
+            }
+            fn visit_i64<E: Error>(self, _key: i64) -> Result<Secret, E> {
+                Err(written_out())
+            }
+            fn visit_f64<E: Error>(self, _key: f64) -> Result<Secret, E> {
+                Err(written_out())
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Secret, A::Error> {
                 let wrong = || A::Error::custom(format!("expected {SECRET_FORMS}"));
@@ -168,6 +172,11 @@ impl<'de> Deserialize<'de> for Secret {
         }
         deserializer.deserialize_any(Place)
     }
+}
+
+/// A key stands where its place should be named.
+fn written_out<E: Error>() -> E {
+    E::custom(format!("a key is not written into the config; expected {SECRET_FORMS}"))
 }
 
 const SECRET_FORMS: &str = "{ env = \"NAME\" }, { file = \"PATH\" } or { credential = \"NAME\" }";

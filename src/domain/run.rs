@@ -94,7 +94,7 @@ pub enum JobStatus {
     Deferred,
     /// Something it asked for is lacking.
     Failed,
-    /// Not begun when the run ended.
+    /// Not ended when the run was.
     Skipped,
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono_tz::Tz;
+use tokio::sync::SemaphorePermit;
 
 use crate::clock;
 use crate::domain::range::TimeRange;
@@ -111,6 +112,21 @@ impl Lane<'_> {
         }
     }
 
+    /// A place among the provider's requests in flight, with the quota's leave. Waiting for the quota
+    /// holds no place, and what has the quota's leave goes at once.
+    async fn place(&self, task: &Task) -> Result<SemaphorePermit<'_>, Fault> {
+        let full = || Fault::new(ErrorKind::BulkheadFull, "no free place in time");
+        loop {
+            let patience = self.line.settings.bulkhead.timeout;
+            let place = tokio::time::timeout(patience, self.line.places.acquire()).await;
+            let place = place.map_err(|_| full())?.map_err(|_| full())?;
+            let Err(wait) = self.line.quota() else { return Ok(place) };
+            drop(place);
+            self.crew.say(Message::QuotaWait(task.provider.clone(), wait)).await;
+            tokio::time::sleep(wait).await;
+        }
+    }
+
     /// One try at one page, whatever comes of it.
     async fn attempt(
         &self,
@@ -120,13 +136,13 @@ impl Lane<'_> {
         cursor: Option<&Cursor>,
         number: u32,
     ) -> (Attempt, Result<Read, Fault>) {
-        while let Err(wait) = self.line.quota() {
-            self.crew.say(Message::QuotaWait(task.provider.clone(), wait)).await;
-            tokio::time::sleep(wait).await;
-        }
+        let place = self.place(task).await;
         let mut attempt = attempt(task, range, number);
         let started = Instant::now();
-        let read = self.exchange(http, task, range, cursor, &mut attempt).await;
+        let read = match place {
+            Ok(_place) => self.exchange(http, task, range, cursor, &mut attempt).await,
+            Err(fault) => Err(fault),
+        };
         attempt.response_time = started.elapsed();
         if let Err(fault) = &read {
             attempt.http_status = attempt.http_status.or(fault.http_status);
@@ -144,10 +160,6 @@ impl Lane<'_> {
         attempt: &mut Attempt,
     ) -> Result<Read, Fault> {
         let settings = &self.line.settings;
-        let patience = settings.bulkhead.timeout;
-        let _place = tokio::time::timeout(patience, self.line.places.acquire())
-            .await
-            .map_err(|_| Fault::new(ErrorKind::BulkheadFull, "no free place in time"))?;
         let ask = Ask {
             symbols: std::slice::from_ref(&task.ask_symbol),
             asset_class: task.asset_class,

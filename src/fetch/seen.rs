@@ -26,7 +26,7 @@ impl Seen {
     pub(super) fn answered(&mut self, task: &Task, answer: &Answer, last: bool) -> TimeRange {
         let start = self.answered_to;
         let ascends = answer.bars.iter().all(|bar| bar.ts >= start || start == self.range.start);
-        let newest = answer.bars.iter().map(|bar| bar.ts).max();
+        let newest = self.newest_of(answer);
         let end = match newest {
             _ if last => self.range.end,
             Some(newest) if ascends => {
@@ -38,12 +38,17 @@ impl Seen {
         TimeRange::new(start, end)
     }
 
+    /// The newest row of those that were asked for: a stray one says nothing of how far a page reaches.
+    fn newest_of(&self, answer: &Answer) -> Option<i64> {
+        let broken = answer.broken.iter().filter_map(|rejection| rejection.ts);
+        let rows = answer.bars.iter().map(|bar| bar.ts).chain(broken);
+        rows.filter(|ts| self.range.contains(*ts)).max()
+    }
+
     /// Whether a chain of pages gets anywhere with this one.
     pub(super) fn progress(&mut self, answer: &Answer, last: bool) -> Result<(), Fault> {
         let stuck = |message: &str| Err(Fault::new(ErrorKind::Malformed, message));
-        let broken = answer.broken.iter().filter_map(|rejection| rejection.ts);
-        let newest = answer.bars.iter().map(|bar| bar.ts).chain(broken).max();
-        match newest {
+        match self.newest_of(answer) {
             None => {
                 self.empty_pages += 1;
                 if !last && self.empty_pages >= MOST_EMPTY_PAGES {
@@ -112,6 +117,15 @@ mod tests {
         assert_eq!(hours(&[], false), (4, 4), "an empty page answers for nothing yet");
         assert_eq!(hours(&[2, 6], false), (4, 4), "nor does one that goes back");
         assert_eq!(hours(&[7], true), (4, 10));
+    }
+
+    #[test]
+    fn a_stray_row_of_another_time_does_not_answer_for_what_lies_between() {
+        let mut seen = Seen::new(task().range);
+        let range = seen.answered(&task(), &answer(&[0, 1, 99]), false);
+        assert_eq!((range.start, range.end), (0, 2 * HOUR));
+        assert!(seen.progress(&answer(&[0, 1, 99]), false).is_ok());
+        assert!(seen.progress(&answer(&[2, 3]), false).is_ok());
     }
 
     #[test]

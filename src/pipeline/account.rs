@@ -1,26 +1,19 @@
 //! The books at a run's end: what nobody has answered for, and how fresh every series is.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use crate::config::Settings;
 use crate::domain::fact::FreshnessFact;
 use crate::domain::gap::{Gap, GapReason};
 use crate::domain::range::RangeSet;
-use crate::domain::series::SeriesKey;
 use crate::freshness::{self, Held};
-use crate::plan::gaps;
+use crate::plan::gaps::{self, unanswered_reason};
 use crate::store::{StoreResult, Writer};
 
 use super::want::{Holdings, Selection, wants};
 
-/// Writes the gaps that nobody has answered for, and every series' freshness. `failed` are the series
-/// that failed in this run.
-pub(super) fn account(
-    tx: &Writer<'_>,
-    settings: &Settings,
-    failed: &BTreeSet<SeriesKey>,
-    now: i64,
-) -> StoreResult<()> {
+/// Writes the gaps that nobody has answered for, and every series' freshness.
+pub(super) fn account(tx: &Writer<'_>, settings: &Settings, now: i64) -> StoreResult<()> {
     let holdings =
         Holdings { series: tx.series_all()?, coverage: tx.coverage_all()?, gaps: tx.gaps_all()? };
     let mut held: HashMap<i64, Vec<Gap>> = HashMap::new();
@@ -30,8 +23,7 @@ pub(super) fn account(
     let (wants, _) = wants(settings, &Selection::default(), &holdings, now);
     for want in &wants {
         let Some(whole) = want.whole(now) else { continue };
-        let reason =
-            if failed.contains(&want.key) { GapReason::Failed } else { GapReason::Unfetched };
+        let reason = holdings.series.get(&want.key).map_or(GapReason::Unfetched, unanswered_reason);
         let old = held.get(&want.series_id).map(Vec::as_slice).unwrap_or_default();
         let mut new: Vec<Gap> =
             old.iter().filter(|gap| gap.reason.is_explained()).copied().collect();

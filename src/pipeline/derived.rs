@@ -2,7 +2,8 @@
 
 use crate::calendar::due::Due;
 use crate::clock;
-use crate::derive::{self, Parts, Source};
+use crate::derive::{self, Parts};
+use crate::domain::bar::Bar;
 use crate::domain::gap::GapReason;
 use crate::domain::range::{RangeSet, TimeRange};
 use crate::domain::series::{SeriesKey, Symbol};
@@ -12,26 +13,44 @@ use crate::store::{StoreResult, Writer};
 use super::desk::Desk;
 
 impl Desk<'_> {
-    /// Makes what a timeframe lacks that came into the config after its source was stored: nothing is
-    /// asked for these symbols, so no job does it.
-    pub(super) fn derive_idle(&mut self, tx: &Writer<'_>, idle: &[Symbol]) -> StoreResult<()> {
-        for symbol in idle {
-            let (group, member) = self.place(symbol);
-            for (timeframe, stored) in &group.timeframes {
-                let Some(source) = stored.derived_from else { continue };
-                let key = |timeframe| SeriesKey { symbol: symbol.clone(), timeframe };
-                let bars = |timeframe| self.series.get(&key(timeframe))?.watermark_ts;
-                if bars(source).is_some() && bars(*timeframe).is_none() {
-                    let due = self.settings.due(group, member);
-                    self.derive(tx, symbol, *timeframe, source, &due)?;
-                }
+    /// Takes the windows that bars of `range` go into out of what was made of `source`: said with the
+    /// bars, so that whoever comes next, after a crash too, makes them anew.
+    pub(super) fn unmake(
+        &mut self,
+        tx: &Writer<'_>,
+        source: &SeriesKey,
+        range: TimeRange,
+    ) -> StoreResult<()> {
+        let (group, member) = self.place(&source.symbol);
+        for (timeframe, stored) in &group.timeframes {
+            if stored.derived_from != Some(source.timeframe) {
+                continue;
+            }
+            let due = self.settings.due(group, member);
+            let key = SeriesKey { symbol: source.symbol.clone(), timeframe: *timeframe };
+            if let Some(line) = self.series.get_mut(&key) {
+                line.uncover(tx, derive::windows_of(&due, *timeframe, range))?;
             }
         }
         Ok(())
     }
 
-    /// Makes the bars of a timeframe that the provider does not offer, where its source changed or
-    /// more of it is known.
+    /// Makes what derived series lack of symbols for which nothing is asked: a timeframe that came into
+    /// the config later, or what a crash left undone.
+    pub(super) fn derive_idle(&mut self, tx: &Writer<'_>, idle: &[Symbol]) -> StoreResult<()> {
+        for symbol in idle {
+            let (group, member) = self.place(symbol);
+            for (timeframe, stored) in &group.timeframes {
+                let Some(source) = stored.derived_from else { continue };
+                let due = self.settings.due(group, member);
+                self.derive(tx, symbol, *timeframe, source, &due)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the bars of a timeframe that the provider does not offer, as far as their source is known
+    /// and they are not made yet.
     pub(super) fn derive(
         &mut self,
         tx: &Writer<'_>,
@@ -46,48 +65,54 @@ impl Desk<'_> {
         else {
             return Ok(());
         };
-        let (series_id, adjustment) = (into.series_id, from.adjustment);
-        let covered = from.coverage.clone();
-        let known = Source { first_ts: from.first_ts, touched: from.touched, covered: &covered };
-        let range = derive::stale_range(due, timeframe, &known, &into.coverage, self.now);
-        let Some(range) = range else { return Ok(()) };
+        let Some(first_ts) = from.first_ts else { return Ok(()) };
+        let stale = derive::stale(
+            due,
+            (source, first_ts, &from.coverage),
+            (timeframe, &into.coverage),
+            self.now,
+        );
+        if stale.is_empty() {
+            return Ok(());
+        }
         // Time before the listing explains nothing: a week of which half was not listed is no week.
         let untraded = from.gaps.iter().filter(|gap| gap.reason == GapReason::NoTrade);
         let untraded: RangeSet = untraded.map(|gap| gap.range).collect();
-        let bars = tx.bars_in(from.series_id, range)?;
-        let parts = Parts { due, source, bars: &bars, untraded: &untraded };
-        let derived = derive::bars(&parts, timeframe, range, self.now);
-        let stamp = clock::now();
-        let put = tx.bars_put(series_id, &self.run_id, stamp, &derived)?;
-        tx.series_fetched(series_id, stamp, &put)?;
-        tx.adjustment_set(series_id, adjustment)?;
-        self.add(symbol, put);
-        if let (Some(line), Some(first), Some(last)) =
-            (self.series.get_mut(&key(timeframe)), derived.first(), derived.last())
-        {
-            line.wrote(first.ts, last.ts);
+        let (source_id, adjustment) = (from.series_id, from.adjustment);
+        for part in stale {
+            let bars = tx.bars_in(source_id, derive::windows_of(due, timeframe, part))?;
+            let parts = Parts { due, source, bars: &bars, untraded: &untraded };
+            let derived = derive::bars(&parts, timeframe, part, self.now);
+            self.store_derived(tx, &key(timeframe), due, part, &derived)?;
         }
-        let whole = derive::whole_windows(&covered, range, timeframe);
-        self.note_derived(tx, &key(timeframe), due, &whole)
+        let settle = self.place(symbol).0.settle;
+        let Some(line) = self.series.get_mut(&key(timeframe)) else { return Ok(()) };
+        tx.adjustment_set(line.series_id, adjustment)?;
+        line.reconsider(tx, due, self.now)?;
+        tx.series_ended(line.series_id, line.settled(settle, self.now), None)
     }
 
-    /// Notes what is known of a derived series: the whole windows of its source's coverage, and what
-    /// is missing in them.
-    fn note_derived(
+    /// Stores what was made of a stretch, and notes what is missing in it.
+    fn store_derived(
         &mut self,
         tx: &Writer<'_>,
         key: &SeriesKey,
         due: &Due,
-        whole: &RangeSet,
+        part: TimeRange,
+        derived: &[Bar],
     ) -> StoreResult<()> {
         let Some(line) = self.series.get_mut(key) else { return Ok(()) };
-        for part in whole.ranges() {
-            let first = line.first_ts.unwrap_or(part.start);
-            let listed = TimeRange::new(part.start.max(first), part.end);
-            line.note_gaps(tx, due, self.now, listed, &[])?;
-            line.cover(tx, *part)?;
+        let stamp = clock::now();
+        let put = tx.bars_put(line.series_id, &self.run_id, stamp, derived)?;
+        tx.series_fetched(line.series_id, stamp, &put)?;
+        if let (Some(first), Some(last)) = (derived.first(), derived.last()) {
+            line.wrote(first.ts, last.ts);
         }
-        line.reconsider(tx, due, self.now)?;
-        tx.series_ended(line.series_id, line.watermark_ts, None)
+        let first = line.first_ts.unwrap_or(part.start);
+        let listed = TimeRange::new(part.start.max(first), part.end);
+        line.note_gaps(tx, due, self.now, listed, &[])?;
+        line.cover(tx, part)?;
+        self.add(&key.symbol, put);
+        Ok(())
     }
 }

@@ -8,7 +8,7 @@ use crate::config::{Group, Member, Settings};
 use crate::domain::event::Event;
 use crate::domain::gap::Gap;
 use crate::domain::run::{
-    Attempt, ErrorKind, Failure, JobOutcome, JobStatus, PageCounts, RunId, Totals,
+    Attempt, ErrorKind, Failure, JobOutcome, JobStatus, PageCounts, RunId, Stage, Totals,
 };
 use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::timeframe::Timeframe;
@@ -30,7 +30,8 @@ pub(super) struct Desk<'a> {
     pub(super) series: BTreeMap<SeriesKey, Line>,
     jobs: BTreeMap<Symbol, JobLine>,
     totals: Totals,
-    failed: BTreeSet<SeriesKey>,
+    /// What went wrong last with each series that failed.
+    failed: BTreeMap<SeriesKey, String>,
 }
 
 /// A job in this run.
@@ -80,7 +81,7 @@ impl<'a> Desk<'a> {
             series: series.collect(),
             jobs: jobs.collect(),
             totals: Totals::default(),
-            failed: BTreeSet::new(),
+            failed: BTreeMap::new(),
         }
     }
 
@@ -95,25 +96,24 @@ impl<'a> Desk<'a> {
 
     /// Closes as failed what ended without a word: a worker that broke down is no success.
     pub(super) fn finish(&mut self, tx: &Writer<'_>) -> StoreResult<Vec<Event>> {
-        let open: Vec<Symbol> = self
-            .jobs
-            .iter()
-            .filter(|(_, job)| !job.ended)
-            .map(|(symbol, _)| symbol.clone())
-            .collect();
+        let open = self.jobs.iter().filter(|(_, job)| !job.ended);
+        let open: Vec<_> = open.map(|(symbol, job)| (symbol.clone(), job.asked.clone())).collect();
         let mut events = Vec::new();
-        for symbol in open {
-            if let Some(job) = self.jobs.get_mut(&symbol) {
-                job.error.get_or_insert_with(|| "its worker broke down".to_owned());
+        for (symbol, asked) in open {
+            for timeframe in asked {
+                let failure = Failure {
+                    series: SeriesKey { symbol: symbol.clone(), timeframe },
+                    stage: Stage::Fetch,
+                    kind: ErrorKind::Cancelled,
+                    message: "its worker broke down".to_owned(),
+                    attempts: 0,
+                    at: clock::now(),
+                };
+                events.push(self.fail(tx, failure)?);
             }
             events.extend(self.job_done(tx, symbol, 0)?);
         }
         Ok(events)
-    }
-
-    /// The series for which something failed.
-    pub(super) fn failed(&self) -> BTreeSet<SeriesKey> {
-        self.failed.clone()
     }
 
     /// Writes one message down; tells what to say once it is committed.
@@ -154,11 +154,11 @@ impl<'a> Desk<'a> {
 
     pub(super) fn fail(&mut self, tx: &Writer<'_>, failure: Failure) -> StoreResult<Event> {
         tx.failure_add(&self.run_id, &failure)?;
-        self.failed.insert(failure.series.clone());
+        let words = format!("{}: {}", failure.kind, failure.message);
         if let Some(job) = self.jobs.get_mut(&failure.series.symbol) {
-            job.error =
-                Some(format!("{} {}: {}", failure.series.timeframe, failure.kind, failure.message));
+            job.error = Some(format!("{} {words}", failure.series.timeframe));
         }
+        self.failed.insert(failure.series.clone(), words);
         Ok(Event::Failed(failure))
     }
 
@@ -231,14 +231,18 @@ impl<'a> Desk<'a> {
         now: i64,
     ) -> StoreResult<()> {
         let settle = self.place(&key.symbol).0.settle;
-        let failed = self.failed.contains(key);
+        let error = self.failed.get(key).map(String::as_str);
         let Some(line) = self.series.get_mut(key) else { return Ok(()) };
-        if line.asked {
-            line.reconsider(tx, due, now)?;
+        // What was not even tried is no better and no worse for it.
+        if !line.asked && error.is_none() {
+            return Ok(());
         }
-        let settle = i64::try_from(settle.as_secs()).unwrap_or(i64::MAX);
-        let settled = line.watermark_ts.map(|last| last.min(now.saturating_sub(settle)));
-        let error = self.jobs.get(&key.symbol).and_then(|job| job.error.as_deref());
-        tx.series_ended(line.series_id, settled, error.filter(|_| failed))
+        let settled = line.settled(settle, now);
+        tx.series_ended(line.series_id, settled, error)?;
+        let untraded = if line.asked { line.reconsider(tx, due, now)? } else { Vec::new() };
+        for range in untraded {
+            self.unmake(tx, key, range)?;
+        }
+        Ok(())
     }
 }

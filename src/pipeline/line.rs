@@ -1,12 +1,15 @@
 //! A series in a run: what is known of it, kept in step with the store.
 //!
-//! Coverage and gaps are held in memory too, so that a page writes what changed and reads nothing back.
+//! Coverage and gaps are held in memory too, so that a page writes what changed of them and reads
+//! neither back.
 //! Should a transaction fail, the run ends, and with it what is held here.
+
+use std::time::Duration;
 
 use crate::calendar::due::Due;
 use crate::domain::bar::Adjustment;
 use crate::domain::fact::SeriesFact;
-use crate::domain::gap::Gap;
+use crate::domain::gap::{Gap, GapReason};
 use crate::domain::range::{RangeSet, TimeRange};
 use crate::domain::timeframe::Timeframe;
 use crate::plan::gaps::{self, Known};
@@ -23,8 +26,6 @@ pub(super) struct Line {
     pub(super) coverage: RangeSet,
     /// Ascending, disjoint.
     pub(super) gaps: Vec<Gap>,
-    /// The `ts` that this run wrote, from the first to the last.
-    pub(super) touched: Option<TimeRange>,
     /// Whether anything was asked for it and answered.
     pub(super) asked: bool,
 }
@@ -39,15 +40,12 @@ impl Line {
             watermark_ts: fact.watermark_ts,
             coverage,
             gaps,
-            touched: None,
             asked: false,
         }
     }
 
     /// Notes bars that were written.
     pub(super) fn wrote(&mut self, first: i64, last: i64) {
-        let touched = self.touched.unwrap_or(TimeRange::new(first, last + 1));
-        self.touched = Some(TimeRange::new(touched.start.min(first), touched.end.max(last + 1)));
         self.first_ts = Some(self.first_ts.map_or(first, |held| held.min(first)));
         self.watermark_ts = Some(self.watermark_ts.map_or(last, |held| held.max(last)));
     }
@@ -57,6 +55,19 @@ impl Line {
         let before = self.coverage.clone();
         self.coverage.insert(range);
         tx.coverage_set(self.series_id, &before, &self.coverage)
+    }
+
+    /// Takes `range` out of what counts as answered.
+    pub(super) fn uncover(&mut self, tx: &Writer<'_>, range: TimeRange) -> StoreResult<()> {
+        let before = self.coverage.clone();
+        self.coverage.remove(range);
+        tx.coverage_set(self.series_id, &before, &self.coverage)
+    }
+
+    /// Up to which `ts` its bars are settled at `now`.
+    pub(super) fn settled(&self, settle: Duration, now: i64) -> Option<i64> {
+        let settle = i64::try_from(settle.as_secs()).unwrap_or(i64::MAX);
+        self.watermark_ts.map(|last| last.min(now.saturating_sub(settle)))
     }
 
     /// Judges anew what is missing in `range`, which was answered; rows stamped `rejected`, ascending,
@@ -82,12 +93,25 @@ impl Line {
         Ok(())
     }
 
-    /// Gives gaps the reasons that they deserve now that more is known.
-    pub(super) fn reconsider(&mut self, tx: &Writer<'_>, due: &Due, now: i64) -> StoreResult<()> {
+    /// Gives gaps the reasons that they deserve now that more is known; tells which stretches turned
+    /// out not to have been traded.
+    pub(super) fn reconsider(
+        &mut self,
+        tx: &Writer<'_>,
+        due: &Due,
+        now: i64,
+    ) -> StoreResult<Vec<TimeRange>> {
         let judged = gaps::reconsidered(&self.known(due, now), &self.gaps);
         tx.gaps_set(self.series_id, &self.gaps, &judged)?;
+        let held = |gap: &&Gap| self.gaps.binary_search_by_key(&gap.range.start, |g| g.range.start);
+        let untraded = judged
+            .iter()
+            .filter(|gap| gap.reason == GapReason::NoTrade)
+            .filter(|gap| held(gap).map_or(true, |at| self.gaps[at] != **gap))
+            .map(|gap| gap.range)
+            .collect();
         self.gaps = judged;
-        Ok(())
+        Ok(untraded)
     }
 
     const fn known<'due>(&self, due: &'due Due, now: i64) -> Known<'due> {

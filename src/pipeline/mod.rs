@@ -33,7 +33,7 @@ pub use want::{Holdings, Selection};
 /// Messages written in one transaction, at most: enough that small pages do not pay for a commit each.
 const BATCH_MESSAGES: usize = 1_024;
 
-/// Rows after which a transaction ends: a full page has its own.
+/// Rows after which a transaction ends.
 const BATCH_ROWS: usize = 20_000;
 
 /// What a call asks of a run.
@@ -146,10 +146,10 @@ pub fn run(
     let started_at = clock::now();
     let run_id = &request.run_id;
     open(settings, store, request, started_at)?;
-    match work(settings, store, request, sink) {
-        Ok(totals) => close(settings, store, run_id, totals, sink),
+    let mut totals = Totals::default();
+    match work(settings, store, request, &mut totals, sink) {
+        Ok(()) => close(settings, store, run_id, totals, sink),
         Err(error) => {
-            let totals = Totals::default();
             let words = format!("{error:#}");
             // The database may be what failed; then the next run finds this one crashed.
             let _ = store.write(|tx| {
@@ -198,8 +198,9 @@ fn work(
     settings: &Settings,
     store: &mut Store,
     request: &Request,
+    totals: &mut Totals,
     sink: &mut dyn FnMut(Event),
-) -> anyhow::Result<Totals> {
+) -> anyhow::Result<()> {
     let run_id = &request.run_id;
     let now = request.as_of.unwrap_or_else(clock::now);
     let holdings = holdings(store)?;
@@ -224,13 +225,14 @@ fn work(
         };
         let mut fetching = fetch::start(plan.jobs, &settings.providers, options)
             .context("cannot start the threads that fetch")?;
-        store_all(store, &mut desk, &mut fetching, sink)?;
+        let stored = store_all(store, &mut desk, &mut fetching, sink);
+        *totals = desk.totals(idle_symbols.len() as u64);
+        stored?;
     }
     store.write(|tx| desk.derive_idle(tx, &idle_symbols))?;
-    let totals = desk.totals(idle_symbols.len() as u64);
-    let failed = desk.failed();
-    store.write(|tx| account::account(tx, settings, &failed, now))?;
-    Ok(totals)
+    *totals = desk.totals(idle_symbols.len() as u64);
+    store.write(|tx| account::account(tx, settings, now))?;
+    Ok(())
 }
 
 /// Writes what fetching brings, as long as it brings something.
@@ -290,7 +292,8 @@ fn close(
     let status = totals.status();
     let exit = exit::Exit::of_run(status, settings.run.treat_as);
     store.write(|tx| tx.run_close(run_id, clock::now(), status, &totals, exit.code(), None))?;
-    store.checkpoint()?;
+    // The run is on record; a log that cannot be emptied now is emptied by the next one.
+    let _ = store.checkpoint();
     sink(Event::Finished { totals });
     Ok(Outcome { run_id: run_id.clone(), status, totals, exit })
 }

@@ -8,6 +8,7 @@ use crate::domain::range::TimeRange;
 use crate::domain::run::{Attempt, ErrorKind, Failure, Fault, PageCounts, Stage};
 use crate::domain::series::{AssetClass, SeriesKey};
 use crate::fetch::Fetched;
+use crate::plan::BEGINNING;
 use crate::store::{Put, StoreResult, Writer};
 use crate::validate::{self, Checked, Origin};
 
@@ -30,7 +31,7 @@ impl Desk<'_> {
         let rows = fetched.answer.bars.len() + fetched.answer.broken.len();
         // A file is read as a whole, whatever of it is due.
         let (origin, asked) = if fetched.from_file {
-            (Origin::File, TimeRange::new(i64::MIN, i64::MAX))
+            (Origin::File, TimeRange::new(BEGINNING, i64::MAX))
         } else {
             (Origin::Provider, fetched.task.range)
         };
@@ -79,6 +80,11 @@ impl Desk<'_> {
             dropped: checked.dropped + fetched.answer.dropped,
         };
         tx.fetch_log_add(&self.run_id, &fetched.attempt, &counts)?;
+        if let (true, Some(first), Some(last)) =
+            (put.inserted + put.updated > 0, checked.accepted.first(), checked.accepted.last())
+        {
+            self.unmake(tx, &key, TimeRange::new(first.ts, last.ts + 1))?;
+        }
         self.add(&key.symbol, put);
         Ok(vec![Event::PageStored { series: key, counts, attempt: fetched.attempt }])
     }
@@ -118,7 +124,9 @@ impl Desk<'_> {
         let adjusted = self.adjustment(fetched);
         if !checked.accepted.is_empty() && line.first_ts.is_some() && line.adjustment != adjusted {
             let message = format!(
-                "the answer holds {} prices, the stored series {} ones",
+                "[providers.{}] gives `{}` prices, the stored series holds `{}` ones; set `adjusted` or \
+                 the provider back, or use another database",
+                fetched.task.provider,
                 adjusted.as_str(),
                 line.adjustment.as_str()
             );

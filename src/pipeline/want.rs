@@ -158,9 +158,9 @@ fn start(
     let limits = [(provider.history.map(seconds), "history"), (http.depth(timeframe), "depth")];
     let nearest =
         limits.into_iter().filter_map(|(limit, what)| limit.map(|limit| (limit, what))).min();
-    let before = |seconds: i64| now.saturating_sub(seconds);
+    let before = |seconds: i64| now.saturating_sub(seconds).max(BEGINNING);
     let Some((limit, what)) = nearest else {
-        return (Start { lookback: before(asked), limit: i64::MIN }, None);
+        return (Start { lookback: before(asked), limit: BEGINNING }, None);
     };
     let start = Start { lookback: before(asked.min(limit)), limit: before(limit) };
     let note = (limit < asked).then(|| {

@@ -2,6 +2,7 @@
 //! is called as time passes and more becomes known. Pure.
 
 use crate::calendar::due::Due;
+use crate::domain::fact::SeriesFact;
 use crate::domain::gap::{Gap, GapReason};
 use crate::domain::range::{RangeSet, TimeRange};
 use crate::domain::timeframe::{DAY, Timeframe};
@@ -226,6 +227,12 @@ fn session_labels(known: &Known<'_>, ts: i64) -> Option<TimeRange> {
     let session = known.due.calendar.session(date)?;
     // The window in which the session opens may be named by an earlier full hour.
     Some(TimeRange::new(session.open - known.timeframe.seconds() + 1, session.close))
+}
+
+/// What the bars of a series are called that nobody has answered for: whether its last try failed.
+#[must_use]
+pub const fn unanswered_reason(series: &SeriesFact) -> GapReason {
+    if series.consecutive_failures > 0 { GapReason::Failed } else { GapReason::Unfetched }
 }
 
 /// The due bars of `wanted` that nobody has answered for, as gaps of that reason.

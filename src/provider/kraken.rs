@@ -164,10 +164,12 @@ fn kind_of_words(words: &str, status: u16) -> ErrorKind {
 fn same_pair(asked: &str, answered: &str) -> bool {
     let asked = asked.replace('/', "").replace("BTC", "XBT").replace("DOGE", "XDG");
     let answered = answered.replace('/', "").replace("BTC", "XBT").replace("DOGE", "XDG");
-    let mut rest = answered.chars();
-    let in_order = asked.chars().all(|wanted| rest.any(|found| found == wanted));
+    let mut wanted = asked.chars().peekable();
     // Two letters, X and Z, are all that the longer name has besides.
-    in_order && answered.len() <= asked.len() + 2
+    let besides = |c| matches!(c, 'X' | 'Z');
+    answered.len() <= asked.len() + 2
+        && answered.chars().all(|c| wanted.next_if_eq(&c).is_some() || besides(c))
+        && wanted.peek().is_none()
 }
 
 /// Time in seconds, open, high, low, close, vwap, volume, count of trades.

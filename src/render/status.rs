@@ -78,7 +78,7 @@ pub fn table(out: &mut dyn Write, overview: &Overview, look: Look) -> io::Result
     if let (Some(avg), Some(p95)) = (fetch.avg_ms, fetch.p95_ms) {
         writeln!(
             out,
-            "fetches in the last day: {}, {} ok, {} rate-limited; {avg:.0} ms on average, 95 % within {p95} ms; {}",
+            "requests in the last day: {}, {} ok, {} rate-limited; {avg:.0} ms on average, 95 % within {p95} ms; {}",
             count(fetch.total),
             count(fetch.successful),
             count(fetch.rate_limited),

@@ -4,7 +4,7 @@ use crate::config::Settings;
 use crate::domain::gap::{Gap, GapReason};
 use crate::domain::series::SeriesKey;
 use crate::plan::Want;
-use crate::plan::gaps;
+use crate::plan::gaps::{self, unanswered_reason};
 
 use super::Facts;
 
@@ -32,8 +32,7 @@ pub fn judge(settings: &Settings, facts: &Facts, wants: &[Want], now: i64) -> Ve
     }
     for want in wants {
         let held = facts.gaps_of(want.series_id);
-        let failing = facts.series.get(&want.key).is_some_and(|fact| fact.consecutive_failures > 0);
-        let reason = if failing { GapReason::Failed } else { GapReason::Unfetched };
+        let reason = facts.series.get(&want.key).map_or(GapReason::Unfetched, unanswered_reason);
         let Some(whole) = want.whole(now) else { continue };
         let open = gaps::unanswered(&want.known(now), whole, &want.coverage, reason, held);
         rows.extend(open.into_iter().map(|gap| GapState { key: want.key.clone(), gap }));

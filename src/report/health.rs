@@ -1,12 +1,12 @@
 //! The verdict: can the data be trusted right now, and if not, what is to be done?
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::config::Settings;
 use crate::domain::fact::{FailureFact, FetchFacts, JobFact, RunFact};
 use crate::domain::policy::Freshness;
-use crate::domain::run::{JobStatus, RunStatus};
+use crate::domain::run::{ErrorKind, JobStatus, RunStatus};
 use crate::domain::words::span;
 use crate::exit::Exit;
 
@@ -161,9 +161,9 @@ pub fn judge(settings: &Settings, evidence: Evidence) -> Health {
     let mut issues: Vec<Issue> = Vec::new();
     issues.extend(run_overdue(settings, &evidence));
     issues.extend(last_run(&evidence));
-    issues.extend(down.iter().map(|provider| provider_down(provider, &evidence)));
+    issues.extend(down.iter().map(|(provider, why)| provider_down(provider, why, &evidence)));
     let series: Vec<&SeriesState> =
-        evidence.staleness.series.iter().filter(|row| !down.contains(&*row.provider)).collect();
+        evidence.staleness.series.iter().filter(|row| !down.contains_key(&*row.provider)).collect();
     issues.extend(series_missing(&series));
     issues.extend(series_stale(settings, &evidence, &series));
     issues.extend(keeps_failing(&series));
@@ -226,8 +226,7 @@ fn run_overdue(settings: &Settings, evidence: &Evidence) -> Option<Issue> {
         count: 1,
         since: last,
         message,
-        hint: "mdctl backfill; then see why the timer did not: systemctl list-timers 'mdctl*'"
-            .to_owned(),
+        hint: "mdctl backfill; then see why whatever calls it, cron or a timer, did not".to_owned(),
     })
 }
 
@@ -266,44 +265,49 @@ fn last_run(evidence: &Evidence) -> Option<Issue> {
     })
 }
 
-/// Providers every one of whose jobs in the last run failed.
-fn providers_down(settings: &Settings, evidence: &Evidence) -> BTreeSet<String> {
+/// Providers every one of whose jobs in the last run failed, and not for what was asked of them: an
+/// unknown symbol is no outage.
+fn providers_down(settings: &Settings, evidence: &Evidence) -> BTreeMap<String, String> {
     let provider_of: BTreeMap<&str, &str> = settings
         .members()
         .map(|(group, member)| (member.symbol.as_str(), group.provider.as_str()))
         .collect();
-    let mut worked: BTreeMap<&str, bool> = BTreeMap::new();
-    for job in &evidence.last_jobs {
-        // A job without a request says nothing of its provider.
-        if job.started_at.is_none() {
-            continue;
-        }
-        if let Some(provider) = provider_of.get(job.symbol.as_str()) {
-            *worked.entry(provider).or_default() |= job.status != JobStatus::Failed;
+    let mut down: BTreeMap<String, String> = BTreeMap::new();
+    let last = evidence.last.as_ref().map(|run| &run.run_id);
+    for failure in &evidence.recent_failures {
+        let own_fault = matches!(
+            failure.kind,
+            ErrorKind::NotFound | ErrorKind::BadRequest | ErrorKind::Validation
+        );
+        if let (false, true, Some(provider)) =
+            (own_fault, Some(&failure.run_id) == last, provider_of.get(failure.symbol.as_str()))
+        {
+            let why = || format!("{} {}", failure.kind, failure.message);
+            down.entry((*provider).to_owned()).or_insert_with(why);
         }
     }
-    let many = |provider: &str| {
-        settings.providers.get(provider).is_some_and(|provider| !provider.is_files())
-    };
-    worked
-        .into_iter()
-        .filter(|(provider, worked)| !worked && many(provider))
-        .map(|(provider, _)| provider.to_owned())
-        .collect()
+    let worked = evidence.last_jobs.iter().filter(|job| {
+        // A job without a request says nothing of its provider.
+        job.started_at.is_some() && job.status == JobStatus::Completed
+    });
+    for job in worked {
+        if let Some(provider) = provider_of.get(job.symbol.as_str()) {
+            down.remove(*provider);
+        }
+    }
+    let is_remote = |name: &String| settings.providers.get(name).is_some_and(|p| !p.is_files());
+    down.retain(|name, _| is_remote(name));
+    down
 }
 
-fn provider_down(provider: &str, evidence: &Evidence) -> Issue {
-    let why = evidence
-        .recent_failures
-        .first()
-        .map_or_else(String::new, |failure| format!(": {} {}", failure.kind, failure.message));
+fn provider_down(provider: &str, why: &str, evidence: &Evidence) -> Issue {
     Issue {
         code: "provider_down",
         severity: Severity::Critical,
         subject: provider.to_owned(),
         count: 1,
         since: evidence.last.as_ref().map(|run| run.started_at),
-        message: format!("every job of provider {provider} failed{why}"),
+        message: format!("every job of provider {provider} failed: {why}"),
         hint: "mdctl history last; check its status page, the key and the network".to_owned(),
     }
 }
@@ -347,7 +351,10 @@ fn series_stale(
             worst.key,
             span(worst.lag_seconds)
         ),
-        hint: format!("mdctl gaps {}; then mdctl backfill {}", worst.key.symbol, worst.key.symbol),
+        hint: format!(
+            "mdctl gaps {}; then mdctl backfill --repair {}",
+            worst.key.symbol, worst.key.symbol
+        ),
     })
 }
 

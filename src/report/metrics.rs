@@ -5,7 +5,7 @@ use crate::domain::fact::FetchFacts;
 /// What requests came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct FetchMetrics {
-    /// Requests and files read.
+    /// Requests.
     pub total: u64,
     /// Those that brought an answer.
     pub successful: u64,

@@ -162,7 +162,7 @@ impl Store {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// What the requests since `since` came to.
+    /// What the requests since `since` came to; files read are none.
     ///
     /// # Errors
     ///
@@ -171,7 +171,8 @@ impl Store {
         let mut facts = self.connection.query_row(
             "SELECT coalesce(sum(success), 0), coalesce(sum(error_kind = 'rate_limited'), 0),
                     coalesce(sum(attempt > 1), 0), coalesce(sum(bytes), 0)
-               FROM fetch_log WHERE started_at >= ?",
+               FROM fetch_log
+              WHERE started_at >= ? AND (http_status IS NOT NULL OR error_kind IS NOT NULL)",
             [since],
             |row| {
                 Ok(FetchFacts {
@@ -184,7 +185,9 @@ impl Store {
             },
         )?;
         let mut statement = self.connection.prepare_cached(
-            "SELECT response_time_ms FROM fetch_log WHERE started_at >= ? ORDER BY response_time_ms",
+            "SELECT response_time_ms FROM fetch_log
+              WHERE started_at >= ? AND (http_status IS NOT NULL OR error_kind IS NOT NULL)
+              ORDER BY response_time_ms",
         )?;
         let times = statement.query_map([since], |row| row.get(0).map(count))?;
         facts.response_times_ms = times.collect::<Result<_, _>>()?;

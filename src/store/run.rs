@@ -67,7 +67,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Closes a run's row with its outcome.
+    /// Closes a run's row with its outcome; jobs that are still open are skipped.
     ///
     /// # Errors
     ///
@@ -81,6 +81,11 @@ impl Writer<'_> {
         exit_code: u8,
         error: Option<&str>,
     ) -> StoreResult<()> {
+        self.connection.execute(
+            "UPDATE jobs SET status = 'skipped'
+             WHERE run_id = ? AND status IN ('pending', 'in_progress', 'retry')",
+            [&run_id.0],
+        )?;
         self.connection.execute(
             "UPDATE runs SET completed_at = ?2, status = ?3, exit_code = ?4, error = ?5,
                  symbols_total = ?6, successful = ?7, failed = ?8, deferred = ?9, retried = ?10,
