@@ -26,8 +26,9 @@ pub struct Parts<'a> {
 #[must_use]
 pub fn bars(parts: &Parts<'_>, timeframe: Timeframe, range: TimeRange, now: i64) -> Vec<Bar> {
     let mut derived = Vec::new();
-    for ts in parts.due.timestamps(timeframe, range, now) {
-        derived.extend(window(parts, TimeRange::new(ts, ts + timeframe.seconds()), now));
+    for due in parts.due.windows(timeframe, range, now) {
+        // Up to its close: behind a lunch break another window begins.
+        derived.extend(window(parts, TimeRange::new(due.ts, due.close_at), now));
     }
     derived
 }
@@ -204,6 +205,22 @@ mod tests {
         assert_eq!((bar.open, bar.high, bar.low, bar.close), (100.0, 105.0, 98.0, 104.0));
         assert_eq!((bar.volume, bar.vwap, bar.trades), (Some(40.0), Some(101.5), Some(12)));
         assert_eq!(derived[1].ts, MONDAY + 4 * HOUR);
+    }
+
+    #[test]
+    fn a_window_ends_where_its_session_breaks() {
+        let mut due = due("XTKS");
+        due.layout.intraday = Intraday::Session;
+        // 2018-03-05 in Tokyo: 00:00Z to 02:30Z, and 03:30Z to 06:00Z; hours as the session cuts them.
+        let starts = [0, 3_600, 7_200, 12_600, 16_200, 19_800];
+        let bars: Vec<Bar> =
+            starts.iter().map(|at| Bar { ts: MONDAY + at, ..hours(1)[0] }).collect();
+        let parts =
+            Parts { due: &due, source: Timeframe::H1, bars: &bars, untraded: &RangeSet::new() };
+        let day = TimeRange::new(MONDAY, MONDAY + 24 * HOUR);
+        let made = super::bars(&parts, Timeframe::H4, day, MONDAY + 24 * HOUR);
+        let volumes: Vec<_> = made.iter().map(|bar| (bar.ts - MONDAY, bar.volume)).collect();
+        assert_eq!(volumes, [(0, Some(30.0)), (12_600, Some(30.0))]);
     }
 
     #[test]

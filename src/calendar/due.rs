@@ -66,6 +66,18 @@ impl Due {
         self.calendar.count(timeframe, self.layout, range)
     }
 
+    /// The windows of `range` whose bars are due at `now`, ascending.
+    pub fn windows(
+        &self,
+        timeframe: Timeframe,
+        range: TimeRange,
+        now: i64,
+    ) -> impl Iterator<Item = Window> {
+        let end = self.end(timeframe, now).unwrap_or(i64::MIN);
+        let range = range.intersect(TimeRange::new(i64::MIN, end));
+        self.calendar.windows(timeframe, self.layout, range)
+    }
+
     /// The `ts` of the bars of `range` that are due at `now`, ascending.
     pub fn timestamps(
         &self,
@@ -73,9 +85,7 @@ impl Due {
         range: TimeRange,
         now: i64,
     ) -> impl Iterator<Item = i64> {
-        let end = self.end(timeframe, now).unwrap_or(i64::MIN);
-        let range = range.intersect(TimeRange::new(i64::MIN, end));
-        self.calendar.windows(timeframe, self.layout, range).map(|window| window.ts)
+        self.windows(timeframe, range, now).map(|window| window.ts)
     }
 
     /// The instant at which the first bar after `after` became due that is no part of `explained`;

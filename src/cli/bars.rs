@@ -133,7 +133,7 @@ fn range(command: &Bars, scene: &Scene, key: &SeriesKey) -> Result<TimeRange, Fa
         Some(Edge(Bound::Instant(at))) => at,
         Some(Edge(Bound::Date(date))) => session_labels(&due, key.timeframe, date).end,
     };
-    if start > end {
+    if start >= end {
         return Err(Failure::usage("--from lies after --to"));
     }
     let shown = scene.as_of.map_or(i64::MAX, |as_of| closed_before(&due, key.timeframe, as_of));

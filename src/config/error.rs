@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 /// The least likeness of a suggestion, from 0 to 1.
 const ALIKE: f64 = 0.7;
 
+/// The longest line that is shown, in characters.
+const LONGEST_LINE: usize = 160;
+
 /// Something in the config that cannot be followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
@@ -37,12 +40,16 @@ impl ConfigError {
         let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
         let line = text[line_start..].lines().next().unwrap_or_default();
         let column = text[line_start..start].chars().count() + 1;
+        let shown = column + 1 < LONGEST_LINE;
         let length = text[start..end].lines().next().unwrap_or_default().chars().count();
         let number = text[..start].matches('\n').count() + 1;
         Self {
             path: path.to_owned(),
             place: Some((number, column)),
-            excerpt: Some((without_secrets(line.trim_end()), length.max(1))),
+            excerpt: shown.then(|| {
+                let line: String = line.trim_end().chars().take(LONGEST_LINE).collect();
+                (without_secrets(&line), length.clamp(1, LONGEST_LINE - column))
+            }),
             message: message.into(),
             hint: None,
         }

@@ -29,6 +29,10 @@ impl FromStr for Symbol {
         if text.is_empty() || text.len() > LONGEST {
             return Err(format!("a symbol has 1 to {LONGEST} characters, not {}", text.len()));
         }
+        // In a path it would stand for another place.
+        if text.chars().all(|c| c == '.') {
+            return Err("a symbol is more than dots".to_owned());
+        }
         match text.chars().find(|c| c.is_whitespace() || c.is_control() || *c == '\\') {
             Some(c) => Err(format!("a symbol cannot hold {c:?}")),
             None => Ok(Self(text.into())),

@@ -103,9 +103,7 @@ impl Http {
     fn headers(&self, request: &Request) -> Result<HeaderMap, Fault> {
         let mut headers = HeaderMap::new();
         for (name, value) in &request.headers {
-            if let Ok(value) = HeaderValue::from_str(value) {
-                headers.insert(HeaderName::from_static(name), value);
-            }
+            headers.insert(named(name)?, HeaderValue::from_static(value));
         }
         let Some(key) = &self.key else { return Ok(headers) };
         let secret = |text: &str| {
@@ -121,9 +119,9 @@ impl Http {
                 headers.insert(reqwest::header::AUTHORIZATION, value);
             }
             KeyUse::Headers { key: first, second } => {
-                headers.insert(HeaderName::from_static(first), secret(key.expose())?);
+                headers.insert(named(first)?, secret(key.expose())?);
                 if let Some(half) = key.expose_second() {
-                    headers.insert(HeaderName::from_static(second), secret(half)?);
+                    headers.insert(named(second)?, secret(half)?);
                 }
             }
         }
@@ -186,6 +184,12 @@ impl Http {
         let kind = if error.is_timeout() { ErrorKind::Timeout } else { ErrorKind::Network };
         Fault::new(kind, shown(&self.without_key(words(error))))
     }
+}
+
+/// A header by the name that a provider gives it, in whatever case.
+fn named(name: &str) -> Result<HeaderName, Fault> {
+    HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| Fault::new(ErrorKind::BadRequest, format!("`{name}` is no name of a header")))
 }
 
 /// Redirects only to the origin that was asked, so that the key stays there.

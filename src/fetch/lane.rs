@@ -112,6 +112,16 @@ impl Lane<'_> {
         }
     }
 
+    /// The end of what the provider can have published: a last window may end later, by name, than the
+    /// session in it, and some plans refuse what reaches into the future.
+    fn published(&self, task: &Task) -> i64 {
+        if !task.key.timeframe.is_intraday() {
+            return i64::MAX;
+        }
+        let lag = seconds(self.line.settings.publication.lag);
+        self.crew.finished_by(None).saturating_sub(lag)
+    }
+
     /// A place among the provider's requests in flight, with the quota's leave. Waiting for the quota
     /// holds no place, and what has the quota's leave goes at once.
     async fn place(&self, task: &Task) -> Result<SemaphorePermit<'_>, Fault> {
@@ -160,6 +170,7 @@ impl Lane<'_> {
         attempt: &mut Attempt,
     ) -> Result<Read, Fault> {
         let settings = &self.line.settings;
+        let range = TimeRange::new(range.start, range.end.min(self.published(task)));
         let ask = Ask {
             symbols: std::slice::from_ref(&task.ask_symbol),
             asset_class: task.asset_class,

@@ -8,7 +8,8 @@ use crate::domain::fact::{FileMark, SeriesFact};
 use crate::domain::gap::GapReason;
 use crate::domain::range::RangeSet;
 use crate::domain::series::{AssetClass, SeriesKey, Symbol};
-use crate::domain::timeframe::{DAY, Timeframe};
+use crate::domain::timeframe::Timeframe;
+use crate::domain::words::span;
 use crate::plan::{BEGINNING, FileState, Want};
 use crate::provider::{Reach, files::file_name};
 use crate::store::GapRow;
@@ -165,10 +166,10 @@ fn start(
     let start = Start { lookback: before(asked.min(limit)), limit: before(limit) };
     let note = (limit < asked).then(|| {
         format!(
-            "{} {timeframe}: the lookback of {} days is cut to the {} days of {}'s {what}",
+            "{} {timeframe}: the lookback of {} is cut to the {} of {}'s {what}",
             group.name,
-            asked / DAY,
-            limit / DAY,
+            span(asked),
+            span(limit),
             provider.name
         )
     });

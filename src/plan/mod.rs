@@ -304,7 +304,7 @@ fn with_unsettled(want: &Want, options: &Options, range: TimeRange, now: i64) ->
         .trim(want.key.timeframe, TimeRange::new(now.saturating_sub(want.settle), i64::MAX), now)
         .map_or(third_last, |open| open.start);
     let asked_from = options.from.map_or(i64::MIN, |bound| bound.start(want));
-    let start = third_last.min(provisional).max(first).max(asked_from);
+    let start = third_last.min(provisional).max(first).max(asked_from).max(want.limit);
     TimeRange::new(start.min(range.start), range.end)
 }
 

@@ -180,6 +180,15 @@ fn nothing_is_asked_for_from_before_the_providers_history() {
 }
 
 #[test]
+fn a_tail_reaches_back_over_no_more_than_the_provider_has() {
+    let mut want = want("24x7", Timeframe::D1, ONE_REQUEST);
+    want.coverage.insert(days(0, 2));
+    (want.first_ts, want.watermark_ts) = (Some(MONDAY), Some(MONDAY + DAY));
+    (want.start, want.limit) = (MONDAY + 5 * DAY, MONDAY + 5 * DAY);
+    assert_eq!(ranges(&want, &Options::default(), MONDAY + 9 * DAY + HOUR), [days(5, 9)]);
+}
+
+#[test]
 fn a_sunday_between_two_asked_weeks_comes_with_the_monday() {
     let mut want = want("FX", Timeframe::D1, ONE_REQUEST);
     want.start = MONDAY - DAY;

@@ -8,7 +8,7 @@ use crate::domain::fact::{FileMark, SeriesFact};
 use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::timeframe::Timeframe;
 
-use super::{Put, Store, StoreResult, Writer, count, sql_count, word};
+use super::{Put, Store, StoreError, StoreResult, Writer, count, sql_count, word};
 
 /// A symbol as the config tracks it.
 #[derive(Clone, Debug)]
@@ -131,7 +131,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Every series of the active symbols.
+    /// Every series, also of symbols that left the config.
     ///
     /// # Errors
     ///
@@ -142,7 +142,7 @@ impl Writer<'_> {
 }
 
 impl Store {
-    /// Every series of the active symbols.
+    /// Every series, also of symbols that left the config.
     ///
     /// # Errors
     ///
@@ -154,7 +154,7 @@ impl Store {
 
 /// Read in the order of the table, which is nearly that of the keys; neighbours share a symbol.
 fn read_all(connection: &rusqlite::Connection) -> StoreResult<BTreeMap<SeriesKey, SeriesFact>> {
-    let added = active_symbols(connection)?;
+    let added = tracked_since(connection)?;
     let mut statement = connection.prepare_cached(
         "SELECT series_id, symbol, timeframe, first_ts, watermark_ts, bar_count, adjustment,
                 last_fetched_at, consecutive_failures, last_error, file_modified_ns, file_bytes
@@ -168,7 +168,7 @@ fn read_all(connection: &rusqlite::Connection) -> StoreResult<BTreeMap<SeriesKey
         let (symbol, added_at) = match (before, added.get_key_value(name)) {
             (Some((key, fact)), _) => (key.symbol.clone(), fact.added_at),
             (None, Some((symbol, added_at))) => (symbol.clone(), *added_at),
-            (None, None) => continue,
+            (None, None) => return Err(StoreError::Value(format!("the untracked `{name}`"))),
         };
         let fact = fact_of(row, symbol, added_at)?;
         all.push((fact.key.clone(), fact));
@@ -176,10 +176,10 @@ fn read_all(connection: &rusqlite::Connection) -> StoreResult<BTreeMap<SeriesKey
     Ok(all.into_iter().collect())
 }
 
-/// Since when each active symbol is tracked.
-fn active_symbols(connection: &rusqlite::Connection) -> StoreResult<HashMap<Symbol, i64>> {
-    let mut statement = connection
-        .prepare_cached("SELECT symbol, added_at FROM tracked_symbols WHERE active = 1")?;
+/// Since when each symbol is tracked, or was.
+fn tracked_since(connection: &rusqlite::Connection) -> StoreResult<HashMap<Symbol, i64>> {
+    let mut statement =
+        connection.prepare_cached("SELECT symbol, added_at FROM tracked_symbols")?;
     let mut rows = statement.query([])?;
     let mut added = HashMap::new();
     while let Some(row) = rows.next()? {

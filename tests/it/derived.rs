@@ -199,3 +199,39 @@ lookback = { "1d" = "20d", "1w" = "20d" }"#;
     assert_eq!(stored, [monday]);
     assert_eq!(day("2024-03-11"), monday + 7 * DAY, "the running week is not made");
 }
+
+#[test]
+fn a_deleted_derived_bar_is_made_again_without_a_request() {
+    let held = hours("2024-03-13T00:00:00Z", "2024-03-16T00:00:00Z");
+    let (server, sandbox) = bitcoin(&held, r#"timeframes = ["1h", "4h"]"#);
+    let as_of = "2024-03-15T12:30:00Z";
+    sandbox.backfill_at(as_of, &[]).expect_code(0);
+    let made = sandbox.database().bars("X:BTCUSD", "4h");
+    sandbox.tamper(
+        "DELETE FROM bars WHERE series_id = (SELECT series_id FROM series WHERE timeframe = '4h')
+         AND ts % 28800 = 0",
+    );
+    server.take_requests();
+    sandbox.backfill_at(as_of, &[]).expect_code(0);
+    assert_eq!(server.requests().len(), 0);
+    assert_eq!(sandbox.database().bars("X:BTCUSD", "4h"), made);
+}
+
+#[test]
+fn a_window_is_made_anew_when_a_kill_came_between_it_and_its_source() {
+    let held = hours("2024-03-13T00:00:00Z", "2024-03-16T00:00:00Z");
+    let (server, sandbox) = bitcoin(&held, r#"timeframes = ["1h", "4h"]"#);
+    let as_of = "2024-03-15T12:30:00Z";
+    sandbox.backfill_at(as_of, &[]).expect_code(0);
+    let made = sandbox.database().bars("X:BTCUSD", "4h");
+    // As a page leaves it: the source is stored, and its windows are no longer called made.
+    sandbox.tamper(
+        "DELETE FROM coverage WHERE series_id = (SELECT series_id FROM series WHERE timeframe = '4h');
+         UPDATE bars SET close = close / 2
+          WHERE series_id = (SELECT series_id FROM series WHERE timeframe = '4h')",
+    );
+    server.take_requests();
+    sandbox.backfill_at(as_of, &[]).expect_code(0);
+    assert_eq!(server.requests().len(), 0);
+    assert_eq!(sandbox.database().bars("X:BTCUSD", "4h"), made);
+}

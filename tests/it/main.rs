@@ -11,6 +11,7 @@ mod files;
 mod flow;
 mod gaps;
 mod happy;
+mod others;
 mod plan;
 mod reports;
 mod rows;

@@ -650,6 +650,15 @@ fn quiet_keeps_stderr_quiet() {
 }
 
 #[test]
+fn the_quietest_line_bears_the_runs_id() {
+    let (_server, sandbox) = partly_failed();
+    let output = sandbox.backfill(&["-q"]);
+    let run_id = sandbox.database().texts("SELECT max(run_id) FROM runs").remove(0);
+    assert!(!output.stderr.is_empty(), "{output}");
+    assert!(output.stderr.lines().all(|line| line.contains(&run_id)), "{output}");
+}
+
+#[test]
 fn log_lines_come_as_json_when_asked() {
     let (_server, sandbox) = daily_stocks(&["AAA"]);
     let output = sandbox.backfill(&["--log-format", "json"]);
