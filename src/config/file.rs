@@ -240,7 +240,7 @@ pub(super) enum JitterWord {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Breaker {
-    pub failure_rate: Option<f64>,
+    pub failure_rate: Option<Spanned<f64>>,
     pub min_calls: Option<u32>,
     pub window: Option<u32>,
     pub recovery: Option<Duration>,
@@ -370,9 +370,9 @@ impl<'de> Deserialize<'de> for Freshness {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Health {
     pub max_run_age: Option<Duration>,
-    pub max_failure_rate: Option<f64>,
+    pub max_failure_rate: Option<Spanned<f64>>,
     pub recent: Option<Duration>,
-    pub critical_share: Option<f64>,
+    pub critical_share: Option<Spanned<f64>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

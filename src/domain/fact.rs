@@ -2,7 +2,6 @@
 
 use super::bar::Adjustment;
 use super::policy::Freshness;
-use super::range::TimeRange;
 use super::run::{ErrorKind, JobStatus, RunId, RunStatus, Stage, Totals};
 use super::series::{SeriesKey, Symbol};
 use super::timeframe::Timeframe;
@@ -168,15 +167,6 @@ pub struct FreshnessFact {
     pub lag_seconds: i64,
     /// The lag, judged.
     pub status: Freshness,
-}
-
-/// An interval of a series that was asked for and answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CoverageFact {
-    /// Which series.
-    pub series_id: i64,
-    /// From, to, in `ts`.
-    pub range: TimeRange,
 }
 
 /// What `db info` shows.

@@ -17,8 +17,6 @@ pub struct Job {
 pub struct Task {
     /// Which series.
     pub key: SeriesKey,
-    /// Its row in the store.
-    pub series_id: i64,
     /// Its provider's name in the config.
     pub provider: String,
     /// What its symbol is.

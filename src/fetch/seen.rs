@@ -81,7 +81,6 @@ mod tests {
         let symbol: crate::domain::series::Symbol = "X".parse().unwrap();
         Task {
             key: SeriesKey { symbol: symbol.clone(), timeframe: Timeframe::H1 },
-            series_id: 1,
             provider: "p".into(),
             asset_class: AssetClass::Crypto,
             ask_symbol: symbol,

@@ -120,14 +120,6 @@ pub struct Plan {
     pub idle: Vec<Symbol>,
 }
 
-impl Plan {
-    /// Requests that are certain: every task's first page, where it is a request at all.
-    #[must_use]
-    pub fn first_pages(&self) -> u64 {
-        self.jobs.iter().map(|job| job.tasks.len() as u64).sum()
-    }
-}
-
 /// The plan for `wants` at `now`.
 ///
 /// Jobs come by priority, then the tails of series that have bars, then new series, then old holes;
@@ -399,7 +391,6 @@ fn task(want: &Want, range: TimeRange, ask_symbol: Symbol, now: i64) -> Task {
     let further_pages = if want.file.is_some() { 0 } else { pages(want, range) - 1 };
     Task {
         key: want.key.clone(),
-        series_id: want.series_id,
         provider: want.provider.clone(),
         asset_class: want.asset_class,
         ask_symbol,

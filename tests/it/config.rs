@@ -340,3 +340,9 @@ fn a_key_written_into_the_config_is_not_repeated() {
         assert!(said.contains("env ="), "{said}");
     }
 }
+
+#[test]
+fn a_share_lies_between_nothing_and_all() {
+    let sandbox = Sandbox::with(&(sound() + "[health]\ncritical_share = 10\n"));
+    sandbox.mdctl(&["health"]).expect_code(78).expect_stderr("expected a share from 0 to 1");
+}

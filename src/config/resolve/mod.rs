@@ -80,7 +80,7 @@ pub(super) fn resolve(
         providers,
         groups,
         freshness,
-        health: health_policy(&file.health),
+        health: health_policy(&context, &file.health)?,
         log: file
             .log
             .file
@@ -121,13 +121,13 @@ fn run_settings(context: &Context<'_>, table: &file::Run) -> Result<RunSettings>
     })
 }
 
-fn health_policy(table: &file::Health) -> HealthPolicy {
-    HealthPolicy {
+fn health_policy(context: &Context<'_>, table: &file::Health) -> Result<HealthPolicy> {
+    Ok(HealthPolicy {
         max_run_age: span_or(table.max_run_age.as_ref(), hours(26)),
-        max_failure_rate: table.max_failure_rate.unwrap_or(0.1),
+        max_failure_rate: share(context, table.max_failure_rate.as_ref(), 0.1)?,
         recent: span_or(table.recent.as_ref(), hours(24)),
-        critical_share: table.critical_share.unwrap_or(0.1),
-    }
+        critical_share: share(context, table.critical_share.as_ref(), 0.1)?,
+    })
 }
 
 /// A symbol stands once, in one group; group names are unique.
@@ -193,6 +193,15 @@ fn at_least_one(context: &Context<'_>, value: Option<&Spanned<u32>>, default: u3
         None => Ok(default),
         Some(value) if *value.get_ref() == 0 => Err(context.at(value, "expected a number above 0")),
         Some(value) => Ok(*value.get_ref()),
+    }
+}
+
+/// A share of the whole, 0 to 1.
+fn share(context: &Context<'_>, value: Option<&Spanned<f64>>, default: f64) -> Result<f64> {
+    match value {
+        None => Ok(default),
+        Some(value) if (0.0..=1.0).contains(value.get_ref()) => Ok(*value.get_ref()),
+        Some(value) => Err(context.at(value, "expected a share from 0 to 1, such as 0.1")),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::domain::policy::{
 };
 use crate::provider::{self, Defaults, KeyUse, Provider};
 
-use super::{Context, Result, at_least_one, span_or};
+use super::{Context, Result, at_least_one, share, span_or};
 
 pub(super) fn settings(
     context: &Context<'_>,
@@ -50,7 +50,7 @@ pub(super) fn settings(
         limits: request_limits(table),
         rates: rates(context, table.rate.as_ref(), defaults.rate)?,
         retry: retry_policy(context, table.retry.as_ref())?,
-        breaker: breaker_policy(table.breaker.as_ref()),
+        breaker: breaker_policy(context, table.breaker.as_ref())?,
         bulkhead: bulkhead(context, table.bulkhead.as_ref())?,
     })
 }
@@ -86,7 +86,7 @@ fn files_settings(
         limits: request_limits(table),
         rates: Vec::new(),
         retry: retry_policy(context, None)?,
-        breaker: breaker_policy(None),
+        breaker: breaker_policy(context, None)?,
         bulkhead: bulkhead(context, None)?,
     })
 }
@@ -241,16 +241,16 @@ fn retry_policy(
     }
 }
 
-fn breaker_policy(table: Option<&file::Breaker>) -> BreakerPolicy {
+fn breaker_policy(context: &Context<'_>, table: Option<&file::Breaker>) -> Result<BreakerPolicy> {
     let none = file::Breaker::default();
     let table = table.unwrap_or(&none);
-    BreakerPolicy {
-        failure_rate: table.failure_rate.unwrap_or(0.5),
+    Ok(BreakerPolicy {
+        failure_rate: share(context, table.failure_rate.as_ref(), 0.5)?,
         min_calls: table.min_calls.unwrap_or(10),
         window: table.window.unwrap_or(20),
         recovery: span_or(table.recovery.as_ref(), Duration::from_secs(60)),
         half_open_calls: table.half_open_calls.unwrap_or(1),
-    }
+    })
 }
 
 fn bulkhead(context: &Context<'_>, table: Option<&file::Bulkhead>) -> Result<Bulkhead> {
