@@ -10,7 +10,6 @@ use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::timeframe::Timeframe;
 use crate::domain::words::span;
 use crate::exit::Exit;
-use crate::plan::{Bound, session_labels};
 use crate::render::bars::{Format, Rows};
 use crate::report::{Facts, staleness};
 use crate::store::{BarQuery, StoreError};
@@ -123,20 +122,13 @@ fn range(command: &Bars, scene: &Scene, key: &SeriesKey) -> Result<TimeRange, Fa
     let found = scene.settings.members().find(|(_, member)| member.symbol == key.symbol);
     let Some((group, member)) = found else { return Ok(TimeRange::new(i64::MIN, i64::MAX)) };
     let due = scene.settings.due(group, member);
-    let start = match command.from {
-        None => i64::MIN,
-        Some(Edge(Bound::Instant(at))) => at,
-        Some(Edge(Bound::Date(date))) => session_labels(&due, key.timeframe, date).start,
-    };
-    let end = match command.to {
-        None => i64::MAX,
-        Some(Edge(Bound::Instant(at))) => at,
-        Some(Edge(Bound::Date(date))) => session_labels(&due, key.timeframe, date).end,
-    };
+    let timeframe = key.timeframe;
+    let start = command.from.map_or(i64::MIN, |edge| edge.0.start(&due, timeframe));
+    let end = command.to.map_or(i64::MAX, |edge| edge.0.end(&due, timeframe));
     if start >= end {
         return Err(Failure::usage("--from lies after --to"));
     }
-    let shown = scene.as_of.map_or(i64::MAX, |as_of| closed_before(&due, key.timeframe, as_of));
+    let shown = scene.as_of.map_or(i64::MAX, |as_of| closed_before(&due, timeframe, as_of));
     Ok(TimeRange::new(start, end.min(shown)))
 }
 

@@ -1,8 +1,11 @@
 //! `mdctl gaps`: missing bars with their reasons.
 
+use std::collections::HashSet;
+
 use clap::Args;
 
 use crate::domain::gap::GapReason;
+use crate::domain::series::Symbol;
 use crate::domain::timeframe::Timeframe;
 use crate::exit::Exit;
 use crate::pipeline;
@@ -48,19 +51,15 @@ pub(super) fn exec(command: &Gaps, scene: &Scene) -> Done {
     let facts = scene.facts(&store, true)?;
     let wants = pipeline::wants_of(&scene.settings, &facts.series, &facts.coverage, scene.now());
     let mut report = gaps::judge(&scene.settings, &facts, &wants, scene.now());
-    let in_group = |symbol: &str| {
-        meant.group.as_ref().is_none_or(|name| {
-            let members = scene.settings.members();
-            members
-                .into_iter()
-                .any(|(group, member)| group.name == *name && member.symbol.as_str() == symbol)
-        })
-    };
+    let members = scene.settings.members();
+    let symbols: HashSet<&Symbol> = members
+        .filter(|(group, member)| meant.holds_member(group, member))
+        .map(|(_, member)| &member.symbol)
+        .collect();
     report.retain(|row| {
-        (meant.symbols.is_empty() || meant.symbols.contains(&row.key.symbol))
+        symbols.contains(&row.key.symbol)
             && (meant.timeframes.is_empty() || meant.timeframes.contains(&row.key.timeframe))
             && command.reason.is_none_or(|reason| reason == row.gap.reason)
-            && in_group(row.key.symbol.as_str())
     });
     print(|out| {
         if scene.json {

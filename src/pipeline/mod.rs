@@ -95,7 +95,10 @@ fn wanted(
     now: i64,
 ) -> (Vec<Want>, Vec<String>) {
     let (wants, mut notes) = want::wants(settings, &request.selection, holdings, now);
-    let cut = |want: &&Want| request.options.from.is_some_and(|from| from.start(want) < want.limit);
+    let cut = |want: &&Want| {
+        let from = request.options.from.map(|from| from.start(&want.due, want.key.timeframe));
+        from.is_some_and(|from| from < want.limit)
+    };
     let cuts: BTreeSet<String> = wants
         .iter()
         .filter(cut)

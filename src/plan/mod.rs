@@ -209,8 +209,9 @@ fn tasks(want: &Want, options: &Options, now: i64) -> Vec<Task> {
 fn wanted(want: &Want, options: &Options, now: i64) -> Option<TimeRange> {
     let timeframe = want.key.timeframe;
     let end = want.due.end(timeframe, now)?;
-    let start = options.from.map_or(want.start, |bound| bound.start(want).max(want.limit));
-    let end = options.to.map_or(end, |bound| bound.end(want).min(end));
+    let start =
+        options.from.map_or(want.start, |bound| bound.start(&want.due, timeframe).max(want.limit));
+    let end = options.to.map_or(end, |bound| bound.end(&want.due, timeframe).min(end));
     let range = TimeRange::new(start, end);
     (!range.is_empty()).then_some(range)
 }
@@ -233,31 +234,26 @@ fn askable(want: &Want, range: TimeRange, now: i64) -> Option<TimeRange> {
 impl Bound {
     /// The first `ts` that it lets through as a beginning.
     #[must_use]
-    pub fn start(self, want: &Want) -> i64 {
+    pub fn start(self, due: &Due, timeframe: Timeframe) -> i64 {
         match self {
             Self::Instant(at) => at,
-            Self::Date(date) => label_bounds(want, date).start,
+            Self::Date(date) => session_labels(due, timeframe, date).start,
         }
     }
 
     /// The first `ts` that it keeps out as an end.
-    fn end(self, want: &Want) -> i64 {
+    #[must_use]
+    pub fn end(self, due: &Due, timeframe: Timeframe) -> i64 {
         match self {
             Self::Instant(at) => at,
-            Self::Date(date) => label_bounds(want, date).end,
+            Self::Date(date) => session_labels(due, timeframe, date).end,
         }
     }
 }
 
 /// The `ts` of the bars that belong to a session date: of days, its own label; of shorter bars, the
 /// local day, and the evening before where the session opens then.
-fn label_bounds(want: &Want, date: NaiveDate) -> TimeRange {
-    session_labels(&want.due, want.key.timeframe, date)
-}
-
-/// Likewise, for anyone who reads stored bars by session date.
-#[must_use]
-pub fn session_labels(due: &Due, timeframe: Timeframe, date: NaiveDate) -> TimeRange {
+fn session_labels(due: &Due, timeframe: Timeframe, date: NaiveDate) -> TimeRange {
     let utc = date.and_time(NaiveTime::MIN).and_utc().timestamp();
     if !timeframe.is_intraday() {
         return TimeRange::new(utc, utc + 1);
@@ -295,7 +291,8 @@ fn with_unsettled(want: &Want, options: &Options, range: TimeRange, now: i64) ->
         .due
         .trim(want.key.timeframe, TimeRange::new(now.saturating_sub(want.settle), i64::MAX), now)
         .map_or(third_last, |open| open.start);
-    let asked_from = options.from.map_or(i64::MIN, |bound| bound.start(want));
+    let asked_from =
+        options.from.map_or(i64::MIN, |bound| bound.start(&want.due, want.key.timeframe));
     let start = third_last.min(provisional).max(first).max(asked_from).max(want.limit);
     TimeRange::new(start.min(range.start), range.end)
 }
@@ -364,7 +361,7 @@ fn by_alias(want: &Want, range: TimeRange, now: i64) -> Vec<Task> {
     let mut tasks = Vec::new();
     let mut start = range.start;
     for (alias, until) in &want.aliases {
-        let end = label_bounds(want, *until).end.min(range.end);
+        let end = session_labels(&want.due, want.key.timeframe, *until).end.min(range.end);
         if start < end {
             tasks.push((TimeRange::new(start, end), alias.clone()));
             start = end;
