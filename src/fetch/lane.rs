@@ -6,26 +6,18 @@ use std::time::{Duration, Instant};
 use chrono_tz::Tz;
 use tokio::sync::SemaphorePermit;
 
-use crate::clock;
 use crate::domain::range::TimeRange;
 use crate::domain::run::{Attempt, ErrorKind, Fault};
 use crate::domain::task::{Purpose, Task};
 use crate::domain::timeframe::DAY;
-use crate::provider::text::shown;
-use crate::provider::{Answer, Ask, Cursor, Provider};
+use crate::provider::{Ask, Cursor, Provider};
 
+use super::exchange::{Read, exchange};
 use super::http::Http;
 use super::line::{Line, locked};
 use super::retry::{self, Verdict};
 use super::seen::Seen;
 use super::{Crew, Fetched, Lost, Message, attempt};
-
-/// A page, read.
-struct Read {
-    answer: Answer,
-    next: Option<Cursor>,
-    server_now: Option<i64>,
-}
 
 /// One task's way to one provider.
 pub(super) struct Lane<'a> {
@@ -150,7 +142,7 @@ impl Lane<'_> {
         let mut attempt = attempt(task, range, number);
         let started = Instant::now();
         let read = match place {
-            Ok(_place) => self.exchange(http, task, range, cursor, &mut attempt).await,
+            Ok(_place) => self.ask(http, task, range, cursor, &mut attempt).await,
             Err(fault) => Err(fault),
         };
         attempt.response_time = started.elapsed();
@@ -161,7 +153,8 @@ impl Lane<'_> {
         (attempt, read)
     }
 
-    async fn exchange(
+    /// Words what is asked for, and asks it.
+    async fn ask(
         &self,
         http: &Http,
         task: &Task,
@@ -181,12 +174,7 @@ impl Lane<'_> {
             zone: self.crew.options.zones.get(&task.key.symbol).copied().unwrap_or(Tz::UTC),
             cursor,
         };
-        let received = http.send(&self.provider.request(&ask), clock::now()).await?;
-        attempt.bytes = received.bytes;
-        attempt.http_status = Some(received.reply.status);
-        let page = self.provider.read(&ask, &received.reply)?;
-        let answer = only_answer(task, page.answers)?;
-        Ok(Read { answer, next: page.next, server_now: received.server_now })
+        exchange(http, self.provider, &ask, attempt).await
     }
 
     /// Asks again without the parts of a refused range that a key's plan may not hold: today, and the
@@ -258,20 +246,6 @@ fn without(range: TimeRange, rest: TimeRange) -> &'static str {
         (true, false) => "the far past",
         (false, _) => "today",
     }
-}
-
-/// The answer to a task's symbol; one for another symbol is no answer.
-fn only_answer(task: &Task, answers: Vec<Answer>) -> Result<Answer, Fault> {
-    let mut found = None;
-    for answer in answers {
-        if !answer.symbol.is_empty() && answer.symbol != task.ask_symbol.as_str() {
-            let other = shown(&answer.symbol);
-            let message = format!("the answer is for `{other}`, asked was `{}`", task.ask_symbol);
-            return Err(Fault::new(ErrorKind::Malformed, message));
-        }
-        found = Some(answer);
-    }
-    Ok(found.unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::task::{Job, Task};
 use crate::provider::{Answer, files::file_name};
 
+mod exchange;
 mod files;
 mod http;
 mod lane;
