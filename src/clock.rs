@@ -3,9 +3,12 @@
 //! Judgements take `now` as an argument; one `now` decides for a whole command. Stamps on attempts
 //! take the clock as they happen.
 
+use std::time::Instant;
+
 use chrono::Utc;
 use ulid::Ulid;
 
+use crate::domain::provider_state::{Boot, Stamp};
 use crate::domain::run::RunId;
 
 /// This instant, epoch seconds UTC.
@@ -13,6 +16,62 @@ use crate::domain::run::RunId;
 pub fn now() -> i64 {
     #[expect(clippy::disallowed_methods, reason = "the one reader of the wall clock")]
     Utc::now().timestamp()
+}
+
+/// A run's own time: it begins with the wall clock's and then only goes forward, evenly, whatever is
+/// done to the wall clock meanwhile.
+#[derive(Clone, Debug)]
+pub struct Timeline {
+    origin: Instant,
+    origin_at: i64,
+}
+
+impl Timeline {
+    /// Begins now.
+    #[must_use]
+    pub fn begin() -> Self {
+        #[expect(clippy::disallowed_methods, reason = "the one reader of the wall clock")]
+        let origin_at = Utc::now().timestamp_micros();
+        Self { origin: Instant::now(), origin_at }
+    }
+
+    /// Microseconds since 1970 UTC.
+    #[must_use]
+    pub fn now(&self) -> i64 {
+        let elapsed = i64::try_from(self.origin.elapsed().as_micros()).unwrap_or(i64::MAX);
+        self.origin_at.saturating_add(elapsed)
+    }
+
+    /// The instant on this timeline at which it shows `at`; now, when that is past.
+    #[must_use]
+    pub fn instant(&self, at: i64) -> Instant {
+        let ahead = u64::try_from(at.saturating_sub(self.origin_at)).unwrap_or(0);
+        // Far enough for every wait, and near enough to be added to an instant.
+        const FAR: u64 = 366 * 86_400 * 1_000_000;
+        self.origin + std::time::Duration::from_micros(ahead.min(FAR))
+    }
+
+    /// This instant, for what outlives the run.
+    #[must_use]
+    pub fn stamp(&self) -> Stamp {
+        Stamp { at: self.now(), boot: boot() }
+    }
+}
+
+/// How long the machine is up.
+#[cfg(target_os = "linux")]
+fn boot() -> Option<Boot> {
+    use rustix::time::{ClockId, clock_gettime};
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let uptime = clock_gettime(ClockId::Boottime);
+    let uptime = uptime.tv_sec.saturating_mul(1_000_000).saturating_add(uptime.tv_nsec / 1_000);
+    Some(Boot { id: id.trim().to_owned(), uptime })
+}
+
+/// Not every system tells.
+#[cfg(not(target_os = "linux"))]
+fn boot() -> Option<Boot> {
+    None
 }
 
 /// A new run's id: this instant in milliseconds, and 80 bits of chance.

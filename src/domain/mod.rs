@@ -2,14 +2,17 @@
 //!
 //! Nothing here touches the world, and nothing here imports another room. In reading order:
 //! what a bar is ([`bar`], [`timeframe`], [`range`]), whose it is ([`series`]), what is missing
-//! ([`gap`]), what is to be done ([`task`]), what a run did ([`run`], [`event`]), what the store remembers ([`fact`]), and by which
+//! ([`gap`]), what is to be done ([`task`]), what a run did ([`run`], [`event`]), what the store remembers ([`fact`],
+//! [`provider_state`]), and by which
 //! rules all of that is judged ([`policy`]); last, how times and counts are said ([`words`]).
 
 pub mod bar;
+pub mod control;
 pub mod event;
 pub mod fact;
 pub mod gap;
 pub mod policy;
+pub mod provider_state;
 pub mod range;
 pub mod run;
 pub mod secret;

@@ -9,7 +9,10 @@ use super::{StoreError, StoreResult};
 /// What an mdctl database bears as `application_id`: "mdct" in ASCII.
 pub(super) const APPLICATION_ID: i64 = 0x6d64_6374;
 
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/0001_bars_and_runs.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/0001_bars_and_runs.sql"),
+    include_str!("../../migrations/0002_what_outlives_a_run.sql"),
+];
 
 /// The schema version that this program writes.
 pub(super) const NEWEST: i64 = MIGRATIONS.len() as i64;

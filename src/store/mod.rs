@@ -23,11 +23,13 @@ pub mod lock;
 mod migrate;
 mod run;
 mod series;
+mod state;
 
 pub use bar::{BarQuery, Put};
 pub use gap::GapRow;
 pub use run::NewRun;
 pub use series::Tracked;
+pub use state::Remembered;
 
 /// How long a writer waits for a foreign one, and a reader for a checkpoint.
 const BUSY: Duration = Duration::from_secs(5);

@@ -1,0 +1,231 @@
+//! What is remembered of a provider from run to run: its used-up quota, its breaker, what it asked for.
+//!
+//! Times are microseconds since 1970 UTC on the axis of the run that wrote them; [`Stamp`] tells how
+//! long ago that was even when somebody has set the clock meanwhile.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+/// An instant by the wall clock and, where the system tells, by the time since the machine started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// Microseconds since 1970 UTC.
+    pub at: i64,
+    /// The start of the machine, and how long ago it was; `None` where the system does not say.
+    pub boot: Option<Boot>,
+}
+
+/// How long a machine has been up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Boot {
+    /// Another one after each start.
+    pub id: String,
+    /// Microseconds since the start, sleep included.
+    pub uptime: i64,
+}
+
+impl Stamp {
+    /// Microseconds from `earlier` to this stamp, never below 0.
+    ///
+    /// Within one start of the machine the clock has no say. After another one it has, but no less time
+    /// has passed than the machine is up.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> i64 {
+        let by_clock = self.at.saturating_sub(earlier.at);
+        match (&self.boot, &earlier.boot) {
+            (Some(now), Some(then)) if now.id == then.id => now.uptime.saturating_sub(then.uptime),
+            (Some(now), _) => by_clock.max(now.uptime),
+            (None, _) => by_clock,
+        }
+        .max(0)
+    }
+}
+
+/// What is remembered of one provider.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProviderState {
+    /// How much of its quota is used.
+    pub quota: QuotaState,
+    /// A wait that is too long for a run.
+    pub hold: Option<Hold>,
+    /// Requests at once while that is cut; `None` when it is not.
+    pub concurrency: Option<u32>,
+    /// Its breaker.
+    pub breaker: BreakerState,
+}
+
+/// How much of a provider's quota is used.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QuotaState {
+    /// By the name of the rule.
+    pub rules: BTreeMap<String, RuleState>,
+    /// Requests that may have been sent since this was written down, and count as sent just now.
+    pub unsettled: u32,
+    /// Until when the provider wants to be left alone; in the past when it does not.
+    pub paused_until: i64,
+}
+
+/// How much of one rule of a quota is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RuleState {
+    /// Of a window: when requests ended, ascending, and how many.
+    Window(Vec<(i64, u32)>),
+    /// Of a bucket: when it is full again.
+    Bucket(i64),
+}
+
+/// A provider's word that it is not to be asked for longer than a run waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// Until when.
+    pub until: i64,
+    /// What it said.
+    pub reason: String,
+}
+
+/// A breaker as it is remembered.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BreakerState {
+    /// Whether requests pass.
+    pub status: BreakerStatus,
+    /// The last calls, oldest first: whether they went well.
+    pub outcomes: Vec<bool>,
+    /// When a call failed last, and how.
+    pub last_failure: Option<(i64, String)>,
+    /// Since when it is open; `None` when it is closed.
+    pub opened_at: Option<i64>,
+    /// From when on it lets probes through; `None` when it is closed.
+    pub retry_at: Option<i64>,
+}
+
+impl BreakerState {
+    /// How many of the last calls failed.
+    #[must_use]
+    pub fn failures(&self) -> usize {
+        self.outcomes.iter().filter(|good| !**good).count()
+    }
+
+    /// The share of the last calls that failed; `None` without calls.
+    #[must_use]
+    pub fn failure_rate(&self) -> Option<f64> {
+        let calls = self.outcomes.len();
+        (calls > 0).then(|| self.failures() as f64 / calls as f64)
+    }
+}
+
+/// Whether a breaker lets requests pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BreakerStatus {
+    /// All of them.
+    #[default]
+    Closed,
+    /// None.
+    Open,
+    /// A few, to see whether it may close.
+    HalfOpen,
+}
+
+impl BreakerStatus {
+    /// Its word in tables and JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+        }
+    }
+}
+
+impl fmt::Display for BreakerStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for BreakerStatus {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::Closed, Self::Open, Self::HalfOpen]
+            .into_iter()
+            .find(|status| status.as_str() == text)
+            .ok_or_else(|| format!("`{text}` is no state of a breaker"))
+    }
+}
+
+impl ProviderState {
+    /// The same on the axis of `now`, for what was written down at `saved`: what the clock did between
+    /// the two makes no difference, and what is past lies in the past.
+    #[must_use]
+    pub fn carried_over(mut self, saved: &Stamp, now: &Stamp) -> Self {
+        let shift = now.at.saturating_sub(now.since(saved)).saturating_sub(saved.at);
+        let past = |at: i64| at.min(saved.at).saturating_add(shift);
+        let coming = |at: i64| at.saturating_add(shift);
+        for rule in self.quota.rules.values_mut() {
+            match rule {
+                RuleState::Window(ended) => ended.iter_mut().for_each(|(at, _)| *at = past(*at)),
+                RuleState::Bucket(full_at) => *full_at = coming(*full_at),
+            }
+        }
+        self.quota.paused_until = coming(self.quota.paused_until);
+        if let Some(hold) = &mut self.hold {
+            hold.until = coming(hold.until);
+        }
+        let breaker = &mut self.breaker;
+        breaker.opened_at = breaker.opened_at.map(past);
+        breaker.retry_at = breaker.retry_at.map(coming);
+        if let Some((at, _)) = &mut breaker.last_failure {
+            *at = past(*at);
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: i64 = 60_000_000;
+
+    fn stamp(at: i64, boot: &str, uptime: i64) -> Stamp {
+        Stamp { at, boot: Some(Boot { id: boot.to_owned(), uptime }) }
+    }
+
+    fn used(ended: i64) -> ProviderState {
+        let mut state = ProviderState::default();
+        state.quota.rules.insert("5/1m".to_owned(), RuleState::Window(vec![(ended, 5)]));
+        state.quota.paused_until = ended + 2 * MINUTE;
+        state
+    }
+
+    #[test]
+    fn a_clock_that_was_set_meanwhile_makes_no_difference() {
+        let saved = stamp(1_000 * MINUTE, "a", 10 * MINUTE);
+        for jump in [-500, -1, 0, 1, 500_000] {
+            let now = stamp((1_003 + jump) * MINUTE, "a", 13 * MINUTE);
+            let state = used(999 * MINUTE).carried_over(&saved, &now);
+            let ago = now.at - 4 * MINUTE;
+            assert_eq!(state, used(ago), "the clock jumped by {jump} minutes");
+        }
+    }
+
+    #[test]
+    fn after_another_start_the_clock_counts_but_never_backwards() {
+        let saved = stamp(1_000 * MINUTE, "a", 900 * MINUTE);
+        let since = |at, uptime| stamp(at * MINUTE, "b", uptime * MINUTE).since(&saved) / MINUTE;
+        assert_eq!(since(1_030, 2), 30);
+        assert_eq!(since(900, 2), 2, "the clock went back, yet the machine is up that long");
+        let unknown = Stamp { at: 900 * MINUTE, boot: None };
+        assert_eq!(unknown.since(&saved), 0);
+    }
+
+    #[test]
+    fn what_was_written_as_yet_to_come_and_has_ended_counts_as_just_now() {
+        let saved = stamp(1_000 * MINUTE, "a", 10 * MINUTE);
+        let state = used(1_700 * MINUTE).carried_over(&saved, &saved);
+        let RuleState::Window(ended) = &state.quota.rules["5/1m"] else { panic!("a window") };
+        assert_eq!(ended, &[(saved.at, 5)]);
+    }
+}
