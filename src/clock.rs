@@ -35,6 +35,12 @@ impl Timeline {
         Self { origin: Instant::now(), origin_at }
     }
 
+    /// When it began, microseconds since 1970 UTC.
+    #[must_use]
+    pub const fn began_at(&self) -> i64 {
+        self.origin_at
+    }
+
     /// Microseconds since 1970 UTC.
     #[must_use]
     pub fn now(&self) -> i64 {

@@ -1,7 +1,7 @@
 //! The process codes, and how outcomes and errors become one.
 
 use crate::config::{ConfigError, TreatAs};
-use crate::domain::run::RunStatus;
+use crate::domain::run::{RunStatus, StopSignal};
 use crate::store::StoreError;
 
 /// Every code with which the process ends.
@@ -27,6 +27,8 @@ pub enum Exit {
     Locked,
     /// The config cannot be followed.
     Config,
+    /// A signal ended the run; it is on record, and all finished work is kept.
+    Stopped(StopSignal),
     /// Another code that the user chose with `treat_as`.
     Chosen(u8),
 }
@@ -46,6 +48,7 @@ impl Exit {
             Self::InputOutput => 74,
             Self::Locked => 75,
             Self::Config => 78,
+            Self::Stopped(signal) => signal.code(),
             Self::Chosen(code) => code,
         }
     }

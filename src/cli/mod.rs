@@ -16,11 +16,13 @@ use crate::exit::Exit;
 mod backfill;
 mod bars;
 mod db;
+mod enrich;
 mod failure;
 mod gaps;
 mod health;
 mod history;
 mod init;
+mod run;
 mod scene;
 mod select;
 mod staleness;
@@ -126,6 +128,8 @@ enum Command {
     Symbols(symbols::Symbols),
     /// Fetch everything that is due and not stored: head, holes and tail.
     Backfill(backfill::Backfill),
+    /// The daily pass: tails, what is not settled, a second try for failed jobs.
+    Enrich(enrich::Enrich),
     /// The verdict: can the data be trusted, and if not, what is to be done?
     Health(health::Health),
     /// Freshness of every series, worst first.
@@ -166,6 +170,7 @@ fn run(cli: Cli) -> Done {
         Command::Init(command) => init::exec(command, &cli.global),
         Command::Symbols(command) => symbols::exec(command, &scene()?),
         Command::Backfill(command) => backfill::exec(command, &scene()?),
+        Command::Enrich(command) => enrich::exec(command, &scene()?),
         Command::Health(command) => health::exec(command, &scene()?),
         Command::Staleness(command) => staleness::exec(command, &scene()?),
         Command::History(command) => history::exec(command, &scene()?),

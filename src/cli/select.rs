@@ -2,6 +2,7 @@
 
 use crate::config::{Settings, nearest};
 use crate::domain::series::{AssetClass, Symbol};
+use crate::domain::shard::Shard;
 use crate::domain::timeframe::Timeframe;
 use crate::pipeline::Selection;
 
@@ -15,6 +16,7 @@ pub(super) struct Typed<'a> {
     pub(super) group: Option<&'a str>,
     pub(super) asset_class: Option<AssetClass>,
     pub(super) provider: Option<&'a str>,
+    pub(super) shard: Option<Shard>,
 }
 
 /// The series that are meant.
@@ -33,6 +35,7 @@ pub(super) fn selection(settings: &Settings, typed: &Typed<'_>) -> Result<Select
         group: typed.group.map(str::to_owned),
         asset_class: typed.asset_class,
         provider: typed.provider.map(str::to_owned),
+        shard: typed.shard,
     })
 }
 

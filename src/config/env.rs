@@ -18,6 +18,10 @@ const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 /// The user's config folder; else `.config` in `HOME`.
 const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 const HOME: &str = "HOME";
+/// Who calls, for the audit log; the first that is set counts.
+const SUDO_USER: &str = "SUDO_USER";
+const USER: &str = "USER";
+const LOGNAME: &str = "LOGNAME";
 
 /// The value of a variable, when it is set, not empty, and text.
 #[must_use]
@@ -30,6 +34,13 @@ pub fn value(name: &str) -> Option<String> {
 #[must_use]
 pub fn under_systemd() -> bool {
     value(INVOCATION_ID).is_some()
+}
+
+/// Who calls: the person behind `sudo`, else the user, else the number that the system knows them by.
+#[must_use]
+pub fn user() -> String {
+    let named = [SUDO_USER, USER, LOGNAME].into_iter().find_map(value);
+    named.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
 }
 
 /// Where systemd puts the credentials of this unit.

@@ -76,7 +76,7 @@ pub(super) struct Run {
     pub parallel: Parallel,
     pub stagger: Option<Duration>,
     pub deadline: Option<Duration>,
-    pub job_retries: JobRetries,
+    pub job_retries: Option<Spanned<JobRetries>>,
     pub grace: Option<Duration>,
     pub treat_as: TreatAs,
 }
@@ -124,7 +124,7 @@ pub(super) struct Provider {
     pub max_body: Option<Text<Size>>,
     pub rate: Option<Spanned<Rates>>,
     pub retry: Option<Spanned<Retry>>,
-    pub breaker: Option<Breaker>,
+    pub breaker: Option<Spanned<Breaker>>,
     pub bulkhead: Option<Bulkhead>,
 }
 

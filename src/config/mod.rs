@@ -75,6 +75,10 @@ pub struct RunSettings {
     pub stagger: Duration,
     /// How failed jobs are tried again at the end of `enrich`.
     pub job_retries: JobRetries,
+    /// How long a run may take; what is unfinished then is left for the next one.
+    pub deadline: Duration,
+    /// How long what is in flight may take once a run is to end.
+    pub grace: Duration,
     /// Exit codes that stand for `partial`, `failed` and `deferred` instead of 1, 2 and 4.
     pub treat_as: TreatAs,
 }
@@ -88,6 +92,11 @@ pub struct JobRetries {
     pub initial: Duration,
     /// By how much the wait grows.
     pub multiplier: f64,
+}
+
+impl JobRetries {
+    /// Not at all.
+    pub const NONE: Self = Self { max: 0, initial: Duration::ZERO, multiplier: 1.0 };
 }
 
 /// Exit codes by which a user replaces the usual ones.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::run::{Attempt, Failure, JobOutcome, PageCounts, RunId, Totals};
+use super::run::{Attempt, Failure, JobOutcome, PageCounts, RunId, RunStatus, Totals};
 use super::series::{SeriesKey, Symbol};
 
 /// A past-tense fact about a run at work.
@@ -57,10 +57,19 @@ pub enum Event {
         /// What was left out, in words.
         message: String,
     },
+    /// A job failed so far, and is tried again at the end of the run.
+    JobToRetry {
+        /// Whose job.
+        symbol: Symbol,
+        /// What went wrong.
+        error: String,
+    },
     /// A job ended.
     JobFinished(JobOutcome),
     /// The run ended.
     Finished {
+        /// How it ended.
+        status: RunStatus,
         /// The outcome record.
         totals: Totals,
     },

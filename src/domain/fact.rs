@@ -29,6 +29,9 @@ pub struct SeriesFact {
     pub last_error: Option<String>,
     /// When its symbol came into the config, epoch seconds UTC.
     pub added_at: i64,
+    /// When what is not settled of it was last read, by the instant that run was judged at; `None`
+    /// before the first time.
+    pub settle_read_at: Option<i64>,
     /// The file that was read for it; `None` where there is none, or it was never read to its end.
     pub file_mark: Option<FileMark>,
 }

@@ -17,6 +17,7 @@ pub mod range;
 pub mod run;
 pub mod secret;
 pub mod series;
+pub mod shard;
 pub mod task;
 pub mod timeframe;
 pub mod words;

@@ -79,6 +79,35 @@ words!(RunStatus, "run status", {
     Failed => "failed", Interrupted => "interrupted", Crashed => "crashed", Skipped => "skipped",
 });
 
+/// A signal that asks a run to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopSignal {
+    /// SIGINT: somebody pressed Ctrl-C.
+    Interrupt,
+    /// SIGTERM: the system wants it to end.
+    Terminate,
+}
+
+impl StopSignal {
+    /// The process code that says so: 128 and the signal's number.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Interrupt => 130,
+            Self::Terminate => 143,
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Interrupt => "SIGINT",
+            Self::Terminate => "SIGTERM",
+        }
+    }
+}
+
 /// How a job, one symbol within a run, stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum JobStatus {

@@ -36,7 +36,7 @@ pub struct Task {
 /// What a task is for; in this order they are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Purpose {
-    /// What came after the last stored bar.
+    /// The last stored bar, and what came after it.
     Tail,
     /// A series that has no bars yet.
     New,

@@ -1,30 +1,47 @@
 //! One task's way to one provider: page after page, each asked for until it comes or it is no use.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono_tz::Tz;
-use tokio::sync::SemaphorePermit;
 
+use crate::domain::provider_state::Hold;
 use crate::domain::range::TimeRange;
 use crate::domain::run::{Attempt, ErrorKind, Fault};
 use crate::domain::task::{Purpose, Task};
 use crate::domain::timeframe::DAY;
 use crate::provider::{Ask, Cursor, Provider};
 
+use super::crew::Crew;
 use super::exchange::{Read, exchange};
+use super::gate::{Entry, Pass, Rank, Wait};
 use super::http::Http;
 use super::line::{Line, locked};
 use super::retry::{self, Verdict};
 use super::seen::Seen;
-use super::{Crew, Fetched, Lost, Message, attempt};
+use super::{Fate, Fetched, Lost, Message, attempt};
 
 /// One task's way to one provider.
 pub(super) struct Lane<'a> {
     pub(super) crew: &'a Crew,
-    pub(super) line: &'a Arc<Line>,
+    pub(super) line: &'a Line,
     pub(super) provider: &'static dyn Provider,
     pub(super) base_url: &'a str,
+    pub(super) rank: Rank,
+}
+
+/// Somebody who waits at a gate; no more once dropped.
+struct Turn<'a> {
+    lane: &'a Lane<'a>,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let Lane { crew, line, rank, .. } = self.lane;
+        locked(&crew.gates).withdraw(&line.settings.name, *rank);
+        crew.changed.notify_waiters();
+    }
 }
 
 impl Lane<'_> {
@@ -44,7 +61,7 @@ impl Lane<'_> {
                 let attempts = attempt.number;
                 let attempt = Attempt { fault: Some(fault.clone()), ..attempt };
                 self.crew.say(Message::AttemptFailed(attempt, None)).await;
-                return Err(Lost::new(fault, attempts));
+                return Err(Lost::failed(fault, attempts));
             }
             cursor = reply.next;
             let fetched = Fetched {
@@ -74,34 +91,70 @@ impl Lane<'_> {
         retries: &mut u32,
     ) -> Result<(Read, Attempt), Lost> {
         let policy = &self.line.settings.retry;
-        locked(&self.line.budget).first_try();
         let mut number = 1;
         loop {
-            let unsent = |fault| Lost::new(fault, number - 1);
-            if let Some(fault) = locked(&self.line.held_off).clone() {
-                return Err(Lost { deferred: true, ..unsent(fault) });
+            let tried = |lost: Lost| Lost { attempts: number - 1, ..lost };
+            let http = self.line.http(self.provider, self.base_url);
+            let http = http.map_err(|fault| Lost::failed(fault, number - 1))?;
+            let pass = self.enter(task).await.map_err(tried)?;
+            if number == 1 {
+                locked(&self.line.budget).first_try();
             }
-            if let Some(fault) = locked(&self.line.stopped).clone() {
-                return Err(unsent(fault));
-            }
-            let http = self.line.http(self.provider, self.base_url).map_err(unsent)?;
-            let (attempt, read) = self.attempt(&http, task, range, cursor, number).await;
+            let (attempt, read) = self.attempt(pass, &http, task, range, cursor, number).await;
             let fault = match read {
                 Ok(read) => return Ok((read, attempt)),
                 Err(fault) => fault,
             };
-            self.line.learn(&fault);
+            let held = self.learn(&fault);
             let verdict = retry::verdict(&fault, number, policy, &mut locked(&self.line.chance));
             let wait = match verdict {
                 Verdict::Retry(wait) if locked(&self.line.budget).take(policy) => Some(wait),
                 _ => None,
             };
             self.crew.say(Message::AttemptFailed(attempt, wait)).await;
-            let Some(wait) = wait else { return Err(Lost::new(fault, number)) };
-            tokio::time::sleep(wait).await;
+            if let Some(lost) = self.crew.ending.lost(number) {
+                return Err(lost);
+            }
+            let Some(wait) = wait else {
+                return Err(held.unwrap_or_else(|| Lost::failed(fault, number)).after(number));
+            };
+            if fault.kind == ErrorKind::RateLimited {
+                self.pause(wait);
+            }
+            self.crew.rest(wait, number).await?;
             *retries += 1;
             number += 1;
         }
+    }
+
+    /// What a fault means for the provider as a whole; the end of the task, when it means that it is not
+    /// to be asked again in this run.
+    fn learn(&self, fault: &Fault) -> Option<Lost> {
+        let Self { crew, line, .. } = self;
+        let provider = &line.settings.name;
+        if fault.kind == ErrorKind::Auth {
+            locked(&crew.gates).stop(provider, fault);
+        }
+        let wait = fault.retry_after.filter(|_| {
+            matches!(fault.kind, ErrorKind::RateLimited | ErrorKind::Server | ErrorKind::Timeout)
+        })?;
+        if wait <= line.settings.retry.max {
+            self.pause(wait);
+            return None;
+        }
+        let now = crew.timeline.now();
+        let hold = Hold { until: now.saturating_add(micros(wait)), reason: fault.message.clone() };
+        let again = locked(&crew.gates).hold(provider, hold, now);
+        crew.changed.notify_waiters();
+        let fate = if again { Fate::Deferred } else { Fate::Failed };
+        let fault = Fault { kind: ErrorKind::RateLimited, ..fault.clone() };
+        Some(Lost { fault, attempts: 0, fate })
+    }
+
+    /// Leaves the provider alone for so long.
+    fn pause(&self, wait: Duration) {
+        let until = self.crew.timeline.now().saturating_add(micros(wait));
+        locked(&self.crew.gates).pause(&self.line.settings.name, until);
     }
 
     /// The end of what the provider can have published: a last window may end later, by name, than the
@@ -114,39 +167,77 @@ impl Lane<'_> {
         self.crew.finished_by(None).saturating_sub(lag)
     }
 
-    /// A place among the provider's requests in flight, with the quota's leave. Waiting for the quota
-    /// holds no place, and what has the quota's leave goes at once.
-    async fn place(&self, task: &Task) -> Result<SemaphorePermit<'_>, Fault> {
-        let full = || Fault::new(ErrorKind::BulkheadFull, "no free place in time");
+    /// Waits for leave to send one request.
+    async fn enter(&self, task: &Task) -> Result<Pass, Lost> {
+        let Self { crew, line, rank, .. } = self;
+        let provider = &line.settings.name;
+        let _turn = Turn { lane: self };
+        let since = crew.timeline.now();
+        let mut told = None;
         loop {
-            let patience = self.line.settings.bulkhead.timeout;
-            let place = tokio::time::timeout(patience, self.line.places.acquire()).await;
-            let place = place.map_err(|_| full())?.map_err(|_| full())?;
-            let Err(wait) = self.line.quota() else { return Ok(place) };
-            drop(place);
-            self.crew.say(Message::QuotaWait(task.provider.clone(), wait)).await;
-            tokio::time::sleep(wait).await;
+            // Listens before it looks: no change in between is missed.
+            let mut changed = pin!(crew.changed.notified());
+            changed.as_mut().enable();
+            if let Some(lost) = crew.ending.lost(0) {
+                return Err(lost);
+            }
+            let now = crew.timeline.now();
+            let entry = locked(&crew.gates).enter(provider, *rank, now);
+            let until = match entry {
+                Entry::Go(pass) => return Ok(pass),
+                Entry::Fail(fault) => return Err(Lost::failed(fault, 0)),
+                Entry::Defer(reason) => return Err(Lost::deferred(reason)),
+                Entry::Wait(Wait::Quota(at)) if at > crew.ends_at => {
+                    let reason = "the quota lets nothing more through in the run's time";
+                    return Err(Lost::deferred(reason));
+                }
+                Entry::Wait(Wait::Quota(at)) => {
+                    if told.replace(at) != Some(at) {
+                        let wait = Duration::from_micros(u64::try_from(at - now).unwrap_or(0));
+                        crew.say(Message::QuotaWait(task.provider.clone(), wait)).await;
+                    }
+                    Some(at)
+                }
+                Entry::Wait(Wait::Place(last_left)) => {
+                    let until =
+                        since.max(last_left).saturating_add(micros(line.settings.bulkhead.timeout));
+                    if until <= now {
+                        let fault = Fault::new(ErrorKind::BulkheadFull, "no free place in time");
+                        return Err(Lost::failed(fault, 0));
+                    }
+                    Some(until)
+                }
+                Entry::Wait(Wait::Ledger) => {
+                    crew.say(Message::Remind).await;
+                    None
+                }
+                Entry::Wait(Wait::Others) => None,
+            };
+            crew.until(until, changed).await;
         }
     }
 
     /// One try at one page, whatever comes of it.
     async fn attempt(
         &self,
+        pass: Pass,
         http: &Http,
         task: &Task,
         range: TimeRange,
         cursor: Option<&Cursor>,
         number: u32,
     ) -> (Attempt, Result<Read, Fault>) {
-        let place = self.place(task).await;
+        let Self { crew, line, .. } = self;
         let mut attempt = attempt(task, range, number);
         let started = Instant::now();
-        let read = match place {
-            Ok(_place) => self.ask(http, task, range, cursor, &mut attempt).await,
-            Err(fault) => Err(fault),
-        };
+        let asking = self.ask(http, task, range, cursor, &mut attempt);
+        let answered = crew.ending.cut.run_until_cancelled(asking).await;
+        let read = answered.unwrap_or_else(|| Err(crew.ending.fault()));
+        let fault = read.as_ref().err();
+        locked(&crew.gates).leave(&line.settings.name, pass, fault, crew.timeline.now());
+        crew.changed.notify_waiters();
         attempt.response_time = started.elapsed();
-        if let Err(fault) = &read {
+        if let Some(fault) = fault {
             attempt.http_status = attempt.http_status.or(fault.http_status);
             attempt.fault = Some(fault.clone());
         }
@@ -199,7 +290,7 @@ impl Lane<'_> {
                 self.pages(task, rest, retries).await
             };
             match ended {
-                Err(again) if again.fault.kind == ErrorKind::NotEntitled => lost = again,
+                Err(again) if again.is_refusal() => lost = again,
                 Ok(()) => {
                     // The far past is out of the plan for good; today is asked for again.
                     let past = TimeRange::new(task.range.start, rest.start.min(task.range.end));
@@ -221,6 +312,10 @@ const EDGE: i64 = 7 * DAY;
 
 fn seconds(span: Duration) -> i64 {
     i64::try_from(span.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn micros(span: Duration) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// What is left of a refused range without what a plan may not hold, in the order of trying: without

@@ -2,48 +2,56 @@
 //! page by page; what comes back is handed to synchronous code one message at a time.
 //!
 //! The channel is bounded: slow storage slows fetching by itself, and memory does not grow with the
-//! range. Tokio's types never leave this room. State machines (`retry`, `quota`) are pure and driven
-//! from here; breaker and budgets have their place in `line`, beside the quota.
+//! range. Tokio's types never leave this room. The state machines (`retry`, `quota`, `breaker`,
+//! `throttle`, `lanes`, and `gate`, which joins them) are pure and driven from here. What they must
+//! remember beyond the run leaves as [`Note`]s, which the one writer keeps.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use chrono_tz::Tz;
-use tokio::runtime::{Handle, Runtime};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
-use crate::clock;
-use crate::config::{ProviderSettings, Source};
+use crate::clock::{self, Timeline};
+use crate::config::{JobRetries, ProviderSettings};
 use crate::domain::fact::FileMark;
+use crate::domain::provider_state::{ProviderState, Stamp};
 use crate::domain::range::TimeRange;
-use crate::domain::run::{Attempt, ErrorKind, Failure, Fault, Stage};
+use crate::domain::run::{Attempt, ErrorKind, Failure, Fault};
 use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::task::{Job, Task};
-use crate::provider::{Answer, files::file_name};
+use crate::provider::Answer;
 
+mod breaker;
+mod crew;
+mod ending;
+mod engine;
 mod exchange;
 mod files;
+mod gate;
 mod http;
 mod lane;
+mod lanes;
 mod line;
 mod quota;
 mod retry;
 mod seen;
+mod throttle;
 
-use lane::Lane;
-use line::Line;
-use seen::Seen;
+pub use engine::Engine;
+pub use gate::Note;
+
+use crew::Crew;
+use ending::Ending;
+use gate::Gates;
+use line::{Line, locked};
 
 /// Messages that may wait for the writer: many small ones, so that it can write them together.
 const WAITING_MESSAGES: usize = 1_024;
 
 /// Rows that may be on their way to the writer: a full page. The lanes hold the next ones ready.
 const WAITING_ROWS: u32 = 60_000;
-
-/// A server's clock that is off by more than this is not believed.
-const BELIEVABLE_SKEW: i64 = 3_600;
 
 /// What fetching says, in order for each job.
 #[derive(Debug)]
@@ -58,13 +66,17 @@ pub enum Message {
     QuotaWait(String, Duration),
     /// A refused range is asked for again without the refused part.
     Narrowed(SeriesKey, String),
+    /// Nothing more can be sent before the notes are written down.
+    Remind,
     /// A task failed for good.
     TaskFailed(Failure),
     /// A task is left for the next run, for this reason.
     TaskDeferred(SeriesKey, String),
     /// A provider refuses this stretch of a series, and always will: its plan does not hold it.
     OutOfPlan(SeriesKey, TimeRange),
-    /// Every task of a job has ended; how many requests of it were tried again.
+    /// A job failed so far, for this reason, and is tried again at the end of the run.
+    JobToRetry(Symbol, String),
+    /// Every task of a job has ended; how many requests of it were tried again, and how often itself.
     JobDone(Symbol, u32),
 }
 
@@ -105,10 +117,20 @@ struct Place(#[expect(dead_code, reason = "held, and let go when dropped")] Owne
 /// How a run fetches.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Jobs at once.
+    /// Jobs at once of each provider, and requests at once of all.
     pub parallel: u32,
     /// Between the starts of two jobs.
     pub stagger: Duration,
+    /// How failed jobs are tried again at the end.
+    pub job_retries: JobRetries,
+    /// How many requests may be sent; `None` when that is not limited.
+    pub max_requests: Option<u64>,
+    /// How long it may take, from its beginning on; the next run takes up what is left.
+    pub time: Duration,
+    /// How long what is in flight may take when the run is to end.
+    pub grace: Duration,
+    /// Whether open breakers are passed.
+    pub forced: bool,
     /// The instant that everything is judged at, if it is not now.
     pub as_of: Option<i64>,
     /// The zone of each symbol's calendar.
@@ -119,7 +141,10 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Fetching {
     messages: mpsc::Receiver<Message>,
-    runtime: Option<Runtime>,
+    gates: Arc<Mutex<Gates>>,
+    changed: Arc<Notify>,
+    timeline: Timeline,
+    ending: Arc<Ending>,
 }
 
 impl Message {
@@ -143,194 +168,118 @@ impl Fetching {
     pub fn ready(&mut self) -> Option<Message> {
         self.messages.try_recv().ok()
     }
+
+    /// What is to be written down of the providers before anything more is sent.
+    #[must_use]
+    pub fn notes(&self) -> Vec<Note> {
+        locked(&self.gates).notes(self.timeline.now())
+    }
+
+    /// Notes that `notes` are written down.
+    pub fn noted(&self, notes: &[Note]) {
+        if !notes.is_empty() {
+            locked(&self.gates).noted(notes);
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// What is to be remembered of the providers once every job has ended.
+    #[must_use]
+    pub fn last_notes(&self) -> Vec<Note> {
+        locked(&self.gates).last_notes(self.timeline.now())
+    }
+
+    /// This instant, to be written down with the notes.
+    #[must_use]
+    pub fn stamp(&self) -> Stamp {
+        self.timeline.stamp()
+    }
 }
 
 impl Drop for Fetching {
     fn drop(&mut self) {
         // Requests still in flight are given up: what they would bring is asked for next time.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
+        self.ending.closing.cancel();
+        self.ending.cut.cancel();
     }
 }
 
-/// Starts to fetch `jobs`, in their order, from `providers`.
-///
-/// # Errors
-///
-/// When the threads for it cannot be had.
+/// Starts to fetch `jobs`, in their order, from `providers`, of which `remembered` tells what earlier
+/// runs left. `None` when the engine is at its end.
+#[must_use]
 pub fn start(
+    engine: &Engine,
     jobs: Vec<Job>,
     providers: &BTreeMap<String, ProviderSettings>,
+    remembered: BTreeMap<String, (ProviderState, Stamp)>,
+    timeline: Timeline,
     options: Options,
-) -> std::io::Result<Fetching> {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+) -> Option<Fetching> {
+    let handle = engine.handle()?;
+    let now = timeline.stamp();
+    let gates = Gates::new(providers, remembered, &options, &now);
+    let gates = Arc::new(Mutex::new(gates));
+    let changed = Arc::new(Notify::new());
+    let ending = Arc::new(Ending::new());
     let (sender, messages) = mpsc::channel(WAITING_MESSAGES);
-    let lines = providers
-        .iter()
-        .map(|(name, settings)| (name.clone(), Arc::new(Line::new(settings.clone()))))
-        .collect();
-    let room = Arc::new(Semaphore::new(WAITING_ROWS as usize));
-    let crew = Arc::new(Crew { lines, sender, room, options });
-    runtime.spawn(dispatch(crew, jobs));
-    Ok(Fetching { messages, runtime: Some(runtime) })
-}
-
-/// Starts the jobs, as many at once as there are lanes.
-async fn dispatch(crew: Arc<Crew>, jobs: Vec<Job>) {
-    let lanes = Arc::new(Semaphore::new(crew.options.parallel as usize));
-    for job in jobs {
-        // The semaphore is never closed.
-        let Ok(lane) = Arc::clone(&lanes).acquire_owned().await else { return };
-        let remote = job.tasks.iter().any(|task| !crew.is_file(task));
-        let crew_of_job = Arc::clone(&crew);
-        tokio::spawn(async move {
-            crew_of_job.job(job).await;
-            drop(lane);
-        });
-        if remote && !crew.options.stagger.is_zero() {
-            tokio::time::sleep(crew.options.stagger).await;
-        }
-    }
-}
-
-/// What all jobs of a run share.
-struct Crew {
-    lines: BTreeMap<String, Arc<Line>>,
-    sender: mpsc::Sender<Message>,
-    /// A permit a row that may wait for the writer.
-    room: Arc<Semaphore>,
-    options: Options,
+    let lines =
+        providers.iter().map(|(name, settings)| (name.clone(), Line::new(settings.clone())));
+    let time = i64::try_from(options.time.as_micros()).unwrap_or(i64::MAX);
+    let ends_at = timeline.began_at().saturating_add(time);
+    let left = Duration::from_micros(u64::try_from(ends_at.saturating_sub(now.at)).unwrap_or(0));
+    let crew = Arc::new(Crew {
+        lines: lines.collect(),
+        gates: Arc::clone(&gates),
+        changed: Arc::clone(&changed),
+        timeline: timeline.clone(),
+        ending: Arc::clone(&ending),
+        ends_at,
+        sender,
+        room: Arc::new(Semaphore::new(WAITING_ROWS as usize)),
+        options,
+    });
+    handle.spawn(Arc::clone(&ending).watch(engine.stop(), left, crew.options.grace));
+    handle.spawn(crew::work(crew, jobs));
+    Some(Fetching { messages, gates, changed, timeline, ending })
 }
 
 /// A task that ended without its bars, after so many tries.
+#[derive(Clone, Debug)]
 struct Lost {
     fault: Fault,
     attempts: u32,
-    /// Whether it was not even tried, since its provider wants to be left alone.
-    deferred: bool,
+    fate: Fate,
+}
+
+/// What becomes of a task that ended without its bars.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// It failed.
+    Failed,
+    /// It is left for the next run, without anybody's fault.
+    Deferred,
+    /// The run is being stopped.
+    Dropped,
 }
 
 impl Lost {
-    const fn new(fault: Fault, attempts: u32) -> Self {
-        Self { fault, attempts, deferred: false }
-    }
-}
-
-impl Crew {
-    async fn say(&self, message: Message) {
-        // Nobody listens any more when the run is being given up.
-        let _ = self.sender.send(message).await;
+    const fn failed(fault: Fault, attempts: u32) -> Self {
+        Self { fault, attempts, fate: Fate::Failed }
     }
 
-    /// Hands a page over as soon as there is room for it.
-    async fn hand_over(&self, mut fetched: Fetched) {
-        let rows = u32::try_from(fetched.rows()).unwrap_or(u32::MAX).clamp(1, WAITING_ROWS);
-        // The semaphore is never closed.
-        fetched.place = Arc::clone(&self.room).acquire_many_owned(rows).await.ok().map(Place);
-        self.say(Message::Page(Box::new(fetched))).await;
+    fn deferred(reason: impl Into<String>) -> Self {
+        let fault = Fault::new(ErrorKind::RateLimited, reason);
+        Self { fault, attempts: 0, fate: Fate::Deferred }
     }
 
-    fn line(&self, task: &Task) -> &Arc<Line> {
-        // The plan is made of the same config.
-        &self.lines[&task.provider]
+    /// The same after so many tries.
+    fn after(self, attempts: u32) -> Self {
+        Self { attempts, ..self }
     }
 
-    fn is_file(&self, task: &Task) -> bool {
-        self.line(task).settings.is_files()
-    }
-
-    /// The instant as of which bars are finished: now, or the one asked about; and the server's own
-    /// now, when ours is a little ahead of it.
-    fn finished_by(&self, server_now: Option<i64>) -> i64 {
-        let now = clock::now();
-        let believed = server_now
-            .filter(|server| (now - BELIEVABLE_SKEW..now).contains(server))
-            .unwrap_or(now);
-        self.options.as_of.map_or(believed, |as_of| as_of.min(believed))
-    }
-
-    async fn job(self: &Arc<Self>, job: Job) {
-        self.say(Message::JobStarted(job.symbol.clone())).await;
-        let mut retries = 0;
-        for task in job.tasks {
-            let task = Arc::new(task);
-            let Err(lost) = self.task(&task, &mut retries).await else { continue };
-            if lost.deferred {
-                let message = lost.fault.message;
-                self.say(Message::TaskDeferred(task.key.clone(), message)).await;
-            } else {
-                self.say(Message::TaskFailed(Failure {
-                    series: task.key.clone(),
-                    stage: Stage::Fetch,
-                    kind: lost.fault.kind,
-                    message: lost.fault.message,
-                    attempts: lost.attempts,
-                    at: clock::now(),
-                }))
-                .await;
-            }
-        }
-        self.say(Message::JobDone(job.symbol, retries)).await;
-    }
-
-    async fn task(self: &Arc<Self>, task: &Arc<Task>, retries: &mut u32) -> Result<(), Lost> {
-        let line = self.line(task);
-        match line.settings.source.clone() {
-            Source::Files { folder } => {
-                let path = folder.join(file_name(&task.ask_symbol, task.key.timeframe));
-                self.file(task, path).await
-            }
-            Source::Http { provider, base_url } => {
-                let lane = Lane { crew: self, line, provider, base_url: &base_url };
-                match lane.pages(task, task.range, retries).await {
-                    Err(lost) if lost.fault.kind == ErrorKind::NotEntitled => {
-                        lane.narrowed(task, lost, retries).await
-                    }
-                    ended => ended,
-                }
-            }
-        }
-    }
-
-    /// Reads a file from a thread that may block.
-    async fn file(self: &Arc<Self>, task: &Arc<Task>, path: PathBuf) -> Result<(), Lost> {
-        let (crew, task) = (Arc::clone(self), Arc::clone(task));
-        let reading = tokio::task::spawn_blocking(move || crew.file_pages(&task, &path));
-        let ended = reading.await.unwrap_or_else(|error| {
-            Err(Fault::new(ErrorKind::Malformed, format!("reading the file failed: {error}")))
-        });
-        ended.map_err(|fault| Lost::new(fault, 1))
-    }
-
-    fn file_pages(&self, task: &Arc<Task>, path: &Path) -> Result<(), Fault> {
-        let finished_by = self.finished_by(None);
-        let mut pages = files::Pages::open(path)?;
-        let mut seen = Seen::new(task.range);
-        loop {
-            let started = Instant::now();
-            let page = pages.next()?;
-            let fetched = Fetched {
-                attempt: Attempt {
-                    response_time: started.elapsed(),
-                    bytes: page.bytes,
-                    ..attempt(task, task.range, 1)
-                },
-                task: Arc::clone(task),
-                answered: seen.answered(task, &page.answer, page.last),
-                answer: page.answer,
-                lines: page.lines,
-                from_file: true,
-                file_mark: pages.mark.filter(|_| page.last),
-                finished_by,
-                place: None,
-            };
-            Handle::current().block_on(self.hand_over(fetched));
-            if page.last || self.sender.is_closed() {
-                return Ok(());
-            }
-        }
+    /// Whether the provider refused what was asked: a part of it may be had.
+    fn is_refusal(&self) -> bool {
+        self.fate == Fate::Failed && self.fault.kind == ErrorKind::NotEntitled
     }
 }
 

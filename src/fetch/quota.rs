@@ -1,160 +1,247 @@
 //! When a request may be sent: strict sliding windows and token buckets, all of a provider's obeyed.
-//! Pure: time is passed in.
+//! Pure: time is passed in, microseconds since 1970 UTC on the run's own timeline.
 //!
-//! The state lives as long as the run; the next step is to keep it in the database.
+//! When a request reached the provider is not known here, only that it was between its sending and its
+//! end. So it holds its place in every rule from the one on, and counts from the other: later than the
+//! provider can have counted it, so that no delay on the way ever makes one request too many.
 
-use std::collections::VecDeque;
-use std::time::Duration;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::domain::policy::RateLimit;
+use crate::domain::provider_state::{QuotaState, RuleState};
 
-/// Requests leave evenly and may arrive less so; this much later they are surely apart on arrival.
-const SLACK: Duration = Duration::from_millis(50);
+/// Entries that a window keeps, at most: requests that end within this part of it count as one moment,
+/// the latest.
+const GRAINS: i64 = 500;
 
-/// The quota of one provider. Times are measured from any fixed instant.
+/// Instants that are apart by exactly the window's length lie in one window to some clocks.
+const APART: i64 = 1_000;
+
+/// The quota of one provider.
 #[derive(Clone, Debug)]
 pub(super) struct Quota {
     rules: Vec<Rule>,
-    paused_until: Duration,
+    /// Requests that were begun and have not ended.
+    in_flight: u32,
+    paused_until: i64,
+}
+
+/// Whether one more request may be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leave {
+    /// At once.
+    Now,
+    /// Not before this instant.
+    At(i64),
+    /// Once one of those in flight has ended.
+    AfterAnother,
 }
 
 #[derive(Clone, Debug)]
-enum Rule {
-    /// Never more than `requests` in any `per`.
-    Window { requests: usize, per: Duration, sent: VecDeque<Duration> },
+struct Rule {
+    /// What it is remembered by.
+    name: String,
+    kind: Kind,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    /// Never more than `requests` in any `per`. `ended`: when requests ended, ascending, and how many.
+    Window { requests: u64, per: i64, ended: VecDeque<(i64, u32)> },
     /// `burst` tokens at most; one grows every `interval`. `full_at` is when the bucket is full again.
-    Bucket { burst: u32, interval: Duration, full_at: Duration },
+    Bucket { burst: u32, interval: i64, full_at: i64 },
 }
 
 impl Quota {
-    pub(super) fn new(rates: &[RateLimit]) -> Self {
-        Self { rules: rates.iter().map(Rule::new).collect(), paused_until: Duration::ZERO }
+    /// The quota by `rates`, of which `state` tells what is used up; `written` is when that was written
+    /// down.
+    pub(super) fn new(rates: &[RateLimit], state: &QuotaState, written: i64, now: i64) -> Self {
+        let mut rules: Vec<Rule> = rates.iter().map(Rule::new).collect();
+        for rule in &mut rules {
+            rule.remember(state, written);
+            // Sent before that run ended, and so before now.
+            for _ in 0..state.unsettled {
+                rule.ended(now);
+            }
+        }
+        Self { rules, in_flight: 0, paused_until: state.paused_until }
     }
 
-    /// Takes one request from the quota at `now`; else tells how long to wait before asking again.
-    pub(super) fn take(&mut self, now: Duration) -> Result<(), Duration> {
-        let wait = self
-            .rules
-            .iter()
-            .map(|rule| rule.wait(now))
-            .fold(self.paused_until.saturating_sub(now), Duration::max);
-        if !wait.is_zero() {
-            return Err(wait);
-        }
-        for rule in &mut self.rules {
-            rule.take(now);
-        }
-        Ok(())
+    /// Whether one more request may be sent at `now`.
+    pub(super) fn look(&self, now: i64) -> Leave {
+        let paused =
+            if self.paused_until > now { Leave::At(self.paused_until) } else { Leave::Now };
+        self.rules.iter().map(|rule| rule.look(self.in_flight, now)).fold(paused, Leave::later)
+    }
+
+    /// Notes that a request is being sent.
+    pub(super) fn begin(&mut self) {
+        self.in_flight += 1;
+    }
+
+    /// Notes that one has ended, in whatever way.
+    pub(super) fn end(&mut self, now: i64) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.rules.iter_mut().for_each(|rule| rule.ended(now));
     }
 
     /// Sends nothing before `until`.
-    pub(super) fn pause(&mut self, until: Duration) {
+    pub(super) fn pause(&mut self, until: i64) {
         self.paused_until = self.paused_until.max(until);
+    }
+
+    /// How many requests may be announced at once: a tenth of what the tightest rule gives at once.
+    pub(super) fn allotment(&self) -> u32 {
+        let at_once = self.rules.iter().map(|rule| match rule.kind {
+            Kind::Window { requests, .. } => u32::try_from(requests).unwrap_or(u32::MAX),
+            Kind::Bucket { burst, .. } => burst,
+        });
+        (at_once.min().unwrap_or(u32::MAX) / 10).clamp(1, 1_000)
+    }
+
+    /// What is to be remembered, with `announced` requests that may be sent before the next word.
+    pub(super) fn state(&self, announced: u32) -> QuotaState {
+        let rules: BTreeMap<String, RuleState> =
+            self.rules.iter().map(|rule| (rule.name.clone(), rule.state())).collect();
+        let unsettled = self.in_flight.saturating_add(announced);
+        QuotaState { rules, unsettled, paused_until: self.paused_until }
+    }
+}
+
+impl Leave {
+    /// Of two, the one that keeps a request back for longer.
+    fn later(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::AfterAnother, _) | (_, Self::AfterAnother) => Self::AfterAnother,
+            (Self::At(one), Self::At(two)) => Self::At(one.max(two)),
+            (Self::Now, other) => other,
+            (wait, Self::Now) => wait,
+        }
     }
 }
 
 impl Rule {
     fn new(rate: &RateLimit) -> Self {
+        let per = i64::try_from(rate.per.as_micros()).unwrap_or(i64::MAX);
+        let name = format!("{}/{}", rate.requests, humantime::format_duration(rate.per));
         match rate.burst {
-            None => Self::Window {
-                requests: rate.requests as usize,
-                per: rate.per + SLACK.min(rate.per / 20),
-                sent: VecDeque::new(),
-            },
+            None => {
+                let requests = u64::from(rate.requests);
+                Self { name, kind: Kind::Window { requests, per, ended: VecDeque::new() } }
+            }
             Some(burst) => {
-                Self::Bucket { burst, interval: rate.per / rate.requests, full_at: Duration::ZERO }
+                // Rounded up: never faster than was said.
+                let interval =
+                    per / i64::from(rate.requests) + i64::from(per % i64::from(rate.requests) > 0);
+                let name = format!("{name} burst {burst}");
+                Self { name, kind: Kind::Bucket { burst, interval, full_at: 0 } }
             }
         }
     }
 
-    fn wait(&self, now: Duration) -> Duration {
-        match self {
-            Self::Window { requests, per, sent } => match sent.len().checked_sub(*requests) {
-                Some(oldest) => (sent[oldest] + *per).saturating_sub(now),
-                None => Duration::ZERO,
-            },
-            Self::Bucket { burst, interval, full_at } => {
-                let room = *interval * burst.saturating_sub(1);
-                full_at.saturating_sub(now).saturating_sub(room)
+    /// Takes over what an earlier run knew. A rule that was not among its rules begins with what its
+    /// windows know, or, when it had none, used up as of then: a new limit gives no second helping.
+    fn remember(&mut self, state: &QuotaState, written: i64) {
+        match (&mut self.kind, state.rules.get(&self.name)) {
+            (Kind::Window { ended, .. }, Some(RuleState::Window(held))) => {
+                *ended = held.iter().copied().collect();
             }
+            (Kind::Bucket { burst, interval, full_at }, Some(RuleState::Bucket(held))) => {
+                // No bucket is ever emptier than empty.
+                let empty = interval.saturating_mul(i64::from(*burst));
+                *full_at = (*held).min(written.saturating_add(empty));
+            }
+            _ if state.rules.is_empty() => {}
+            _ => self.remember_others(state, written),
         }
     }
 
-    fn take(&mut self, now: Duration) {
-        match self {
-            Self::Window { requests, sent, .. } => {
-                sent.push_back(now);
-                if sent.len() > *requests {
-                    sent.pop_front();
+    fn remember_others(&mut self, state: &QuotaState, written: i64) {
+        let longest = state.rules.values().filter_map(|rule| match rule {
+            RuleState::Window(ended) => Some(ended),
+            RuleState::Bucket(_) => None,
+        });
+        match longest.max_by_key(|ended| ended.len()) {
+            Some(ended) => {
+                for (at, requests) in ended {
+                    (0..*requests).for_each(|_| self.ended(*at));
                 }
             }
-            Self::Bucket { interval, full_at, .. } => *full_at = (*full_at).max(now) + *interval,
+            None => {
+                let all = match self.kind {
+                    Kind::Window { requests, .. } => u32::try_from(requests).unwrap_or(u32::MAX),
+                    Kind::Bucket { burst, .. } => burst,
+                };
+                (0..all).for_each(|_| self.ended(written));
+            }
         }
     }
+
+    fn look(&self, in_flight: u32, now: i64) -> Leave {
+        match &self.kind {
+            Kind::Window { requests, per, ended } => {
+                let Some(room) = requests.checked_sub(u64::from(in_flight) + 1) else {
+                    return Leave::AfterAnother;
+                };
+                match nth_last(ended, room) {
+                    Some(at) if at.saturating_add(*per + APART) > now => {
+                        Leave::At(at.saturating_add(*per + APART))
+                    }
+                    _ => Leave::Now,
+                }
+            }
+            Kind::Bucket { burst, interval, full_at } => {
+                let Some(room) = i64::from(*burst).checked_sub(i64::from(in_flight) + 1) else {
+                    return Leave::AfterAnother;
+                };
+                if room < 0 {
+                    return Leave::AfterAnother;
+                }
+                let at = full_at.saturating_sub(interval.saturating_mul(room));
+                if at > now { Leave::At(at) } else { Leave::Now }
+            }
+        }
+    }
+
+    fn ended(&mut self, now: i64) {
+        match &mut self.kind {
+            Kind::Window { per, ended, .. } => {
+                let grain = (*per / GRAINS).max(1);
+                let gone = now.saturating_sub(per.saturating_mul(2));
+                while ended.front().is_some_and(|(at, _)| *at < gone) {
+                    ended.pop_front();
+                }
+                let at = now.saturating_add(grain - 1).div_euclid(grain).saturating_mul(grain);
+                match ended.back_mut() {
+                    Some((last, requests)) if *last >= at => *requests = requests.saturating_add(1),
+                    _ => ended.push_back((at, 1)),
+                }
+            }
+            Kind::Bucket { interval, full_at, .. } => {
+                *full_at = (*full_at).max(now).saturating_add(*interval);
+            }
+        }
+    }
+
+    fn state(&self) -> RuleState {
+        match &self.kind {
+            Kind::Window { ended, .. } => RuleState::Window(ended.iter().copied().collect()),
+            Kind::Bucket { full_at, .. } => RuleState::Bucket(*full_at),
+        }
+    }
+}
+
+/// When the request ended that has `later` ones after it; `None` when there are no more than `later`.
+fn nth_last(ended: &VecDeque<(i64, u32)>, later: u64) -> Option<i64> {
+    let mut counted = 0;
+    for (at, requests) in ended.iter().rev() {
+        counted += u64::from(*requests);
+        if counted > later {
+            return Some(*at);
+        }
+    }
+    None
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// The instants at which an eager caller is let through.
-    fn grants(rates: &[RateLimit], wanted: usize) -> Vec<Duration> {
-        let mut quota = Quota::new(rates);
-        let mut now = Duration::from_secs(1000);
-        let mut granted = Vec::new();
-        while granted.len() < wanted {
-            match quota.take(now) {
-                Ok(()) => granted.push(now),
-                Err(wait) => now += wait,
-            }
-        }
-        granted
-    }
-
-    proptest! {
-        #[test]
-        fn a_window_never_holds_more_than_its_requests(requests in 1u32..9, millis in 1u64..5000) {
-            let per = Duration::from_millis(millis);
-            let granted = grants(&[RateLimit { requests, per, burst: None }], 60);
-            for pair in granted.windows(requests as usize + 1) {
-                prop_assert!(pair[requests as usize] - pair[0] >= per);
-            }
-        }
-
-        #[test]
-        fn a_bucket_gives_its_burst_and_then_its_rate(requests in 1u32..9, burst in 1u32..20, seconds in 1u64..60) {
-            let per = Duration::from_secs(seconds);
-            let granted = grants(&[RateLimit { requests, per, burst: Some(burst) }], 80);
-            prop_assert_eq!(granted[burst as usize - 1], granted[0], "the burst comes at once");
-            for (index, at) in granted.iter().enumerate() {
-                let elapsed = (*at - granted[0]).as_secs_f64();
-                let allowed = f64::from(burst) + elapsed * f64::from(requests) / per.as_secs_f64();
-                prop_assert!(index as f64 + 1.0 <= allowed + 1e-6);
-            }
-        }
-
-        #[test]
-        fn every_rule_is_obeyed(first in 1u32..6, second in 1u32..30) {
-            let rates = [
-                RateLimit { requests: first, per: Duration::from_secs(1), burst: None },
-                RateLimit { requests: second, per: Duration::from_secs(10), burst: None },
-            ];
-            let granted = grants(&rates, 90);
-            for rate in rates {
-                for pair in granted.windows(rate.requests as usize + 1) {
-                    prop_assert!(pair[rate.requests as usize] - pair[0] >= rate.per);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_paused_provider_is_left_alone() {
-        let mut quota = Quota::new(&[]);
-        quota.pause(Duration::from_secs(9));
-        assert_eq!(quota.take(Duration::from_secs(4)), Err(Duration::from_secs(5)));
-        assert_eq!(quota.take(Duration::from_secs(9)), Ok(()));
-    }
-}
+mod tests;

@@ -90,6 +90,7 @@ impl<'a> Desk<'a> {
         Totals {
             symbols_total: self.jobs.len() as u64 + idle,
             successful: self.totals.successful + idle,
+            skipped: self.jobs.values().filter(|job| !job.ended).count() as u64,
             ..self.totals
         }
     }
@@ -128,6 +129,13 @@ impl<'a> Desk<'a> {
                 self.count(&attempt);
                 tx.fetch_log_add(&self.run_id, &attempt, &PageCounts::default())?;
                 Ok(vec![Event::AttemptFailed { attempt, retry_in }])
+            }
+            // What it reminds of is written with every batch.
+            Message::Remind => Ok(Vec::new()),
+            Message::JobToRetry(symbol, error) => {
+                self.totals.retried += 1;
+                tx.job_retry(&self.run_id, &symbol, &error)?;
+                Ok(vec![Event::JobToRetry { symbol, error }])
             }
             Message::QuotaWait(provider, wait) => Ok(vec![Event::QuotaWait { provider, wait }]),
             Message::Narrowed(series, message) => Ok(vec![Event::Narrowed { series, message }]),
@@ -239,6 +247,10 @@ impl<'a> Desk<'a> {
         }
         let settled = line.settled(settle, now);
         tx.series_ended(line.series_id, settled, error)?;
+        let tail_end = due.end(key.timeframe, now);
+        if error.is_none() && tail_end.is_some_and(|end| line.read_to >= end) {
+            tx.settle_read(line.series_id, now)?;
+        }
         let untraded = if line.asked { line.reconsider(tx, due, now)? } else { Vec::new() };
         for range in untraded {
             self.unmake(tx, key, range)?;

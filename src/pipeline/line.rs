@@ -28,6 +28,8 @@ pub(super) struct Line {
     pub(super) gaps: Vec<Gap>,
     /// Whether anything was asked for it and answered.
     pub(super) asked: bool,
+    /// Up to which `ts` it was answered in this run.
+    pub(super) read_to: i64,
 }
 
 impl Line {
@@ -41,6 +43,7 @@ impl Line {
             coverage,
             gaps,
             asked: false,
+            read_to: i64::MIN,
         }
     }
 

@@ -1,24 +1,28 @@
 //! The straight line of one run: plan, fetch, validate, store, account.
 //!
 //! Plain synchronous code and the single writer. Fetching hands over one message at a time; what is
-//! ready is written in one transaction, a page's bars, watermark, coverage, gaps and log row together;
-//! only then do the events go out. So after a kill at any moment the store tells the truth, and
-//! whatever it tells is not fetched again.
+//! ready is written in one transaction, a page's bars, watermark, coverage, gaps and log row together,
+//! and what the providers' quotas and breakers must remember; only then do the events go out. So after
+//! a kill at any moment the store tells the truth, and whatever it tells is not fetched again.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 use anyhow::Context as _;
 
-use crate::config::{ProviderSettings, Settings};
+use crate::clock::Timeline;
+use crate::config::{JobRetries, ProviderSettings, Settings};
+use crate::domain::control::{Deed, Pause};
 use crate::domain::event::Event;
 use crate::domain::fact::SeriesFact;
 use crate::domain::range::RangeSet;
 use crate::domain::run::{JobStatus, RunId, RunStatus, Totals};
 use crate::domain::series::{SeriesKey, Symbol};
+use crate::domain::shard::Shard;
 use crate::domain::words::instant;
-use crate::fetch::{self, Fetching};
+use crate::fetch::{self, Engine, Fetching, Note};
 use crate::plan::{self, Plan, Want};
-use crate::store::{NewRun, Store, StoreError, StoreResult, Tracked};
+use crate::store::{NewRun, Store, StoreError, StoreResult, Tracked, Writer};
 use crate::{clock, exit};
 
 mod account;
@@ -53,8 +57,25 @@ pub struct Request {
     pub options: plan::Options,
     /// Symbols in flight.
     pub parallel: u32,
+    /// How failed jobs are tried again at the end.
+    pub job_retries: JobRetries,
+    /// How many requests may be sent; `None` when that is not limited.
+    pub max_requests: Option<u64>,
+    /// How long it may take.
+    pub time: Duration,
+    /// Who goes past a pause or an open breaker, and why; `None` when nobody does.
+    pub force: Option<Force>,
     /// The instant that everything is judged at, if it is not now.
     pub as_of: Option<i64>,
+}
+
+/// A broken glass.
+#[derive(Clone, Debug)]
+pub struct Force {
+    /// Who broke it.
+    pub who: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// How a run ended: the record that exit code, history row, JSON and log lines all read.
@@ -142,35 +163,78 @@ pub fn wants_of(
 /// When the run cannot go on: the database fails, or threads cannot be had. What was committed stays.
 pub fn run(
     settings: &Settings,
+    engine: &Engine,
     store: &mut Store,
     request: &Request,
     sink: &mut dyn FnMut(Event),
 ) -> anyhow::Result<Outcome> {
+    let timeline = Timeline::begin();
     let started_at = clock::now();
-    let run_id = &request.run_id;
-    open(settings, store, request, started_at)?;
-    let mut totals = Totals::default();
-    match work(settings, store, request, &mut totals, sink) {
-        Ok(()) => close(settings, store, run_id, totals, sink),
-        Err(error) => {
-            let words = format!("{error:#}");
-            // The database may be what failed; then the next run finds this one crashed.
-            let _ = store.write(|tx| {
-                let code = exit::Exit::of_error(&error).code();
-                tx.run_close(run_id, clock::now(), RunStatus::Failed, &totals, code, Some(&words))
-            });
-            Err(error)
-        }
+    let mut ledger = Ledger { settings, run_id: &request.run_id, totals: Totals::default() };
+    if let Some(pause) = open(settings, store, request, started_at)? {
+        let words = format!("paused until {}: {}", instant(pause.until), pause.reason);
+        return ledger.close(store, RunStatus::Skipped, exit::Exit::Success, Some(&words), sink);
+    }
+    if let Err(error) = work(engine, store, request, timeline, &mut ledger, sink) {
+        let words = format!("{error:#}");
+        let exit = exit::Exit::of_error(&error);
+        // The database may be what failed; then the next run finds this one crashed.
+        let _ = store.write(|tx| ledger.write(tx, RunStatus::Failed, exit, Some(&words)));
+        return Err(error);
+    }
+    if let Some(signal) = engine.stopped() {
+        let words = format!("stopped by {}", signal.as_str());
+        let exit = exit::Exit::Stopped(signal);
+        return ledger.close(store, RunStatus::Interrupted, exit, Some(&words), sink);
+    }
+    let status = ledger.totals.status();
+    let exit = exit::Exit::of_run(status, settings.run.treat_as);
+    ledger.close(store, status, exit, None, sink)
+}
+
+/// A run on record.
+struct Ledger<'a> {
+    settings: &'a Settings,
+    run_id: &'a RunId,
+    totals: Totals,
+}
+
+impl Ledger<'_> {
+    /// Closes the run's row with its outcome.
+    fn close(
+        self,
+        store: &mut Store,
+        status: RunStatus,
+        exit: exit::Exit,
+        error: Option<&str>,
+        sink: &mut dyn FnMut(Event),
+    ) -> anyhow::Result<Outcome> {
+        store.write(|tx| self.write(tx, status, exit, error))?;
+        // The run is on record; a log that cannot be emptied now is emptied by the next one.
+        let _ = store.checkpoint();
+        sink(Event::Finished { status, totals: self.totals });
+        Ok(Outcome { run_id: self.run_id.clone(), status, totals: self.totals, exit })
+    }
+
+    fn write(
+        &self,
+        tx: &Writer<'_>,
+        status: RunStatus,
+        exit: exit::Exit,
+        error: Option<&str>,
+    ) -> StoreResult<()> {
+        tx.run_close(self.run_id, clock::now(), status, &self.totals, exit.code(), error)
     }
 }
 
-/// Settles what an earlier run left behind, brings the tracked symbols up to date, opens the run's row.
+/// Settles what an earlier run left behind, brings the tracked symbols up to date, opens the run's row;
+/// tells which pause keeps it from working. Who goes past one is written down.
 fn open(
     settings: &Settings,
     store: &mut Store,
     request: &Request,
     started_at: i64,
-) -> StoreResult<()> {
+) -> StoreResult<Option<Pause>> {
     let tracked: Vec<Tracked<'_>> = settings
         .members()
         .map(|(group, member)| Tracked {
@@ -192,19 +256,31 @@ fn open(
             trigger: &request.trigger,
             started_at,
             host: &request.host,
-        })
+        })?;
+        let Some(force) = &request.force else { return tx.pause_at(started_at) };
+        tx.audit_add(&Deed {
+            at: started_at,
+            who: &force.who,
+            host: &request.host,
+            action: "force",
+            subject: request.command,
+            reason: &force.reason,
+            run_id: Some(&request.run_id),
+        })?;
+        Ok(None)
     })
 }
 
 /// Plans, fetches, stores and accounts.
 fn work(
-    settings: &Settings,
+    engine: &Engine,
     store: &mut Store,
     request: &Request,
-    totals: &mut Totals,
+    timeline: Timeline,
+    ledger: &mut Ledger<'_>,
     sink: &mut dyn FnMut(Event),
 ) -> anyhow::Result<()> {
-    let run_id = &request.run_id;
+    let (settings, run_id) = (ledger.settings, ledger.run_id);
     let now = request.as_of.unwrap_or_else(clock::now);
     let holdings = holdings(store)?;
     let (wants, notes) = wanted(settings, request, &holdings, now);
@@ -220,33 +296,59 @@ fn work(
     let mut desk = desk::Desk::new(settings, holdings, run_id.clone(), now, &plan);
     let idle_symbols = plan.idle;
     if !plan.jobs.is_empty() {
-        let options = fetch::Options {
-            parallel: request.parallel,
-            stagger: settings.run.stagger,
-            as_of: request.as_of,
-            zones: zones(settings),
-        };
-        let mut fetching = fetch::start(plan.jobs, &settings.providers, options)
-            .context("cannot start the threads that fetch")?;
-        let stored = store_all(store, &mut desk, &mut fetching, sink);
-        *totals = desk.totals(idle_symbols.len() as u64);
+        let options = fetch_options(settings, request);
+        let providers = shared_providers(settings, request.selection.shard);
+        let remembered = store.provider_states()?;
+        let mut fetching =
+            fetch::start(engine, plan.jobs, &providers, remembered, timeline, options)
+                .context("the threads that fetch are gone")?;
+        let stored = store_all(engine, store, &mut desk, &mut fetching, sink);
+        ledger.totals = desk.totals(idle_symbols.len() as u64);
         stored?;
     }
     store.write(|tx| desk.derive_idle(tx, &idle_symbols))?;
-    *totals = desk.totals(idle_symbols.len() as u64);
+    ledger.totals = desk.totals(idle_symbols.len() as u64);
     store.write(|tx| account::account(tx, settings, now))?;
     Ok(())
 }
 
+fn fetch_options(settings: &Settings, request: &Request) -> fetch::Options {
+    fetch::Options {
+        parallel: request.parallel,
+        stagger: settings.run.stagger,
+        job_retries: request.job_retries,
+        max_requests: request.max_requests,
+        time: request.time,
+        grace: settings.run.grace,
+        forced: request.force.is_some(),
+        as_of: request.as_of,
+        zones: zones(settings),
+    }
+}
+
+/// The providers, with this shard's part of their quotas.
+fn shared_providers(
+    settings: &Settings,
+    shard: Option<Shard>,
+) -> BTreeMap<String, ProviderSettings> {
+    let mut providers = settings.providers.clone();
+    if let Some(shard) = shard {
+        let rates = providers.values_mut().flat_map(|provider| &mut provider.rates);
+        rates.for_each(|rate| *rate = shard.share(*rate));
+    }
+    providers
+}
+
 /// Writes what fetching brings, as long as it brings something.
 fn store_all(
+    engine: &Engine,
     store: &mut Store,
     desk: &mut desk::Desk<'_>,
     fetching: &mut Fetching,
     sink: &mut dyn FnMut(Event),
 ) -> StoreResult<()> {
     while let Some(first) = fetching.wait() {
-        let events = store.write(|tx| {
+        let (events, notes) = store.write(|tx| {
             let mut rows = first.rows();
             let mut events = desk.take(tx, first)?;
             for _ in 1..BATCH_MESSAGES {
@@ -256,15 +358,33 @@ fn store_all(
                 rows += message.rows();
                 events.extend(desk.take(tx, message)?);
             }
-            Ok::<_, StoreError>(events)
+            let notes = fetching.notes();
+            keep(tx, fetching, &notes)?;
+            Ok::<_, StoreError>((events, notes))
         })?;
+        fetching.noted(&notes);
         events.into_iter().for_each(&mut *sink);
     }
-    store.write(|tx| desk.finish(tx))?.into_iter().for_each(sink);
+    let stopped = engine.stopped().is_some();
+    let events = store.write(|tx| {
+        keep(tx, fetching, &fetching.last_notes())?;
+        // Whom a signal kept from ending did not break down.
+        if stopped { Ok(Vec::new()) } else { desk.finish(tx) }
+    })?;
+    events.into_iter().for_each(sink);
     Ok(())
 }
 
-fn jobs_open(tx: &crate::store::Writer<'_>, run_id: &RunId, plan: &Plan) -> StoreResult<()> {
+/// Writes down what is to be remembered of providers.
+fn keep(tx: &Writer<'_>, fetching: &Fetching, notes: &[Note]) -> StoreResult<()> {
+    if notes.is_empty() {
+        return Ok(());
+    }
+    let stamp = fetching.stamp();
+    notes.iter().try_for_each(|note| tx.provider_state_set(&note.provider, &note.state, &stamp))
+}
+
+fn jobs_open(tx: &Writer<'_>, run_id: &RunId, plan: &Plan) -> StoreResult<()> {
     let pending = plan.jobs.iter().map(|job| (&job.symbol, JobStatus::Pending));
     let idle = plan.idle.iter().map(|symbol| (symbol, JobStatus::Completed));
     tx.jobs_open(run_id, clock::now(), pending.chain(idle))
@@ -282,21 +402,4 @@ fn zones(settings: &Settings) -> BTreeMap<Symbol, chrono_tz::Tz> {
         .members()
         .map(|(group, member)| (member.symbol.clone(), group.calendar.zone()))
         .collect()
-}
-
-/// Closes the run's row with its outcome.
-fn close(
-    settings: &Settings,
-    store: &mut Store,
-    run_id: &RunId,
-    totals: Totals,
-    sink: &mut dyn FnMut(Event),
-) -> anyhow::Result<Outcome> {
-    let status = totals.status();
-    let exit = exit::Exit::of_run(status, settings.run.treat_as);
-    store.write(|tx| tx.run_close(run_id, clock::now(), status, &totals, exit.code(), None))?;
-    // The run is on record; a log that cannot be emptied now is emptied by the next one.
-    let _ = store.checkpoint();
-    sink(Event::Finished { totals });
-    Ok(Outcome { run_id: run_id.clone(), status, totals, exit })
 }

@@ -54,6 +54,7 @@ impl Desk<'_> {
         let adjusted = self.adjustment(&fetched);
         let Some(line) = self.series.get_mut(&key) else { return Ok(Vec::new()) };
         line.asked = true;
+        line.read_to = line.read_to.max(fetched.answered.end);
         if line.adjustment != adjusted && !checked.accepted.is_empty() {
             line.adjustment = adjusted;
             tx.adjustment_set(line.series_id, adjusted)?;

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use crate::config::{Group, Member, ProviderSettings, Settings, Source};
 use crate::domain::fact::{FileMark, SeriesFact};
-use crate::domain::gap::GapReason;
+use crate::domain::gap::{Gap, GapReason};
 use crate::domain::range::RangeSet;
 use crate::domain::series::{AssetClass, SeriesKey, Symbol};
+use crate::domain::shard::Shard;
 use crate::domain::timeframe::Timeframe;
 use crate::domain::words::span;
 use crate::plan::{BEGINNING, FileState, Want};
@@ -27,6 +28,8 @@ pub struct Selection {
     pub asset_class: Option<AssetClass>,
     /// A provider.
     pub provider: Option<String>,
+    /// One of several machines.
+    pub shard: Option<Shard>,
 }
 
 impl Selection {
@@ -37,6 +40,7 @@ impl Selection {
             && self.group.as_ref().is_none_or(|name| *name == group.name)
             && self.asset_class.is_none_or(|class| class == group.asset_class)
             && self.provider.as_ref().is_none_or(|name| *name == group.provider)
+            && self.shard.is_none_or(|shard| shard.holds(&member.symbol))
     }
 
     /// Whether a timeframe of `group` is meant: itself, or as what a meant one is made of.
@@ -71,7 +75,11 @@ pub(super) fn wants(
     holdings: &Holdings,
     now: i64,
 ) -> (Vec<Want>, Vec<String>) {
-    let empty = empty_answers(&holdings.gaps);
+    let empty = gaps_where(&holdings.gaps, |gap| {
+        matches!(gap.reason, GapReason::ProviderEmpty | GapReason::Rejected)
+    });
+    let look_again =
+        gaps_where(&holdings.gaps, |gap| gap.next_check_at.is_some_and(|at| at <= now));
     let mut notes = Vec::new();
     let mut wants = Vec::new();
     for group in &settings.groups {
@@ -102,6 +110,8 @@ pub(super) fn wants(
                     settle: seconds(group.settle),
                     coverage: of(&holdings.coverage, held),
                     empty: of(&empty, held),
+                    look_again: of(&look_again, held),
+                    settle_read_at: held.and_then(|fact| fact.settle_read_at),
                     first_ts: held.and_then(|fact| fact.first_ts),
                     watermark_ts: held.and_then(|fact| fact.watermark_ts),
                     added_at: held.map_or(now, |fact| fact.added_at),
@@ -118,15 +128,13 @@ fn of(by_series: &HashMap<i64, RangeSet>, held: Option<&SeriesFact>) -> RangeSet
     held.and_then(|fact| by_series.get(&fact.series_id)).cloned().unwrap_or_default()
 }
 
-/// What providers answered emptily, or with rows that cannot be true, by series.
-fn empty_answers(gaps: &[GapRow]) -> HashMap<i64, RangeSet> {
-    let mut empty: HashMap<i64, RangeSet> = HashMap::new();
-    for row in gaps {
-        if matches!(row.gap.reason, GapReason::ProviderEmpty | GapReason::Rejected) {
-            empty.entry(row.series_id).or_default().insert(row.gap.range);
-        }
+/// The stretches of those gaps that `meant` says yes to, by series.
+fn gaps_where(gaps: &[GapRow], meant: impl Fn(&Gap) -> bool) -> HashMap<i64, RangeSet> {
+    let mut stretches: HashMap<i64, RangeSet> = HashMap::new();
+    for row in gaps.iter().filter(|row| meant(&row.gap)) {
+        stretches.entry(row.series_id).or_default().insert(row.gap.range);
     }
-    empty
+    stretches
 }
 
 /// How far back the bars of a timeframe are wanted and can be had.

@@ -49,6 +49,10 @@ pub struct Want {
     pub coverage: RangeSet,
     /// Empty answers, for those who ask again.
     pub empty: RangeSet,
+    /// Empty answers that are due for another look.
+    pub look_again: RangeSet,
+    /// When what is not settled was last read; `None` before the first time.
+    pub settle_read_at: Option<i64>,
     /// Its first stored bar.
     pub first_ts: Option<i64>,
     /// Its last stored bar.
@@ -89,9 +93,22 @@ pub struct FileState {
     pub changed: bool,
 }
 
+/// What a run is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pass {
+    /// Everything that is due and not stored.
+    #[default]
+    Backfill,
+    /// The daily pass: the tail, once a day also what of it is not settled, and the empty answers that
+    /// are due for another look.
+    Enrich,
+}
+
 /// What a call asks of its plan.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
+    /// What the run is for.
+    pub pass: Pass,
     /// Only from here on.
     pub from: Option<Bound>,
     /// Only up to here.
@@ -183,13 +200,7 @@ fn tasks(want: &Want, options: &Options, now: i64) -> Vec<Task> {
     let missing = if options.full {
         [wanted].into_iter().collect()
     } else {
-        let mut missing = want.coverage.missing_in(wanted);
-        if options.repair {
-            for range in want.empty.ranges() {
-                missing.insert(range.intersect(wanted));
-            }
-        }
-        missing
+        missing(want, options, wanted, now)
     };
     let due: Vec<TimeRange> =
         missing.ranges().iter().filter_map(|range| askable(want, *range, now)).collect();
@@ -205,12 +216,41 @@ fn tasks(want: &Want, options: &Options, now: i64) -> Vec<Task> {
         .collect()
 }
 
+/// What a call lacks of the stretch that it wants.
+fn missing(want: &Want, options: &Options, wanted: TimeRange, now: i64) -> RangeSet {
+    let mut missing = want.coverage.missing_in(wanted);
+    let add = |missing: &mut RangeSet, more: &RangeSet, within: TimeRange| {
+        more.ranges().iter().for_each(|range| missing.insert(range.intersect(within)));
+    };
+    if options.repair {
+        add(&mut missing, &want.empty, wanted);
+    } else if options.pass == Pass::Enrich && want.file.is_none() {
+        let whole = TimeRange::new(want.start, wanted.end);
+        add(&mut missing, &want.look_again, if options.from.is_none() { whole } else { wanted });
+        missing.insert(daily_settle(want, wanted, now));
+    }
+    missing
+}
+
+/// The end of a series that has bars, once a day: from there on what is not settled is read again. Empty
+/// when that was done on this day.
+fn daily_settle(want: &Want, wanted: TimeRange, now: i64) -> TimeRange {
+    let day = |at: i64| at.div_euclid(DAY);
+    let done = want.settle_read_at.is_some_and(|at| day(at) >= day(now));
+    match want.watermark_ts {
+        Some(last) if !done && wanted.contains(last) => TimeRange::new(last, wanted.end),
+        _ => TimeRange::new(wanted.end, wanted.end),
+    }
+}
+
 /// The stretch of `ts` that a call wants of a series; `None` when nothing of it is due.
 fn wanted(want: &Want, options: &Options, now: i64) -> Option<TimeRange> {
     let timeframe = want.key.timeframe;
     let end = want.due.end(timeframe, now)?;
+    let tail_only = options.pass == Pass::Enrich && !options.full && !options.repair;
+    let usual = want.watermark_ts.filter(|_| tail_only).unwrap_or(want.start);
     let start =
-        options.from.map_or(want.start, |bound| bound.start(&want.due, timeframe).max(want.limit));
+        options.from.map_or(usual, |bound| bound.start(&want.due, timeframe).max(want.limit));
     let end = options.to.map_or(end, |bound| bound.end(&want.due, timeframe).min(end));
     let range = TimeRange::new(start, end);
     (!range.is_empty()).then_some(range)
@@ -382,7 +422,7 @@ fn by_alias(want: &Want, range: TimeRange, now: i64) -> Vec<Task> {
 fn task(want: &Want, range: TimeRange, ask_symbol: Symbol, now: i64) -> Task {
     let purpose = match want.watermark_ts {
         None => Purpose::New,
-        Some(last) if range.end > last + want.key.timeframe.seconds() => Purpose::Tail,
+        Some(last) if range.end > last => Purpose::Tail,
         Some(_) => Purpose::Hole,
     };
     let further_pages = if want.file.is_some() { 0 } else { pages(want, range) - 1 };

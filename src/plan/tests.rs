@@ -36,6 +36,8 @@ fn want(calendar: &str, timeframe: Timeframe, reach: Reach) -> Want {
         settle: 0,
         coverage: RangeSet::new(),
         empty: RangeSet::new(),
+        look_again: RangeSet::new(),
+        settle_read_at: None,
         first_ts: None,
         watermark_ts: None,
         added_at: MONDAY,

@@ -76,7 +76,7 @@ impl Progress {
                 bar.inc(1);
             }
             Event::Finished { .. } => bar.finish_and_clear(),
-            Event::Failed(_) | Event::Narrowed { .. } => {}
+            Event::Failed(_) | Event::Narrowed { .. } | Event::JobToRetry { .. } => {}
         }
         bar.set_message(self.message(bar.elapsed()));
     }

@@ -25,17 +25,27 @@ pub fn path_of(database: &Path) -> PathBuf {
 ///
 /// When the lock's file cannot be made or opened.
 pub fn try_lock(database: &Path) -> io::Result<Option<Lock>> {
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(path_of(database))?;
+    let file = open(database)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(Lock { _file: file })),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(error),
     }
+}
+
+/// Takes the lock of `database`, after waiting for whoever holds it.
+///
+/// # Errors
+///
+/// When the lock's file cannot be made or opened.
+pub fn wait_for_lock(database: &Path) -> io::Result<Lock> {
+    let file = open(database)?;
+    file.lock()?;
+    Ok(Lock { _file: file })
+}
+
+fn open(database: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path_of(database))
 }
 
 /// Whether a process holds the lock of `database`. A lock that cannot be asked for counts as free.

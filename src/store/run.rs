@@ -142,10 +142,25 @@ impl Writer<'_> {
     pub fn job_start(&self, run_id: &RunId, symbol: &Symbol, at: i64) -> StoreResult<()> {
         self.connection
             .prepare_cached(
-                "UPDATE jobs SET status = 'in_progress', started_at = ?3
+                "UPDATE jobs SET status = 'in_progress', started_at = coalesce(started_at, ?3)
                  WHERE run_id = ?1 AND symbol = ?2",
             )?
             .execute(params![run_id.0, symbol.as_str(), at])?;
+        Ok(())
+    }
+
+    /// Marks a job as one that failed and is tried again in this run.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be written.
+    pub fn job_retry(&self, run_id: &RunId, symbol: &Symbol, error: &str) -> StoreResult<()> {
+        self.connection
+            .prepare_cached(
+                "UPDATE jobs SET status = 'retry', retry_count = retry_count + 1, last_error = ?3
+                 WHERE run_id = ?1 AND symbol = ?2",
+            )?
+            .execute(params![run_id.0, symbol.as_str(), error])?;
         Ok(())
     }
 

@@ -110,6 +110,18 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// Notes that what is not settled of a series was read, by a run that is judged at `now`.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be written.
+    pub fn settle_read(&self, series_id: i64, now: i64) -> StoreResult<()> {
+        self.connection
+            .prepare_cached("UPDATE series SET settle_read_at = ?2 WHERE series_id = ?1")?
+            .execute(params![series_id, now])?;
+        Ok(())
+    }
+
     /// Notes how a series' part of a job ended: `error` is `None` when it went well.
     ///
     /// # Errors
@@ -155,11 +167,15 @@ impl Store {
 /// Read in the order of the table, which is nearly that of the keys; neighbours share a symbol.
 fn read_all(connection: &rusqlite::Connection) -> StoreResult<BTreeMap<SeriesKey, SeriesFact>> {
     let added = tracked_since(connection)?;
-    let mut statement = connection.prepare_cached(
+    // Reports work on older schemas too.
+    let known = connection.column_exists(None, "series", "settle_read_at")?;
+    let settle_read_at = if known { "settle_read_at" } else { "NULL" };
+    let mut statement = connection.prepare_cached(&format!(
         "SELECT series_id, symbol, timeframe, first_ts, watermark_ts, bar_count, adjustment,
-                last_fetched_at, consecutive_failures, last_error, file_modified_ns, file_bytes
+                last_fetched_at, consecutive_failures, last_error, file_modified_ns, file_bytes,
+                {settle_read_at}
            FROM series ORDER BY series_id",
-    )?;
+    ))?;
     let mut rows = statement.query([])?;
     let mut all: Vec<(SeriesKey, SeriesFact)> = Vec::new();
     while let Some(row) = rows.next()? {
@@ -204,6 +220,7 @@ fn fact_of(row: &Row<'_>, symbol: Symbol, added_at: i64) -> StoreResult<SeriesFa
         consecutive_failures: row.get(8)?,
         last_error: row.get(9)?,
         added_at,
+        settle_read_at: row.get(12)?,
         file_mark: row
             .get::<_, Option<i64>>(10)?
             .zip(row.get(11)?)

@@ -74,15 +74,6 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// What is remembered of each provider.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
-    pub fn provider_states(&self) -> StoreResult<BTreeMap<String, Remembered>> {
-        provider_states(self.connection)
-    }
-
     /// Orders a pause, over one that is on.
     ///
     /// # Errors

@@ -116,12 +116,15 @@ fn a_server_that_closes_every_connection_is_no_trouble() {
 #[test]
 fn trouble_in_the_middle_of_a_chain_costs_that_page_alone() {
     let market = Market::daily(&["AAA"], &daily_sessions()).paged(4);
-    let (server, sandbox) = faulty_stocks(&["AAA"], move |request| {
-        match (request.parameter("cursor").is_some(), request.seen) {
+    let server =
+        Server::start(move |request| match (request.parameter("cursor").is_some(), request.seen) {
             (true, 0) => Answer::status(503, "busy"),
             _ => market.polygon(request),
-        }
-    });
+        });
+    // Half of its calls fail: a breaker would have its say.
+    let patient = "breaker = { failure_rate = 0.9 }";
+    let config = polygon(&server.url(), patient) + &group("p", "stock", &["AAA"], DAILY);
+    let sandbox = Sandbox::with(&config);
     // Five chained pages, each of which fails once.
     sandbox.backfill(&[]).expect_code(0);
     assert_eq!(server.requests().len(), 1 + 5 * 2);

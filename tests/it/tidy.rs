@@ -57,7 +57,8 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("todo!", &[]),
     ("dbg!", &[]),
     ("unsafe ", &[]),
-    ("process::exit", &["main.rs"]),
+    ("process::exit", &["main.rs", "fetch/engine.rs"]),
+    ("rustix", &["clock.rs", "config/env.rs"]),
     ("thread::sleep", &[]),
 ];
 

@@ -108,17 +108,34 @@ fn run_settings(context: &Context<'_>, table: &file::Run) -> Result<RunSettings>
         parallel_backfill: at_least_one(context, table.parallel.backfill.as_ref(), 3)?,
         parallel_enrich: at_least_one(context, table.parallel.enrich.as_ref(), 5)?,
         stagger: span_or(table.stagger.as_ref(), Duration::from_millis(100)),
-        job_retries: JobRetries {
-            max: table.job_retries.max.unwrap_or(3),
-            initial: span_or(table.job_retries.initial.as_ref(), Duration::from_secs(2)),
-            multiplier: table.job_retries.multiplier.unwrap_or(2.0),
-        },
+        job_retries: job_retries(context, table.job_retries.as_ref())?,
+        deadline: span_or(table.deadline.as_ref(), hours(2)),
+        grace: span_or(table.grace.as_ref(), Duration::from_secs(3)),
         treat_as: TreatAs {
             partial: table.treat_as.partial,
             failed: table.treat_as.failed,
             deferred: table.treat_as.deferred,
         },
     })
+}
+
+fn job_retries(
+    context: &Context<'_>,
+    table: Option<&Spanned<file::JobRetries>>,
+) -> Result<JobRetries> {
+    let none = file::JobRetries::default();
+    let given = table.map_or(&none, |table| table.get_ref());
+    let retries = JobRetries {
+        max: given.max.unwrap_or(3),
+        initial: span_or(given.initial.as_ref(), Duration::from_secs(2)),
+        multiplier: given.multiplier.unwrap_or(2.0),
+    };
+    match table {
+        Some(table) if !(retries.multiplier.is_finite() && retries.multiplier >= 1.0) => {
+            Err(context.at(table, "`multiplier` is to be at least 1"))
+        }
+        _ => Ok(retries),
+    }
 }
 
 fn health_policy(context: &Context<'_>, table: &file::Health) -> Result<HealthPolicy> {

@@ -241,16 +241,27 @@ fn retry_policy(
     }
 }
 
-fn breaker_policy(context: &Context<'_>, table: Option<&file::Breaker>) -> Result<BreakerPolicy> {
+fn breaker_policy(
+    context: &Context<'_>,
+    table: Option<&Spanned<file::Breaker>>,
+) -> Result<BreakerPolicy> {
     let none = file::Breaker::default();
-    let table = table.unwrap_or(&none);
-    Ok(BreakerPolicy {
-        failure_rate: share(context, table.failure_rate.as_ref(), 0.5)?,
-        min_calls: table.min_calls.unwrap_or(10),
-        window: table.window.unwrap_or(20),
-        recovery: span_or(table.recovery.as_ref(), Duration::from_secs(60)),
-        half_open_calls: table.half_open_calls.unwrap_or(1),
-    })
+    let given = table.map_or(&none, |table| table.get_ref());
+    let policy = BreakerPolicy {
+        failure_rate: share(context, given.failure_rate.as_ref(), 0.5)?,
+        min_calls: given.min_calls.unwrap_or(10),
+        window: given.window.unwrap_or(20),
+        recovery: span_or(given.recovery.as_ref(), Duration::from_secs(60)),
+        half_open_calls: given.half_open_calls.unwrap_or(1),
+    };
+    let Some(table) = table else { return Ok(policy) };
+    if policy.min_calls == 0 || policy.half_open_calls == 0 {
+        return Err(context.at(table, "`min_calls` and `half_open_calls` are to be above 0"));
+    }
+    if policy.window < policy.min_calls {
+        return Err(context.at(table, "`window` is smaller than `min_calls`: it would never open"));
+    }
+    Ok(policy)
 }
 
 fn bulkhead(context: &Context<'_>, table: Option<&file::Bulkhead>) -> Result<Bulkhead> {

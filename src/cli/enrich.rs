@@ -1,0 +1,28 @@
+//! `mdctl enrich`: the daily pass.
+
+use clap::Args;
+
+use crate::plan::Pass;
+
+use super::Done;
+use super::run::{self, RunArgs};
+use super::scene::Scene;
+
+/// The daily pass: every series' tail and what is not settled, empty answers that are due for another
+/// look, and at the end a second try for jobs that failed.
+///
+/// What is not settled is read again once a day, also when nothing new is due. Old holes are left to
+/// `backfill`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  mdctl enrich                         the daily pass, as a timer calls it
+  mdctl enrich --wait 2h               after a run that is at work
+  mdctl enrich --dry-run               what would be asked, without asking")]
+pub(super) struct Enrich {
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+pub(super) fn exec(command: &Enrich, scene: &Scene) -> Done {
+    run::exec(Pass::Enrich, &command.run, scene)
+}

@@ -1,0 +1,326 @@
+//! What `backfill` and `enrich` have in common: flags, the lock, the run, and how it is told.
+
+use std::path::Path;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::config::{JobRetries, Settings, Source, Span, env};
+use crate::domain::event::Event;
+use crate::domain::run::RunId;
+use crate::domain::series::AssetClass;
+use crate::domain::shard::Shard;
+use crate::domain::timeframe::Timeframe;
+use crate::exit::Exit;
+use crate::fetch::Engine;
+use crate::pipeline::{self, Force, Request};
+use crate::plan::{Options, Pass, Plan};
+use crate::render;
+use crate::render::history::RunDetail;
+use crate::render::plan::Costed;
+use crate::render::progress::Progress;
+use crate::store::Store;
+use crate::store::lock::{self, Lock};
+
+use super::failure::Failure;
+use super::scene::Scene;
+use super::select::{Typed, selection};
+use super::times::Edge;
+use super::{Done, print};
+
+/// Flags of `backfill` and `enrich`.
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// Only these symbols.
+    symbols: Vec<String>,
+    /// Only these timeframes, as in 1d,1h.
+    #[arg(long, value_name = "TF", value_delimiter = ',')]
+    timeframe: Vec<Timeframe>,
+    /// Only this group.
+    #[arg(long, value_name = "NAME")]
+    group: Option<String>,
+    /// Only this asset class: stock, etf, crypto, forex or index.
+    #[arg(long, value_name = "CLASS")]
+    asset_class: Option<AssetClass>,
+    /// Only this provider.
+    #[arg(long, value_name = "NAME")]
+    provider: Option<String>,
+    /// Symbols in flight; the config's default is 3 for backfill, 5 for enrich.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    parallel: Option<u32>,
+    /// Who called, for the history; else `systemd` under a unit, else `manual`.
+    #[arg(long, value_name = "NAME")]
+    trigger: Option<String>,
+    /// From this session date, inclusive, or instant on.
+    #[arg(long, value_name = "DATE")]
+    from: Option<Edge>,
+    /// Up to this session date, inclusive, or instant.
+    #[arg(long, value_name = "DATE")]
+    to: Option<Edge>,
+    /// Fetch again what is stored.
+    #[arg(long, conflicts_with = "repair")]
+    full: bool,
+    /// Only what `gaps` lists, also what is not due for another look.
+    #[arg(long)]
+    repair: bool,
+    /// Show the plan and make no request.
+    #[arg(long)]
+    dry_run: bool,
+    /// Send at most so many requests; what they do not reach is left for the next run.
+    #[arg(long, value_name = "N")]
+    max_requests: Option<u64>,
+    /// Take at most so long, as in 20m; what is unfinished is left for the next run.
+    #[arg(long, value_name = "DURATION")]
+    max_duration: Option<Span>,
+    /// Only the symbols of this shard: K of N machines, each with its own database and its share of the
+    /// quota. K counts from 0 or from 1.
+    #[arg(long, value_name = "K/N")]
+    shard: Option<Shard>,
+    /// Wait so long for another run to end, as in 30m; else this one ends at once.
+    #[arg(long, value_name = "DURATION")]
+    wait: Option<Span>,
+    /// Break the glass: work in spite of a pause or an open breaker. Goes to the audit log.
+    #[arg(long, requires = "reason")]
+    force: bool,
+    /// Why the glass is broken.
+    #[arg(long, value_name = "TEXT", requires = "force")]
+    reason: Option<String>,
+}
+
+pub(super) fn exec(pass: Pass, args: &RunArgs, scene: &Scene) -> Done {
+    let request = request(pass, args, scene)?;
+    if args.dry_run {
+        return dry_run(&request, scene);
+    }
+    // From here on a signal lets the run come to its end.
+    let engine = Engine::start()
+        .map_err(|error| Failure::io("cannot start the threads that fetch", &error))?;
+    let database = &scene.settings.database;
+    let _lock = lock(database, &engine, args.wait.map_or(Duration::ZERO, |Span(wait)| wait))?;
+    let mut store = Store::open_write(database)?;
+    // At the level of errors, so that the quietest line still bears the run's id.
+    let run = tracing::error_span!("run", run_id = %request.run_id, command = request.command);
+    let _inside = run.entered();
+    let mut progress = Progress::new(&scene.screen, scene.bar);
+    let outcome = pipeline::run(&scene.settings, &engine, &mut store, &request, &mut |event| {
+        tell(&event);
+        progress.take(&event);
+    })?;
+    show(scene, &store, &outcome.run_id)?;
+    Ok(outcome.exit)
+}
+
+/// The run's lock, after waiting for it no longer than `patience`.
+fn lock(database: &Path, engine: &Engine, patience: Duration) -> Result<Lock, Failure> {
+    let failed = |error| Failure::create(&lock::path_of(database), &error);
+    if let Some(lock) = lock::try_lock(database).map_err(failed)? {
+        return Ok(lock);
+    }
+    let path = database.to_owned();
+    let waited = match patience {
+        Duration::ZERO => None,
+        patience => engine.within(patience, move || lock::wait_for_lock(&path)),
+    };
+    if let Some(lock) = waited {
+        return lock.map_err(failed);
+    }
+    if let Some(signal) = engine.stopped() {
+        let message = format!("stopped by {} while waiting for the lock", signal.as_str());
+        return Err(Failure::new(Exit::Stopped(signal), "stopped", message));
+    }
+    let message = format!("another run holds the lock of {}", database.display());
+    Err(Failure::new(Exit::Locked, "locked", message)
+        .hinted("this call has done nothing; see the other with `mdctl status`, or wait for it with --wait 30m"))
+}
+
+/// From flags to what the pipeline does.
+fn request(pass: Pass, args: &RunArgs, scene: &Scene) -> Result<Request, Failure> {
+    let typed = Typed {
+        symbols: &args.symbols,
+        timeframes: &args.timeframe,
+        group: args.group.as_deref(),
+        asset_class: args.asset_class,
+        provider: args.provider.as_deref(),
+        shard: args.shard,
+    };
+    if let (Some(from), Some(to)) = (args.from, args.to)
+        && from.is_after(to)
+    {
+        return Err(Failure::usage("--from lies after --to"));
+    }
+    let usual = if env::under_systemd() { "systemd" } else { "manual" };
+    let run = &scene.settings.run;
+    let (command, parallel, job_retries) = match pass {
+        Pass::Backfill => ("backfill", run.parallel_backfill, JobRetries::NONE),
+        Pass::Enrich => ("enrich", run.parallel_enrich, run.job_retries),
+    };
+    Ok(Request {
+        run_id: crate::clock::new_run_id(&mut crate::clock::Chance::new()),
+        command,
+        trigger: args.trigger.clone().unwrap_or_else(|| usual.to_owned()),
+        host: host(),
+        selection: selection(&scene.settings, &typed)?,
+        options: Options {
+            pass,
+            from: args.from.map(|edge| edge.0),
+            to: args.to.map(|edge| edge.0),
+            full: args.full,
+            repair: args.repair,
+        },
+        parallel: args.parallel.unwrap_or(parallel),
+        job_retries,
+        max_requests: args.max_requests,
+        time: args.max_duration.map_or(run.deadline, |Span(most)| most.min(run.deadline)),
+        force: force(args)?,
+        as_of: scene.as_of,
+    })
+}
+
+/// Who breaks the glass, and why.
+fn force(args: &RunArgs) -> Result<Option<Force>, Failure> {
+    let Some(reason) = args.reason.as_deref().map(str::trim) else { return Ok(None) };
+    if reason.is_empty() {
+        return Err(Failure::usage("--reason is empty").hinted("say why: it goes to the audit log"));
+    }
+    Ok(Some(Force { who: env::user(), reason: reason.to_owned() }))
+}
+
+/// The machine's name, for the history.
+fn host() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned())
+}
+
+/// Shows the plan. Reads the database, if there is one, and writes nothing.
+fn dry_run(request: &Request, scene: &Scene) -> Done {
+    let database = &scene.settings.database;
+    let store = if database.exists() { Some(scene.reader()?) } else { None };
+    let (plan, notes) = pipeline::plan(&scene.settings, store.as_ref(), request, scene.wall_now)?;
+    let further = plan.jobs.iter().flat_map(|job| &job.tasks).map(|task| task.further_pages).sum();
+    let costed = Costed {
+        requests: pipeline::requests(&plan, &scene.settings.providers),
+        further,
+        quota_time: quota_time(&scene.settings, &plan),
+        plan: &plan,
+        notes: &notes,
+    };
+    print(|out| {
+        if scene.json {
+            render::plan::json(out, &costed, scene.now())
+        } else {
+            render::plan::table(out, &costed, scene.look)
+        }
+    })?;
+    Ok(Exit::Success)
+}
+
+/// The time in which the slowest provider's quota allows its share of the plan.
+fn quota_time(settings: &Settings, plan: &Plan) -> Duration {
+    let of = |name: &str| {
+        let tasks = plan.jobs.iter().flat_map(|job| &job.tasks);
+        let own = tasks.filter(|task| task.provider == name);
+        own.map(|task| 1 + task.further_pages).sum::<u64>()
+    };
+    let http = settings
+        .providers
+        .values()
+        .filter(|provider| matches!(provider.source, Source::Http { .. }));
+    http.flat_map(|provider| provider.rates.iter().map(|rate| (rate, of(&provider.name))))
+        .map(|(rate, requests)| {
+            let at_once = u64::from(rate.burst.unwrap_or(rate.requests));
+            let waits = requests.saturating_sub(at_once).div_ceil(u64::from(rate.requests));
+            rate.per.saturating_mul(u32::try_from(waits).unwrap_or(u32::MAX))
+        })
+        .max()
+        .unwrap_or_default()
+}
+
+/// Shows what the run did, as the store has it.
+fn show(scene: &Scene, store: &Store, run_id: &RunId) -> Result<(), Failure> {
+    let Some(run) = store.runs_by_prefix(&run_id.0)?.pop() else { return Ok(()) };
+    let detail = RunDetail {
+        jobs: store.jobs_of(run_id)?,
+        failures: store.failures_last(Some(run_id), 0, u64::MAX)?,
+        requests: store.requests_of(run_id)?,
+        run,
+    };
+    print(|out| {
+        if scene.json {
+            render::history::detail_json(out, &detail, scene.now())
+        } else {
+            render::history::summary(out, &detail, scene.look)
+        }
+    })
+}
+
+/// Says in log lines what a run at work says.
+fn tell(event: &Event) {
+    match event {
+        Event::Planned { jobs, requests, notes, .. } => {
+            for note in notes {
+                tracing::info!("{note}");
+            }
+            tracing::info!(jobs, requests, "planned");
+        }
+        Event::JobStarted { symbol } => tracing::debug!(%symbol, "job started"),
+        Event::PageStored { series, counts, attempt } => tracing::debug!(
+            symbol = %series.symbol,
+            timeframe = %series.timeframe,
+            provider = attempt.provider,
+            attempt = attempt.number,
+            inserted = counts.inserted,
+            updated = counts.updated,
+            rejected = counts.rejected,
+            dropped = counts.dropped,
+            "page stored"
+        ),
+        Event::AttemptFailed { attempt, retry_in } => {
+            let Some(fault) = &attempt.fault else { return };
+            tracing::warn!(
+                symbol = %attempt.series.symbol,
+                timeframe = %attempt.series.timeframe,
+                provider = attempt.provider,
+                attempt = attempt.number,
+                kind = %fault.kind,
+                retry_in_ms = retry_in.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+                "{}",
+                fault.message
+            );
+        }
+        Event::QuotaWait { provider, wait } => {
+            let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+            tracing::debug!(provider, wait_ms, "waiting for the quota");
+        }
+        Event::Failed(failure) => tracing::error!(
+            symbol = %failure.series.symbol,
+            timeframe = %failure.series.timeframe,
+            stage = %failure.stage,
+            kind = %failure.kind,
+            attempts = failure.attempts,
+            "{}",
+            failure.message
+        ),
+        Event::Narrowed { series, message } => {
+            tracing::warn!(symbol = %series.symbol, timeframe = %series.timeframe, "{message}");
+        }
+        Event::JobToRetry { symbol, error } => {
+            tracing::warn!(%symbol, "job failed so far and is tried again at the end: {error}");
+        }
+        Event::JobFinished(job) => tracing::info!(
+            symbol = %job.symbol,
+            status = %job.status,
+            inserted = job.records_inserted,
+            updated = job.records_updated,
+            "job finished"
+        ),
+        Event::Finished { status, totals } => tracing::info!(
+            %status,
+            successful = totals.successful,
+            failed = totals.failed,
+            inserted = totals.records_inserted,
+            updated = totals.records_updated,
+            requests = totals.requests,
+            "run finished"
+        ),
+    }
+}

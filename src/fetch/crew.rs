@@ -1,0 +1,400 @@
+//! Jobs at work side by side: who works on what, in which order, and what becomes of a job that fails.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::task::JoinSet;
+
+use crate::clock::{self, Timeline};
+use crate::config::{JobRetries, Source};
+use crate::domain::run::{Attempt, ErrorKind, Failure, Fault, Stage};
+use crate::domain::task::{Job, Task};
+use crate::provider::files::file_name;
+
+use super::ending::Ending;
+use super::files;
+use super::gate::{Gates, Rank};
+use super::lane::Lane;
+use super::line::{Line, locked};
+use super::seen::Seen;
+use super::{Fate, Fetched, Lost, Message, Options, Place, WAITING_ROWS, attempt};
+
+/// A server's clock that is off by more than this is not believed.
+const BELIEVABLE_SKEW: i64 = 3_600;
+
+/// What all jobs of a run share.
+pub(super) struct Crew {
+    pub(super) lines: BTreeMap<String, Line>,
+    pub(super) gates: Arc<Mutex<Gates>>,
+    /// Rung whenever something at a gate has changed.
+    pub(super) changed: Arc<Notify>,
+    pub(super) timeline: Timeline,
+    pub(super) ending: Arc<Ending>,
+    /// When the run's time is up, on its timeline.
+    pub(super) ends_at: i64,
+    pub(super) sender: mpsc::Sender<Message>,
+    /// A permit a row that may wait for the writer.
+    pub(super) room: Arc<Semaphore>,
+    pub(super) options: Options,
+}
+
+/// A job at work.
+struct Assignment {
+    rank: Rank,
+    job: Job,
+    /// Requests and jobs tried again so far.
+    retries: u32,
+}
+
+/// A job that failed and may be tried again.
+struct Again {
+    assignment: Assignment,
+    /// What is said of it if it is not.
+    failures: Vec<Failure>,
+}
+
+/// Works on the jobs in their order; those that failed are tried again at the end, as `retries` says.
+pub(super) async fn work(crew: Arc<Crew>, jobs: Vec<Job>) {
+    let JobRetries { max, initial, multiplier } = crew.options.job_retries;
+    let mut left: Vec<Assignment> = jobs
+        .into_iter()
+        .enumerate()
+        .map(|(rank, job)| Assignment { rank, job, retries: 0 })
+        .collect();
+    let mut wait = initial;
+    for round in 0..=max {
+        let failed = crew.round(left, round < max).await;
+        if failed.is_empty() {
+            return;
+        }
+        if crew.rest(wait, 0).await.is_err() {
+            for again in failed {
+                crew.give_up(again).await;
+            }
+            return;
+        }
+        wait = Duration::try_from_secs_f64(wait.as_secs_f64() * multiplier).unwrap_or(wait);
+        left = failed.into_iter().map(|again| again.assignment).collect();
+    }
+}
+
+/// Jobs that wait for their turn, by provider.
+struct Queues {
+    waiting: BTreeMap<String, VecDeque<Assignment>>,
+    at_work: HashMap<String, u32>,
+    most: u32,
+}
+
+impl Queues {
+    fn new(assignments: Vec<Assignment>, most: u32) -> Self {
+        let mut waiting: BTreeMap<String, VecDeque<Assignment>> = BTreeMap::new();
+        for assignment in assignments {
+            // A job without a task has no provider, and nothing to do.
+            let Some(task) = assignment.job.tasks.first() else { continue };
+            waiting.entry(task.provider.clone()).or_default().push_back(assignment);
+        }
+        Self { waiting, at_work: HashMap::new(), most }
+    }
+
+    /// The first job, by the plan's order, of those whose provider has not enough of them at work.
+    fn next(&mut self) -> Option<(String, Assignment)> {
+        let at_work = |name: &String| self.at_work.get(name).copied().unwrap_or(0);
+        let (provider, _) = self
+            .waiting
+            .iter()
+            .filter(|(name, _)| at_work(name) < self.most)
+            .filter_map(|(name, queue)| Some((name, queue.front()?.rank)))
+            .min_by_key(|(_, rank)| *rank)?;
+        let provider = provider.clone();
+        let assignment = self.waiting.get_mut(&provider)?.pop_front()?;
+        *self.at_work.entry(provider.clone()).or_default() += 1;
+        Some((provider, assignment))
+    }
+
+    /// Notes that a job of a provider has ended; tells whether it has none left.
+    fn ended(&mut self, provider: &str) -> bool {
+        let at_work = self.at_work.get_mut(provider);
+        let left = at_work.map_or(0, |n| {
+            *n = n.saturating_sub(1);
+            *n
+        });
+        left == 0 && self.waiting.get(provider).is_none_or(VecDeque::is_empty)
+    }
+}
+
+impl Crew {
+    /// Works on every assignment once; gives back those that failed and may be tried again.
+    ///
+    /// Each provider has as many jobs at work as the run has lanes: those that wait for its quota, or
+    /// for a server that hangs, keep no other provider's from working.
+    async fn round(
+        self: &Arc<Self>,
+        assignments: Vec<Assignment>,
+        more_rounds: bool,
+    ) -> Vec<Again> {
+        let mut queues = Queues::new(assignments, self.options.parallel);
+        for provider in queues.waiting.keys() {
+            locked(&self.gates).set_busy(provider, true);
+        }
+        let mut at_work = JoinSet::new();
+        let mut providers = HashMap::new();
+        let mut failed = Vec::new();
+        loop {
+            while let Some((provider, assignment)) = queues.next() {
+                let crew = Arc::clone(self);
+                let working = at_work.spawn(async move { crew.job(assignment, more_rounds).await });
+                providers.insert(working.id(), provider.clone());
+                self.stagger(&provider).await;
+            }
+            let Some(ended) = at_work.join_next_with_id().await else { break };
+            let (id, again) = match ended {
+                Ok((id, again)) => (id, again),
+                // It broke down; its job never ends, and the desk will say so.
+                Err(error) => (error.id(), None),
+            };
+            failed.extend(again);
+            if let Some(provider) = providers.remove(&id)
+                && queues.ended(&provider)
+            {
+                locked(&self.gates).set_busy(&provider, false);
+                self.changed.notify_waiters();
+            }
+        }
+        failed.sort_by_key(|again| again.assignment.rank);
+        failed
+    }
+
+    /// Keeps the starts of two jobs apart, where they are going to send anything.
+    async fn stagger(&self, provider: &str) {
+        let stagger = self.options.stagger;
+        let idle = self.line(provider).settings.is_files()
+            || self.ending.closing.is_cancelled()
+            || locked(&self.gates).over(provider, self.timeline.now()).is_some();
+        if !idle && !stagger.is_zero() {
+            self.ending.closing.run_until_cancelled(tokio::time::sleep(stagger)).await;
+        }
+    }
+
+    pub(super) async fn say(&self, message: Message) {
+        // Nobody listens any more when the run is being given up.
+        let _ = self.sender.send(message).await;
+    }
+
+    /// Hands a page over as soon as there is room for it.
+    pub(super) async fn hand_over(&self, mut fetched: Fetched) {
+        let rows = u32::try_from(fetched.rows()).unwrap_or(u32::MAX).clamp(1, WAITING_ROWS);
+        // The semaphore is never closed.
+        fetched.place = Arc::clone(&self.room).acquire_many_owned(rows).await.ok().map(Place);
+        self.say(Message::Page(Box::new(fetched))).await;
+    }
+
+    /// Waits so long before a request or a job is tried again.
+    ///
+    /// # Errors
+    ///
+    /// What becomes of it when the run ends first.
+    pub(super) async fn rest(&self, wait: Duration, attempts: u32) -> Result<(), Lost> {
+        let ending = &self.ending;
+        let micros = i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
+        if self.timeline.now().saturating_add(micros) > self.ends_at {
+            return Err(Lost {
+                attempts,
+                ..Lost::deferred("the run's time is up before another try")
+            });
+        }
+        match ending.closing.run_until_cancelled(tokio::time::sleep(wait)).await {
+            Some(()) => Ok(()),
+            None => {
+                Err(ending.lost(attempts).unwrap_or_else(|| Lost::failed(ending.fault(), attempts)))
+            }
+        }
+    }
+
+    /// Waits for a change, an instant on the timeline, or the end of the run.
+    pub(super) async fn until(&self, at: Option<i64>, changed: Pin<&mut Notified<'_>>) {
+        let waiting = async {
+            match at {
+                Some(at) => {
+                    let at = tokio::time::Instant::from_std(self.timeline.instant(at));
+                    // Either way it is worth another look.
+                    let _ = tokio::time::timeout_at(at, changed).await;
+                }
+                None => changed.await,
+            }
+        };
+        self.ending.closing.run_until_cancelled(waiting).await;
+    }
+
+    fn line(&self, provider: &str) -> &Line {
+        // The plan is made of the same config.
+        &self.lines[provider]
+    }
+
+    /// The instant as of which bars are finished: now, or the one asked about; and the server's own
+    /// now, when ours is a little ahead of it.
+    pub(super) fn finished_by(&self, server_now: Option<i64>) -> i64 {
+        let now = clock::now();
+        let believed = server_now
+            .filter(|server| (now - BELIEVABLE_SKEW..now).contains(server))
+            .unwrap_or(now);
+        self.options.as_of.map_or(believed, |as_of| as_of.min(believed))
+    }
+
+    /// Asks for every task of a job. Gives it back when it failed and there will be another round.
+    async fn job(self: &Arc<Self>, assignment: Assignment, more_rounds: bool) -> Option<Again> {
+        let Assignment { rank, job, mut retries } = assignment;
+        let symbol = job.symbol.clone();
+        self.say(Message::JobStarted(symbol.clone())).await;
+        let (mut tasks, mut failures) = (Vec::new(), Vec::new());
+        for task in job.tasks {
+            let task = Arc::new(task);
+            let Err(lost) = self.task(&task, rank, &mut retries).await else { continue };
+            match lost.fate {
+                // Not ended: the run is being stopped.
+                Fate::Dropped => return None,
+                Fate::Deferred => {
+                    self.say(Message::TaskDeferred(task.key.clone(), lost.fault.message)).await;
+                }
+                Fate::Failed => {
+                    let may_pass = may_pass(lost.fault.kind);
+                    let failure = failure(&task, lost);
+                    if more_rounds && may_pass {
+                        tasks.push(Task::clone(&task));
+                        failures.push(failure);
+                    } else {
+                        self.say(Message::TaskFailed(failure)).await;
+                    }
+                }
+            }
+        }
+        let Some(first) = failures.first() else {
+            self.say(Message::JobDone(symbol, retries)).await;
+            return None;
+        };
+        let error = format!("{} {}: {}", first.series.timeframe, first.kind, first.message);
+        self.say(Message::JobToRetry(symbol.clone(), error)).await;
+        let assignment = Assignment { rank, job: Job { symbol, tasks }, retries: retries + 1 };
+        Some(Again { assignment, failures })
+    }
+
+    /// Ends a job for which there is no further round after all.
+    async fn give_up(&self, again: Again) {
+        for failure in again.failures {
+            self.say(Message::TaskFailed(failure)).await;
+        }
+        let Assignment { job, retries, .. } = again.assignment;
+        self.say(Message::JobDone(job.symbol, retries.saturating_sub(1))).await;
+    }
+
+    async fn task(
+        self: &Arc<Self>,
+        task: &Arc<Task>,
+        rank: Rank,
+        retries: &mut u32,
+    ) -> Result<(), Lost> {
+        let line = self.line(&task.provider);
+        match line.settings.source.clone() {
+            Source::Files { folder } => {
+                let path = folder.join(file_name(&task.ask_symbol, task.key.timeframe));
+                self.file(task, path).await
+            }
+            Source::Http { provider, base_url } => {
+                let lane = Lane { crew: self, line, provider, base_url: &base_url, rank };
+                match lane.pages(task, task.range, retries).await {
+                    Err(lost) if lost.is_refusal() => lane.narrowed(task, lost, retries).await,
+                    ended => ended,
+                }
+            }
+        }
+    }
+
+    /// Reads a file from a thread that may block.
+    async fn file(self: &Arc<Self>, task: &Arc<Task>, path: PathBuf) -> Result<(), Lost> {
+        if let Some(lost) = self.ending.lost(0) {
+            return Err(lost);
+        }
+        let (crew, reading) = (Arc::clone(self), Arc::clone(task));
+        let reading = tokio::task::spawn_blocking(move || crew.file_pages(&reading, &path));
+        match reading.await {
+            Ok(ended) => ended,
+            Err(error) => {
+                let message = format!("reading the file failed: {error}");
+                Err(Lost::failed(Fault::new(ErrorKind::Malformed, message), 1))
+            }
+        }
+    }
+
+    fn file_pages(&self, task: &Arc<Task>, path: &Path) -> Result<(), Lost> {
+        let failed = |fault| Lost::failed(fault, 1);
+        let finished_by = self.finished_by(None);
+        let mut pages = files::Pages::open(path).map_err(failed)?;
+        let mut seen = Seen::new(task.range);
+        loop {
+            let started = Instant::now();
+            let page = pages.next().map_err(failed)?;
+            let fetched = Fetched {
+                attempt: Attempt {
+                    response_time: started.elapsed(),
+                    bytes: page.bytes,
+                    ..attempt(task, task.range, 1)
+                },
+                task: Arc::clone(task),
+                answered: seen.answered(task, &page.answer, page.last),
+                answer: page.answer,
+                lines: page.lines,
+                from_file: true,
+                file_mark: pages.mark.filter(|_| page.last),
+                finished_by,
+                place: None,
+            };
+            Handle::current().block_on(self.hand_over(fetched));
+            if page.last || self.sender.is_closed() {
+                return Ok(());
+            }
+            // What is left of the file is read by the next run, from its beginning.
+            if let Some(lost) = self.ending.lost(1) {
+                return Err(lost);
+            }
+        }
+    }
+}
+
+fn failure(task: &Task, lost: Lost) -> Failure {
+    Failure {
+        series: task.key.clone(),
+        stage: Stage::Fetch,
+        kind: lost.fault.kind,
+        message: lost.fault.message,
+        attempts: lost.attempts,
+        at: clock::now(),
+    }
+}
+
+/// Whether trouble of that kind may have passed when a job is tried again at the end of a run.
+const fn may_pass(kind: ErrorKind) -> bool {
+    match kind {
+        ErrorKind::Network
+        | ErrorKind::Timeout
+        | ErrorKind::RateLimited
+        | ErrorKind::Server
+        | ErrorKind::Malformed
+        | ErrorKind::CircuitOpen
+        | ErrorKind::BulkheadFull => true,
+        ErrorKind::Auth
+        | ErrorKind::NotEntitled
+        | ErrorKind::NotFound
+        | ErrorKind::BadRequest
+        | ErrorKind::TooLarge
+        | ErrorKind::Deadline
+        | ErrorKind::Validation
+        | ErrorKind::Compute
+        | ErrorKind::Storage
+        | ErrorKind::Cancelled => false,
+    }
+}

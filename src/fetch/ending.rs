@@ -1,0 +1,65 @@
+//! How a run ends before its work is done: a signal asks it to, or its time is up. From then on nothing
+//! new is sent; what is in flight has the grace to finish.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::run::{ErrorKind, Fault};
+
+use super::engine::Stop;
+use super::{Fate, Lost};
+
+/// The end of a run.
+#[derive(Debug)]
+pub(super) struct Ending {
+    /// Nothing new is sent.
+    pub(super) closing: CancellationToken,
+    /// What is in flight is given up.
+    pub(super) cut: CancellationToken,
+    cause: OnceLock<Cause>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Cause {
+    Signal,
+    Time,
+}
+
+impl Ending {
+    pub(super) fn new() -> Self {
+        Self {
+            closing: CancellationToken::new(),
+            cut: CancellationToken::new(),
+            cause: OnceLock::new(),
+        }
+    }
+
+    /// Ends the run when a signal asks for it, or after `time`; `grace` later it ends for good.
+    pub(super) async fn watch(self: Arc<Self>, stop: Arc<Stop>, time: Duration, grace: Duration) {
+        let asked = tokio::time::timeout(time, stop.asked.cancelled()).await;
+        let cause = if asked.is_ok() { Cause::Signal } else { Cause::Time };
+        let _ = self.cause.set(cause);
+        self.closing.cancel();
+        tokio::time::sleep(grace).await;
+        self.cut.cancel();
+    }
+
+    /// What becomes of a task that the end keeps from going on; `None` while there is no end.
+    pub(super) fn lost(&self, attempts: u32) -> Option<Lost> {
+        let fate = match self.cause.get()? {
+            Cause::Signal => Fate::Dropped,
+            Cause::Time => Fate::Deferred,
+        };
+        Some(Lost { fault: self.fault(), attempts, fate })
+    }
+
+    /// The fault of an attempt that the end cut off.
+    pub(super) fn fault(&self) -> Fault {
+        match self.cause.get() {
+            Some(Cause::Time) => Fault::new(ErrorKind::Deadline, "the run's time is up"),
+            Some(Cause::Signal) | None => Fault::new(ErrorKind::Cancelled, "the run was stopped"),
+        }
+    }
+}

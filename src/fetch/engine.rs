@@ -1,0 +1,100 @@
+//! What a run works with from its first to its last moment: the threads that fetch, and an ear for
+//! signals.
+//!
+//! The first SIGTERM or SIGINT asks the run to come to its end; a second one ends the process at once.
+
+use std::io;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::run::StopSignal;
+
+/// Threads that fetch, and an ear for signals.
+#[derive(Debug)]
+pub struct Engine {
+    runtime: Option<Runtime>,
+    stop: Arc<Stop>,
+}
+
+/// Whether a signal asked the run to end.
+#[derive(Debug, Default)]
+pub(super) struct Stop {
+    pub(super) asked: CancellationToken,
+    signal: OnceLock<StopSignal>,
+}
+
+impl Engine {
+    /// Starts the threads and listens: from here on the first signal ends nothing by itself.
+    ///
+    /// # Errors
+    ///
+    /// When the threads cannot be had.
+    pub fn start() -> io::Result<Self> {
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let stop = Arc::new(Stop::default());
+        let _inside = runtime.enter();
+        for (kind, meaning) in [
+            (SignalKind::terminate(), StopSignal::Terminate),
+            (SignalKind::interrupt(), StopSignal::Interrupt),
+        ] {
+            runtime.spawn(listen(signal(kind)?, meaning, Arc::clone(&stop)));
+        }
+        drop(_inside);
+        Ok(Self { runtime: Some(runtime), stop })
+    }
+
+    /// The signal that asked the run to end.
+    #[must_use]
+    pub fn stopped(&self) -> Option<StopSignal> {
+        self.stop.signal.get().copied()
+    }
+
+    /// Does what may block, and waits for it: no longer than `patience`, and not beyond a signal.
+    pub fn within<T: Send + 'static>(
+        &self,
+        patience: Duration,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let handle = self.handle()?;
+        handle.block_on(async {
+            let working = tokio::task::spawn_blocking(work);
+            let waiting = tokio::time::timeout(patience, working);
+            self.stop.asked.run_until_cancelled(waiting).await?.ok()?.ok()
+        })
+    }
+
+    pub(super) fn handle(&self) -> Option<&Handle> {
+        self.runtime.as_ref().map(Runtime::handle)
+    }
+
+    pub(super) fn stop(&self) -> Arc<Stop> {
+        Arc::clone(&self.stop)
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // Whatever still waits for something is given up.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+async fn listen(mut signals: Signal, meaning: StopSignal, stop: Arc<Stop>) {
+    while signals.recv().await.is_some() {
+        if stop.signal.set(meaning).is_err() {
+            // The run's row says `running` and its lock is free: the next run calls it crashed.
+            #[expect(
+                clippy::exit,
+                reason = "the second signal ends at once, whatever is under way"
+            )]
+            std::process::exit(meaning.code().into());
+        }
+        stop.asked.cancel();
+    }
+}

@@ -1,0 +1,386 @@
+//! Who may send now: every rule about sending, of one provider and of the run, in one place. Pure.
+//!
+//! Whoever wants to send asks [`Gates::enter`] until it says `Go`, in between waiting for what it names.
+//! Of several who wait for one provider, the first in the plan's order goes first. A request goes only
+//! once it is written down that it may have been sent, so that no crash makes the quota forget it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::config::ProviderSettings;
+use crate::domain::provider_state::{Hold, ProviderState, Stamp};
+use crate::domain::run::{ErrorKind, Fault};
+use crate::domain::words::{instant, span};
+
+use super::Options;
+use super::breaker::{Breaker, Call, Look};
+use super::lanes::Lanes;
+use super::quota::{Leave, Quota};
+use super::throttle::{Strain, Throttle};
+
+/// Microseconds a second.
+const SECOND: i64 = 1_000_000;
+
+/// A job's place in the plan's order; smaller goes first.
+pub(super) type Rank = usize;
+
+/// All gates of a run.
+#[derive(Debug)]
+pub(super) struct Gates {
+    lanes: Lanes,
+    /// Requests that the run may still send; `None` when that is not limited.
+    requests_left: Option<u64>,
+    by_provider: BTreeMap<String, Gate>,
+}
+
+/// The gate of one provider.
+#[derive(Debug)]
+struct Gate {
+    quota: Quota,
+    breaker: Breaker,
+    throttle: Throttle,
+    max_concurrent: u32,
+    in_flight: u32,
+    last_left: i64,
+    /// Why nothing more is asked of it in this run.
+    stopped: Option<Fault>,
+    hold: Option<Hold>,
+    waiting: BTreeSet<Rank>,
+    ledger: Ledger,
+}
+
+/// What is written down of requests before they are sent.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ledger {
+    /// Requests that may be sent: it is written down that they may have been.
+    announced: u32,
+    /// Whether more are to be announced.
+    wanted: bool,
+    /// Whether anything else is worth being written down at once.
+    changed: bool,
+    /// Whether anything of this run is worth being written down.
+    used: bool,
+}
+
+impl Ledger {
+    const fn is_worth_a_note(&self) -> bool {
+        self.wanted || self.changed
+    }
+
+    fn change(&mut self) {
+        self.changed = true;
+        self.used = true;
+    }
+}
+
+/// What somebody who wants to send is told.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Entry {
+    /// Send. Hand the pass back at the end.
+    Go(Pass),
+    /// Wait, and ask again.
+    Wait(Wait),
+    /// It is no use in this run: the task fails so.
+    Fail(Fault),
+    /// It is left for the next run, for this reason.
+    Defer(String),
+}
+
+/// Why somebody has to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// For the quota, until this instant.
+    Quota(i64),
+    /// For a place among the provider's requests in flight, of which one ended last at this instant.
+    Place(i64),
+    /// Until it is written down that a request may be sent.
+    Ledger,
+    /// For others: who go first, who probe, who hold the lanes.
+    Others,
+}
+
+/// A request that was let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pass {
+    call: Call,
+    cuts: u64,
+}
+
+/// What is to be written down of a provider before anything more is sent.
+#[derive(Clone, Debug)]
+pub struct Note {
+    /// The provider's name in the config.
+    pub provider: String,
+    /// Its state.
+    pub state: ProviderState,
+    announced: u32,
+}
+
+impl Gates {
+    /// The gates of `providers` as earlier runs left them.
+    pub(super) fn new(
+        providers: &BTreeMap<String, ProviderSettings>,
+        mut remembered: BTreeMap<String, (ProviderState, Stamp)>,
+        options: &Options,
+        now: &Stamp,
+    ) -> Self {
+        let by_provider = providers
+            .iter()
+            .filter(|(_, settings)| !settings.is_files())
+            .map(|(name, settings)| {
+                let held = remembered.remove(name);
+                (name.clone(), Gate::new(settings, held, options, now))
+            })
+            .collect();
+        let lanes = Lanes::new(options.parallel, providers.keys().cloned());
+        Self { lanes, requests_left: options.max_requests, by_provider }
+    }
+
+    /// Notes whether a provider has jobs that have not ended.
+    pub(super) fn set_busy(&mut self, provider: &str, busy: bool) {
+        self.lanes.set_busy(provider, busy);
+    }
+
+    /// Asks for leave to send a request of the job with that rank.
+    pub(super) fn enter(&mut self, provider: &str, rank: Rank, now: i64) -> Entry {
+        let Some(gate) = self.by_provider.get_mut(provider) else {
+            return Entry::Fail(Fault::new(ErrorKind::BadRequest, "an unknown provider"));
+        };
+        gate.waiting.insert(rank);
+        let spent = self.requests_left == Some(0);
+        let entry = match gate.over(provider, spent, now) {
+            Some(over) => over,
+            None => match gate.wait(rank, now) {
+                Some(wait) => Entry::Wait(wait),
+                None if self.lanes.take(provider) => Entry::Go(gate.begin(now)),
+                None => Entry::Wait(Wait::Others),
+            },
+        };
+        if let Entry::Go(_) = entry {
+            self.requests_left = self.requests_left.map(|left| left - 1);
+        }
+        if !matches!(entry, Entry::Wait(_)) {
+            gate.waiting.remove(&rank);
+        }
+        entry
+    }
+
+    /// Whether asking is no use at `now`, and what comes of it.
+    pub(super) fn over(&self, provider: &str, now: i64) -> Option<Entry> {
+        let spent = self.requests_left == Some(0);
+        self.by_provider.get(provider).and_then(|gate| gate.over(provider, spent, now))
+    }
+
+    /// Notes that somebody waits no more.
+    pub(super) fn withdraw(&mut self, provider: &str, rank: Rank) {
+        if let Some(gate) = self.by_provider.get_mut(provider) {
+            gate.waiting.remove(&rank);
+        }
+    }
+
+    /// Notes how a request ended: `fault` is what went wrong; `None` when nothing did.
+    pub(super) fn leave(&mut self, provider: &str, pass: Pass, fault: Option<&Fault>, now: i64) {
+        self.lanes.give_back(provider);
+        if let Some(gate) = self.by_provider.get_mut(provider) {
+            gate.end(pass, fault, now);
+        }
+    }
+
+    /// Sends nothing to a provider before `until`.
+    pub(super) fn pause(&mut self, provider: &str, until: i64) {
+        if let Some(gate) = self.by_provider.get_mut(provider) {
+            gate.quota.pause(until);
+            gate.ledger.change();
+        }
+    }
+
+    /// Leaves a provider alone until `hold` is over, in later runs too; tells whether that was so before.
+    pub(super) fn hold(&mut self, provider: &str, hold: Hold, now: i64) -> bool {
+        let Some(gate) = self.by_provider.get_mut(provider) else { return false };
+        let before = gate.is_held(now);
+        if gate.hold.as_ref().is_none_or(|held| held.until < hold.until) {
+            gate.hold = Some(hold);
+        }
+        gate.ledger.change();
+        before
+    }
+
+    /// Asks nothing more of a provider in this run.
+    pub(super) fn stop(&mut self, provider: &str, fault: &Fault) {
+        if let Some(gate) = self.by_provider.get_mut(provider) {
+            gate.stopped.get_or_insert_with(|| fault.clone());
+        }
+    }
+
+    /// What is to be written down now. What it announces may be sent once it is [`Gates::noted`].
+    pub(super) fn notes(&mut self, now: i64) -> Vec<Note> {
+        let worth = self.by_provider.iter_mut().filter(|(_, gate)| gate.ledger.is_worth_a_note());
+        worth
+            .map(|(provider, gate)| {
+                let announced = if gate.ledger.wanted { gate.quota.allotment() } else { 0 };
+                let state = gate.state(gate.ledger.announced + announced, now);
+                gate.ledger = Ledger { wanted: false, changed: false, ..gate.ledger };
+                Note { provider: provider.clone(), state, announced }
+            })
+            .collect()
+    }
+
+    /// Notes that `notes` are written down.
+    pub(super) fn noted(&mut self, notes: &[Note]) {
+        for note in notes {
+            if let Some(gate) = self.by_provider.get_mut(&note.provider) {
+                gate.ledger.announced += note.announced;
+            }
+        }
+    }
+
+    /// The last words of a run, in which nothing more is sent.
+    pub(super) fn last_notes(&mut self, now: i64) -> Vec<Note> {
+        let used = self.by_provider.iter().filter(|(_, gate)| gate.ledger.used);
+        used.map(|(provider, gate)| Note {
+            provider: provider.clone(),
+            state: gate.state(0, now),
+            announced: 0,
+        })
+        .collect()
+    }
+}
+
+impl Gate {
+    fn new(
+        settings: &ProviderSettings,
+        held: Option<(ProviderState, Stamp)>,
+        options: &Options,
+        now: &Stamp,
+    ) -> Self {
+        let (state, written) = match held {
+            Some((state, saved)) => {
+                let ago = now.since(&saved);
+                (state.carried_over(&saved, now), now.at.saturating_sub(ago))
+            }
+            None => (ProviderState::default(), now.at),
+        };
+        // What the last run may have sent and never told counts, whether this one sends anything or not.
+        let used = state.quota.unsettled > 0;
+        let most = settings.bulkhead.max_concurrent.min(options.parallel);
+        Self {
+            quota: Quota::new(&settings.rates, &state.quota, written, now.at),
+            breaker: Breaker::new(settings.breaker, &state.breaker, options.forced),
+            throttle: Throttle::new(most, state.concurrency),
+            max_concurrent: settings.bulkhead.max_concurrent,
+            in_flight: 0,
+            last_left: i64::MIN,
+            stopped: None,
+            hold: state.hold,
+            waiting: BTreeSet::new(),
+            ledger: Ledger { used, ..Ledger::default() },
+        }
+    }
+
+    fn is_held(&self, now: i64) -> bool {
+        self.hold.as_ref().is_some_and(|hold| hold.until > now)
+    }
+
+    /// Whether asking is no use, and what comes of it.
+    fn over(&self, provider: &str, spent: bool, now: i64) -> Option<Entry> {
+        if let Some(fault) = &self.stopped {
+            return Some(Entry::Fail(fault.clone()));
+        }
+        if let Some(hold) = self.hold.as_ref().filter(|hold| hold.until > now) {
+            let until = instant(hold.until.div_euclid(SECOND));
+            return Some(Entry::Defer(format!(
+                "{provider} is not asked before {until}, as it wished: {}",
+                hold.reason
+            )));
+        }
+        if spent {
+            return Some(Entry::Defer("the run has sent as many requests as it may".to_owned()));
+        }
+        match self.breaker.look(now) {
+            Look::Open(until) => Some(Entry::Fail(self.open(provider, until, now))),
+            Look::Pass | Look::AwaitProbe => None,
+        }
+    }
+
+    fn open(&self, provider: &str, until: i64, now: i64) -> Fault {
+        let wait = span(until.saturating_sub(now).saturating_add(SECOND - 1).div_euclid(SECOND));
+        let last = self.breaker.last_failure().unwrap_or("too many calls failed");
+        let message = format!("the breaker of {provider} is open for another {wait}: {last}");
+        Fault::new(ErrorKind::CircuitOpen, message)
+    }
+
+    /// What the request of that rank has to wait for; `None` when for nothing but a lane.
+    fn wait(&mut self, rank: Rank, now: i64) -> Option<Wait> {
+        if self.breaker.look(now) == Look::AwaitProbe {
+            return Some(Wait::Others);
+        }
+        match self.quota.look(now) {
+            Leave::Now => {}
+            Leave::At(at) => return Some(Wait::Quota(at)),
+            Leave::AfterAnother => return Some(Wait::Others),
+        }
+        if self.in_flight >= self.max_concurrent.min(self.throttle.limit()) {
+            return Some(Wait::Place(self.last_left));
+        }
+        if self.waiting.first().is_some_and(|first| *first != rank) {
+            return Some(Wait::Others);
+        }
+        if self.ledger.announced == 0 {
+            self.ledger.wanted = true;
+            return Some(Wait::Ledger);
+        }
+        None
+    }
+
+    fn begin(&mut self, now: i64) -> Pass {
+        self.quota.begin();
+        self.in_flight += 1;
+        self.ledger.announced -= 1;
+        self.ledger.used = true;
+        // Asked for early enough, nobody waits for it.
+        self.ledger.wanted |= self.ledger.announced < self.quota.allotment() / 2;
+        Pass { call: self.breaker.begin(now), cuts: self.throttle.begin() }
+    }
+
+    fn end(&mut self, pass: Pass, fault: Option<&Fault>, now: i64) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.last_left = now;
+        self.quota.end(now);
+        let (status, cut) = (self.breaker.state().status, self.throttle.state());
+        let kind = fault.map(|fault| fault.kind);
+        match kind {
+            Some(ErrorKind::Cancelled | ErrorKind::Deadline) => self.breaker.forgo(pass.call),
+            _ => {
+                let failure = fault
+                    .filter(|fault| is_failure(fault.kind))
+                    .map(|fault| fault.message.as_str());
+                self.breaker.end(pass.call, failure, now);
+                self.throttle.end(pass.cuts, strain(kind));
+            }
+        }
+        if status != self.breaker.state().status || cut != self.throttle.state() {
+            self.ledger.change();
+        }
+    }
+
+    fn state(&self, announced: u32, now: i64) -> ProviderState {
+        ProviderState {
+            quota: self.quota.state(announced),
+            hold: self.hold.clone().filter(|hold| hold.until > now),
+            concurrency: self.throttle.state(),
+            breaker: self.breaker.state(),
+        }
+    }
+}
+
+/// Whether the breaker counts it: trouble of the provider, not of what was asked.
+const fn is_failure(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Network | ErrorKind::Timeout | ErrorKind::Server)
+}
+
+const fn strain(kind: Option<ErrorKind>) -> Strain {
+    match kind {
+        Some(ErrorKind::RateLimited) => Strain::TooMany,
+        Some(ErrorKind::Timeout | ErrorKind::Server) => Strain::Trouble,
+        _ => Strain::None,
+    }
+}
