@@ -18,6 +18,7 @@ use crate::render::plan::Costed;
 use crate::render::progress::Progress;
 use crate::store::{Store, lock};
 
+use super::deed::host;
 use super::failure::Failure;
 use super::scene::Scene;
 use super::select::{Typed, selection};
@@ -131,12 +132,6 @@ fn request(command: &Backfill, scene: &Scene) -> Result<Request, Failure> {
         parallel: command.parallel.unwrap_or(scene.settings.run.parallel_backfill),
         as_of: scene.as_of,
     })
-}
-
-/// The machine's name, for the history.
-fn host() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned())
 }
 
 /// Shows the plan. Reads the database, if there is one, and writes nothing.

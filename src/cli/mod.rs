@@ -16,11 +16,13 @@ use crate::exit::Exit;
 mod backfill;
 mod bars;
 mod db;
+mod deed;
 mod failure;
 mod gaps;
 mod health;
 mod history;
 mod init;
+mod pause;
 mod scene;
 mod select;
 mod staleness;
@@ -138,6 +140,10 @@ enum Command {
     Gaps(gaps::Gaps),
     /// Stored bars of a symbol.
     Bars(bars::Bars),
+    /// Make runs do nothing until then.
+    Pause(pause::Pause),
+    /// End a pause before its time.
+    Resume(pause::Resume),
     /// Migrate, check and describe the database.
     Db(db::Db),
 }
@@ -172,6 +178,8 @@ fn run(cli: Cli) -> Done {
         Command::Status(command) => status::exec(command, &scene()?),
         Command::Gaps(command) => gaps::exec(command, &scene()?),
         Command::Bars(command) => bars::exec(command, &scene()?),
+        Command::Pause(command) => pause::pause(command, &scene()?),
+        Command::Resume(command) => pause::resume(command, &scene()?),
         Command::Db(command) => db::exec(command, &scene()?),
     }
 }

@@ -18,6 +18,8 @@ const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 /// The user's config folder; else `.config` in `HOME`.
 const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 const HOME: &str = "HOME";
+/// Who called: set by sudo, by the login, and by older systems' login.
+const CALLERS: [&str; 3] = ["SUDO_USER", "USER", "LOGNAME"];
 
 /// The value of a variable, when it is set, not empty, and text.
 #[must_use]
@@ -44,4 +46,16 @@ pub fn user_config_folder() -> Option<PathBuf> {
     value(XDG_CONFIG_HOME)
         .map(PathBuf::from)
         .or_else(|| value(HOME).map(|home| PathBuf::from(home).join(".config")))
+}
+
+/// Who calls, for the audit log: the name of the one who logged in, else the number of the user.
+///
+/// It tells colleagues whom to ask and proves nothing: these variables are the caller's own.
+#[must_use]
+pub fn who() -> String {
+    CALLERS
+        .into_iter()
+        .filter_map(value)
+        .find(|name| !name.chars().any(char::is_control))
+        .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
 }
