@@ -15,6 +15,7 @@ use crate::exit::Exit;
 
 mod backfill;
 mod bars;
+mod breaker;
 mod db;
 mod deed;
 mod failure;
@@ -144,6 +145,8 @@ enum Command {
     Pause(pause::Pause),
     /// End a pause before its time.
     Resume(pause::Resume),
+    /// Circuit breakers of the providers: see them, close them.
+    Breaker(breaker::Breaker),
     /// Migrate, check and describe the database.
     Db(db::Db),
 }
@@ -180,6 +183,7 @@ fn run(cli: Cli) -> Done {
         Command::Bars(command) => bars::exec(command, &scene()?),
         Command::Pause(command) => pause::pause(command, &scene()?),
         Command::Resume(command) => pause::resume(command, &scene()?),
+        Command::Breaker(command) => breaker::exec(command, &scene()?),
         Command::Db(command) => db::exec(command, &scene()?),
     }
 }
