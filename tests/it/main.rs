@@ -4,6 +4,7 @@
 //! the wall clock, or on the network.
 
 mod config;
+mod control;
 mod derived;
 mod edit;
 mod faults;
