@@ -141,7 +141,7 @@ enum Command {
     Gaps(gaps::Gaps),
     /// Stored bars of a symbol.
     Bars(bars::Bars),
-    /// Make runs do nothing until then.
+    /// Make runs do nothing for a while, or until an instant.
     Pause(pause::Pause),
     /// End a pause before its time.
     Resume(pause::Resume),

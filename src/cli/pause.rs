@@ -1,4 +1,4 @@
-//! `mdctl pause` and `mdctl resume`: runs do nothing until then, or again something.
+//! `mdctl pause` and `mdctl resume`: runs do nothing for a while, or work again.
 //!
 //! Neither takes the run lock: a pause is ordered while a run is at work, too, and stops those after
 //! it.
@@ -23,7 +23,7 @@ use super::{Done, print};
 /// The longest pause: who asks for more has mistyped the year.
 const LONGEST: i64 = 366 * DAY;
 
-/// Make runs do nothing until then.
+/// Make runs do nothing for a while, or until an instant.
 ///
 /// Every run is recorded as `skipped` meanwhile and exits 0. A pause ends by itself; a second one takes
 /// the place of the first. Reports go on, and `health` says that runs are paused.

@@ -73,10 +73,10 @@ impl BreakerRow {
             words.push_str(&format!(" since {}", instant(at)));
         }
         if let Some((at, failure)) = &self.last_failure {
-            words.push_str(&format!(", the last failure was at {}: {failure}", instant(*at)));
+            words.push_str(&format!(", the last failure at {}: {failure}", instant(*at)));
         }
         if let Some(at) = self.retry_at {
-            words.push_str(&format!("; it is tried again from {} on", instant(at)));
+            words.push_str(&format!("; tried again from {} on", instant(at)));
         }
         Some(words)
     }
