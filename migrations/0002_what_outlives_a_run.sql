@@ -9,10 +9,12 @@ CREATE TABLE rate_state (
     rules           TEXT    NOT NULL CHECK (json_valid(rules)),
     -- Requests that may have been sent since this row was written.
     unsettled       INTEGER NOT NULL CHECK (unsettled >= 0),
-    -- Its own word on when it may be asked again: waited for, and too far away to be waited for.
+    -- Its own word on when it may be asked again: waited for, and too far away to be waited for, which
+    -- holds for one symbol alone where one is named.
     paused_until_us INTEGER,
     held_until_us   INTEGER,
     held_reason     TEXT,
+    held_symbol     TEXT,
     -- Requests at once, while that is cut; NULL when it is not.
     concurrency     INTEGER CHECK (concurrency > 0),
     saved_at_us     INTEGER NOT NULL,

@@ -15,13 +15,16 @@ use crate::exit::Exit;
 
 mod backfill;
 mod bars;
+mod breaker;
 mod db;
+mod deed;
 mod enrich;
 mod failure;
 mod gaps;
 mod health;
 mod history;
 mod init;
+mod pause;
 mod run;
 mod scene;
 mod select;
@@ -142,6 +145,12 @@ enum Command {
     Gaps(gaps::Gaps),
     /// Stored bars of a symbol.
     Bars(bars::Bars),
+    /// Make runs do nothing for a while, or until an instant.
+    Pause(pause::Pause),
+    /// End a pause before its time.
+    Resume(pause::Resume),
+    /// Circuit breakers of the providers: see them, close them.
+    Breaker(breaker::Breaker),
     /// Migrate, check and describe the database.
     Db(db::Db),
 }
@@ -177,6 +186,9 @@ fn run(cli: Cli) -> Done {
         Command::Status(command) => status::exec(command, &scene()?),
         Command::Gaps(command) => gaps::exec(command, &scene()?),
         Command::Bars(command) => bars::exec(command, &scene()?),
+        Command::Pause(command) => pause::pause(command, &scene()?),
+        Command::Resume(command) => pause::resume(command, &scene()?),
+        Command::Breaker(command) => breaker::exec(command, &scene()?),
         Command::Db(command) => db::exec(command, &scene()?),
     }
 }

@@ -22,6 +22,7 @@ use crate::render::progress::Progress;
 use crate::store::Store;
 use crate::store::lock::{self, Lock};
 
+use super::deed::{Hand, Reason};
 use super::failure::Failure;
 use super::scene::Scene;
 use super::select::{Typed, selection};
@@ -84,7 +85,7 @@ pub(super) struct RunArgs {
     force: bool,
     /// Why the glass is broken.
     #[arg(long, value_name = "TEXT", requires = "force")]
-    reason: Option<String>,
+    reason: Option<Reason>,
 }
 
 pub(super) fn exec(pass: Pass, args: &RunArgs, scene: &Scene) -> Done {
@@ -148,6 +149,7 @@ fn request(pass: Pass, args: &RunArgs, scene: &Scene) -> Result<Request, Failure
     {
         return Err(Failure::usage("--from lies after --to"));
     }
+    let hand = Hand::callers();
     let usual = if env::under_systemd() { "systemd" } else { "manual" };
     let run = &scene.settings.run;
     let (command, parallel, job_retries) = match pass {
@@ -158,7 +160,7 @@ fn request(pass: Pass, args: &RunArgs, scene: &Scene) -> Result<Request, Failure
         run_id: crate::clock::new_run_id(&mut crate::clock::Chance::new()),
         command,
         trigger: args.trigger.clone().unwrap_or_else(|| usual.to_owned()),
-        host: host(),
+        host: hand.host,
         selection: selection(&scene.settings, &typed)?,
         options: Options {
             pass,
@@ -171,24 +173,12 @@ fn request(pass: Pass, args: &RunArgs, scene: &Scene) -> Result<Request, Failure
         job_retries,
         max_requests: args.max_requests,
         time: args.max_duration.map_or(run.deadline, |Span(most)| most.min(run.deadline)),
-        force: force(args)?,
+        force: args
+            .reason
+            .as_ref()
+            .map(|reason| Force { who: hand.who, reason: reason.to_string() }),
         as_of: scene.as_of,
     })
-}
-
-/// Who breaks the glass, and why.
-fn force(args: &RunArgs) -> Result<Option<Force>, Failure> {
-    let Some(reason) = args.reason.as_deref().map(str::trim) else { return Ok(None) };
-    if reason.is_empty() {
-        return Err(Failure::usage("--reason is empty").hinted("say why: it goes to the audit log"));
-    }
-    Ok(Some(Force { who: env::user(), reason: reason.to_owned() }))
-}
-
-/// The machine's name, for the history.
-fn host() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned())
 }
 
 /// Shows the plan. Reads the database, if there is one, and writes nothing.

@@ -17,6 +17,7 @@ use crate::logging::{self, Guard, Lines};
 use crate::render::progress::Progress;
 use crate::render::table::{self, Look};
 use crate::report::Facts;
+use crate::report::breaker::{self, BreakerRow};
 use crate::report::health::Evidence;
 use crate::report::staleness::Staleness;
 use crate::store::{Store, StoreResult, lock};
@@ -115,8 +116,7 @@ impl Scene {
     pub(super) fn evidence(&self, store: &Store, staleness: Staleness) -> StoreResult<Evidence> {
         let recent = i64::try_from(self.settings.health.recent.as_secs()).unwrap_or(i64::MAX);
         let since = self.wall_now.saturating_sub(recent);
-        let newest = store.runs_last(2, None, None, None)?;
-        let (running, last) = self.at_work_and_last(newest);
+        let (running, last) = self.at_work_and_last(store)?;
         let last_jobs = match &last {
             Some(run) => store.jobs_of(&run.run_id)?,
             None => Vec::new(),
@@ -130,24 +130,46 @@ impl Scene {
             recent_runs: store.runs_last(MOST_RUNS, Some(since), None, None)?,
             recent_failures: store.failures_last(None, since, MOST_FAILURES)?,
             recent_requests: store.fetch_facts(since)?,
+            breakers: self.breakers(store)?,
+            pause: store.pause_at(self.wall_now)?,
             wall_now: self.wall_now,
         })
     }
 
-    /// The run at work and the last one that ended, of the newest runs.
+    /// How the providers stand by the wall clock, by name.
+    pub(super) fn breakers(&self, store: &Store) -> StoreResult<Vec<BreakerRow>> {
+        Ok(breaker::judge(&self.settings, &store.provider_states()?, self.wall_now))
+    }
+
+    /// The run at work, and the last one that ended. A run that a pause made skip tells nothing, and
+    /// there may be many of them: so many runs are looked at as it takes.
     pub(super) fn at_work_and_last(
         &self,
-        newest: Vec<RunFact>,
-    ) -> (Option<RunFact>, Option<RunFact>) {
+        store: &Store,
+    ) -> StoreResult<(Option<RunFact>, Option<RunFact>)> {
+        let mut limit = 2;
+        loop {
+            let newest = store.runs_last(limit, None, None, None)?;
+            let is_all = (newest.len() as u64) < limit;
+            let (running, last) = self.sorted(newest);
+            if is_all || last.is_some() {
+                return Ok((running, last));
+            }
+            limit *= 8;
+        }
+    }
+
+    /// The run at work and the last one that ended, of the newest runs.
+    fn sorted(&self, newest: Vec<RunFact>) -> (Option<RunFact>, Option<RunFact>) {
         let mut running = None;
         let mut last = None;
         for mut run in newest {
             self.crashed_if_left(&mut run);
-            if run.status == RunStatus::Running {
-                running.get_or_insert(run);
-            } else {
-                last.get_or_insert(run);
-            }
+            match run.status {
+                RunStatus::Running => running.get_or_insert(run),
+                RunStatus::Skipped => continue,
+                _ => last.get_or_insert(run),
+            };
         }
         (running, last)
     }

@@ -69,7 +69,8 @@ fn tracked(settings: &Settings, timeframe: Timeframe) -> Result<(), Failure> {
         .hinted(format!("tracked timeframes are {}", words.join(", "))))
 }
 
-fn known<'a>(
+/// Refuses a name that is none of `names`.
+pub(super) fn known<'a>(
     what: &str,
     name: Option<&str>,
     names: impl Iterator<Item = &'a str>,

@@ -61,7 +61,7 @@ pub(super) fn exec(command: &Status, scene: &Scene) -> Done {
 }
 
 fn overview(scene: &Scene, store: &Store, facts: &Facts) -> StoreResult<Overview> {
-    let (running, last) = scene.at_work_and_last(store.runs_last(2, None, None, None)?);
+    let (running, last) = scene.at_work_and_last(store)?;
     let queue = match running.as_ref().or(last.as_ref()) {
         Some(run) => store.jobs_of(&run.run_id)?,
         None => Vec::new(),
@@ -72,6 +72,8 @@ fn overview(scene: &Scene, store: &Store, facts: &Facts) -> StoreResult<Overview
         rejected: rejected.get(&fact.series_id).copied().unwrap_or(0),
     });
     Ok(Overview {
+        pause: store.pause_at(scene.wall_now)?,
+        breakers: scene.breakers(store)?,
         running,
         last,
         queue,

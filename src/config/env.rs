@@ -18,10 +18,8 @@ const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 /// The user's config folder; else `.config` in `HOME`.
 const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 const HOME: &str = "HOME";
-/// Who calls, for the audit log; the first that is set counts.
-const SUDO_USER: &str = "SUDO_USER";
-const USER: &str = "USER";
-const LOGNAME: &str = "LOGNAME";
+/// Who called: set by sudo, by the login, and by older systems' login.
+const CALLERS: [&str; 3] = ["SUDO_USER", "USER", "LOGNAME"];
 
 /// The value of a variable, when it is set, not empty, and text.
 #[must_use]
@@ -36,13 +34,6 @@ pub fn under_systemd() -> bool {
     value(INVOCATION_ID).is_some()
 }
 
-/// Who calls: the person behind `sudo`, else the user, else the number that the system knows them by.
-#[must_use]
-pub fn user() -> String {
-    let named = [SUDO_USER, USER, LOGNAME].into_iter().find_map(value);
-    named.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
-}
-
 /// Where systemd puts the credentials of this unit.
 #[must_use]
 pub fn credentials_folder() -> Option<PathBuf> {
@@ -55,4 +46,16 @@ pub fn user_config_folder() -> Option<PathBuf> {
     value(XDG_CONFIG_HOME)
         .map(PathBuf::from)
         .or_else(|| value(HOME).map(|home| PathBuf::from(home).join(".config")))
+}
+
+/// Who calls, for the audit log: the name of the one who logged in, else the number of the user.
+///
+/// It tells colleagues whom to ask and proves nothing: these variables are the caller's own.
+#[must_use]
+pub fn who() -> String {
+    CALLERS
+        .into_iter()
+        .filter_map(value)
+        .find(|name| !name.chars().any(char::is_control))
+        .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
 }

@@ -1,6 +1,9 @@
 //! What people order by hand: pauses, and what the audit log keeps of them.
 
+use std::fmt;
+
 use super::run::RunId;
+use super::words::instant;
 
 /// Until when runs are not to work.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +16,13 @@ pub struct Pause {
     pub reason: String,
     /// Who ordered it.
     pub who: String,
+}
+
+/// `until 2024-03-15T20:00:00Z, by alice: the disk is being changed`.
+impl fmt::Display for Pause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "until {}, by {}: {}", instant(self.until), self.who, self.reason)
+    }
 }
 
 /// Something that somebody did by hand: a row of `audit_log`.

@@ -76,12 +76,24 @@ pub enum RuleState {
 }
 
 /// A provider's word that it is not to be asked for longer than a run waits.
+///
+/// Said once it concerns the symbol that was asked for; said of another one too, the whole provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hold {
     /// Until when.
     pub until: i64,
     /// What it said.
     pub reason: String,
+    /// For whom alone it holds; `None` when for everyone.
+    pub symbol: Option<String>,
+}
+
+impl Hold {
+    /// Whether a symbol is not to be asked for at `now`.
+    #[must_use]
+    pub fn concerns(&self, symbol: &str, now: i64) -> bool {
+        self.until > now && self.symbol.as_ref().is_none_or(|held| held == symbol)
+    }
 }
 
 /// A breaker as it is remembered.

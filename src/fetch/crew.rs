@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use crate::clock::{self, Timeline};
 use crate::config::{JobRetries, Source};
 use crate::domain::run::{Attempt, ErrorKind, Failure, Fault, Stage};
+use crate::domain::series::Symbol;
 use crate::domain::task::{Job, Task};
 use crate::provider::files::file_name;
 
@@ -148,9 +149,10 @@ impl Crew {
         loop {
             while let Some((provider, assignment)) = queues.next() {
                 let crew = Arc::clone(self);
+                let symbol = assignment.job.symbol.clone();
                 let working = at_work.spawn(async move { crew.job(assignment, more_rounds).await });
                 providers.insert(working.id(), provider.clone());
-                self.stagger(&provider).await;
+                self.stagger(&provider, &symbol).await;
             }
             let Some(ended) = at_work.join_next_with_id().await else { break };
             let (id, again) = match ended {
@@ -171,14 +173,18 @@ impl Crew {
     }
 
     /// Keeps the starts of two jobs apart, where they are going to send anything.
-    async fn stagger(&self, provider: &str) {
+    async fn stagger(&self, provider: &str, symbol: &Symbol) {
         let stagger = self.options.stagger;
-        let idle = self.line(provider).settings.is_files()
-            || self.ending.closing.is_cancelled()
-            || locked(&self.gates).over(provider, self.timeline.now()).is_some();
-        if !idle && !stagger.is_zero() {
+        let sends = !self.line(provider).settings.is_files() && self.is_open(provider, symbol);
+        if sends && !stagger.is_zero() {
             self.ending.closing.run_until_cancelled(tokio::time::sleep(stagger)).await;
         }
+    }
+
+    /// Whether there is any use in asking.
+    fn is_open(&self, provider: &str, symbol: &Symbol) -> bool {
+        !self.ending.closing.is_cancelled()
+            && locked(&self.gates).over(provider, symbol, self.timeline.now()).is_none()
     }
 
     pub(super) async fn say(&self, message: Message) {
@@ -250,7 +256,10 @@ impl Crew {
     async fn job(self: &Arc<Self>, assignment: Assignment, more_rounds: bool) -> Option<Again> {
         let Assignment { rank, job, mut retries } = assignment;
         let symbol = job.symbol.clone();
-        self.say(Message::JobStarted(symbol.clone())).await;
+        let provider = job.tasks.first().map(|task| task.provider.as_str()).unwrap_or_default();
+        if self.is_open(provider, &symbol) {
+            self.say(Message::JobStarted(symbol.clone())).await;
+        }
         let (mut tasks, mut failures) = (Vec::new(), Vec::new());
         for task in job.tasks {
             let task = Arc::new(task);
@@ -262,7 +271,9 @@ impl Crew {
                     self.say(Message::TaskDeferred(task.key.clone(), lost.fault.message)).await;
                 }
                 Fate::Failed => {
-                    let may_pass = may_pass(lost.fault.kind);
+                    let longest = self.line(&task.provider).settings.retry.max;
+                    let held = lost.fault.retry_after.is_some_and(|wait| wait > longest);
+                    let may_pass = may_pass(lost.fault.kind) && !held;
                     let failure = failure(&task, lost);
                     if more_rounds && may_pass {
                         tasks.push(Task::clone(&task));

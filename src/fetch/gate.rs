@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::config::ProviderSettings;
 use crate::domain::provider_state::{Hold, ProviderState, Stamp};
 use crate::domain::run::{ErrorKind, Fault};
+use crate::domain::series::Symbol;
 use crate::domain::words::{instant, span};
 
 use super::Options;
@@ -140,14 +141,14 @@ impl Gates {
         self.lanes.set_busy(provider, busy);
     }
 
-    /// Asks for leave to send a request of the job with that rank.
-    pub(super) fn enter(&mut self, provider: &str, rank: Rank, now: i64) -> Entry {
+    /// Asks for leave to send a request for `symbol`, of the job with that rank.
+    pub(super) fn enter(&mut self, provider: &str, symbol: &Symbol, rank: Rank, now: i64) -> Entry {
         let Some(gate) = self.by_provider.get_mut(provider) else {
             return Entry::Fail(Fault::new(ErrorKind::BadRequest, "an unknown provider"));
         };
         gate.waiting.insert(rank);
         let spent = self.requests_left == Some(0);
-        let entry = match gate.over(provider, spent, now) {
+        let entry = match gate.over(provider, symbol, spent, now) {
             Some(over) => over,
             None => match gate.wait(rank, now) {
                 Some(wait) => Entry::Wait(wait),
@@ -165,9 +166,9 @@ impl Gates {
     }
 
     /// Whether asking is no use at `now`, and what comes of it.
-    pub(super) fn over(&self, provider: &str, now: i64) -> Option<Entry> {
+    pub(super) fn over(&self, provider: &str, symbol: &Symbol, now: i64) -> Option<Entry> {
         let spent = self.requests_left == Some(0);
-        self.by_provider.get(provider).and_then(|gate| gate.over(provider, spent, now))
+        self.by_provider.get(provider).and_then(|gate| gate.over(provider, symbol, spent, now))
     }
 
     /// Notes that somebody waits no more.
@@ -193,15 +194,26 @@ impl Gates {
         }
     }
 
-    /// Leaves a provider alone until `hold` is over, in later runs too; tells whether that was so before.
+    /// Does not ask for a symbol until `hold` is over, in later runs too; nor for any other, when it is
+    /// not the first to be told so. Tells whether that is so.
     pub(super) fn hold(&mut self, provider: &str, hold: Hold, now: i64) -> bool {
         let Some(gate) = self.by_provider.get_mut(provider) else { return false };
-        let before = gate.is_held(now);
-        if gate.hold.as_ref().is_none_or(|held| held.until < hold.until) {
-            gate.hold = Some(hold);
-        }
         gate.ledger.change();
-        before
+        match gate.hold.as_mut().filter(|held| held.until > now) {
+            Some(held) if held.symbol != hold.symbol => {
+                let until = held.until.max(hold.until);
+                *held = Hold { until, symbol: None, ..hold };
+                true
+            }
+            Some(held) => {
+                held.until = held.until.max(hold.until);
+                false
+            }
+            None => {
+                gate.hold = Some(hold);
+                false
+            }
+        }
     }
 
     /// Asks nothing more of a provider in this run.
@@ -276,20 +288,16 @@ impl Gate {
         }
     }
 
-    fn is_held(&self, now: i64) -> bool {
-        self.hold.as_ref().is_some_and(|hold| hold.until > now)
-    }
-
     /// Whether asking is no use, and what comes of it.
-    fn over(&self, provider: &str, spent: bool, now: i64) -> Option<Entry> {
+    fn over(&self, provider: &str, symbol: &Symbol, spent: bool, now: i64) -> Option<Entry> {
         if let Some(fault) = &self.stopped {
             return Some(Entry::Fail(fault.clone()));
         }
-        if let Some(hold) = self.hold.as_ref().filter(|hold| hold.until > now) {
+        if let Some(hold) = self.hold.as_ref().filter(|hold| hold.concerns(symbol.as_str(), now)) {
             let until = instant(hold.until.div_euclid(SECOND));
+            let reason = &hold.reason;
             return Some(Entry::Defer(format!(
-                "{provider} is not asked before {until}, as it wished: {}",
-                hold.reason
+                "{provider} is not asked before {until}, as it wished: {reason}"
             )));
         }
         if spent {

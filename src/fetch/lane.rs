@@ -105,7 +105,7 @@ impl Lane<'_> {
                 Ok(read) => return Ok((read, attempt)),
                 Err(fault) => fault,
             };
-            let held = self.learn(&fault);
+            let held = self.learn(&fault, task);
             let verdict = retry::verdict(&fault, number, policy, &mut locked(&self.line.chance));
             let wait = match verdict {
                 Verdict::Retry(wait) if locked(&self.line.budget).take(policy) => Some(wait),
@@ -129,7 +129,7 @@ impl Lane<'_> {
 
     /// What a fault means for the provider as a whole; the end of the task, when it means that it is not
     /// to be asked again in this run.
-    fn learn(&self, fault: &Fault) -> Option<Lost> {
+    fn learn(&self, fault: &Fault, task: &Task) -> Option<Lost> {
         let Self { crew, line, .. } = self;
         let provider = &line.settings.name;
         if fault.kind == ErrorKind::Auth {
@@ -143,7 +143,11 @@ impl Lane<'_> {
             return None;
         }
         let now = crew.timeline.now();
-        let hold = Hold { until: now.saturating_add(micros(wait)), reason: fault.message.clone() };
+        let hold = Hold {
+            until: now.saturating_add(micros(wait)),
+            reason: fault.message.clone(),
+            symbol: Some(task.key.symbol.to_string()),
+        };
         let again = locked(&crew.gates).hold(provider, hold, now);
         crew.changed.notify_waiters();
         let fate = if again { Fate::Deferred } else { Fate::Failed };
@@ -182,7 +186,7 @@ impl Lane<'_> {
                 return Err(lost);
             }
             let now = crew.timeline.now();
-            let entry = locked(&crew.gates).enter(provider, *rank, now);
+            let entry = locked(&crew.gates).enter(provider, &task.key.symbol, *rank, now);
             let until = match entry {
                 Entry::Go(pass) => return Ok(pass),
                 Entry::Fail(fault) => return Err(Lost::failed(fault, 0)),

@@ -172,7 +172,7 @@ pub fn run(
     let started_at = clock::now();
     let mut ledger = Ledger { settings, run_id: &request.run_id, totals: Totals::default() };
     if let Some(pause) = open(settings, store, request, started_at)? {
-        let words = format!("paused until {}: {}", instant(pause.until), pause.reason);
+        let words = format!("paused {pause}");
         return ledger.close(store, RunStatus::Skipped, exit::Exit::Success, Some(&words), sink);
     }
     if let Err(error) = work(engine, store, request, timeline, &mut ledger, sink) {

@@ -8,7 +8,9 @@ use crate::config::Settings;
 use crate::domain::policy::Thresholds;
 use crate::report::health::{Health, Issue, Severity};
 
+use super::breaker::BreakerJson;
 use super::history::{FailureJson, RunJson};
+use super::pause::PausedJson;
 use super::staleness::CountsJson;
 use super::table::{Column, Look, Rows, Tone};
 use crate::domain::words::{count, counted, instant, span};
@@ -84,8 +86,8 @@ struct Document<'a> {
     stale_features_count: u64,
     freshness: CountsJson,
     recent_failures: Vec<FailureJson<'a>>,
-    breakers: [(); 0],
-    paused: Option<()>,
+    breakers: Vec<BreakerJson<'a>>,
+    paused: Option<PausedJson<'a>>,
     issues: Vec<IssueJson<'a>>,
     config: ConfigJson,
 }
@@ -133,6 +135,7 @@ struct JobRetries {
 pub fn json(out: &mut dyn Write, health: &Health, settings: &Settings, now: i64) -> io::Result<()> {
     let evidence = health.evidence.as_ref();
     let failures = evidence.map_or(&[][..], |evidence| &evidence.recent_failures);
+    let breakers = evidence.map_or(&[][..], |evidence| &evidence.breakers);
     let document = Document {
         schema: super::SCHEMA,
         timestamp: instant(now),
@@ -149,8 +152,8 @@ pub fn json(out: &mut dyn Write, health: &Health, settings: &Settings, now: i64)
         stale_features_count: 0,
         freshness: CountsJson::of(health.counts),
         recent_failures: failures.iter().take(MOST_FAILURES).map(FailureJson::of).collect(),
-        breakers: [],
-        paused: None,
+        breakers: breakers.iter().map(BreakerJson::of).collect(),
+        paused: evidence.and_then(|evidence| evidence.pause.as_ref()).map(PausedJson::of),
         issues: health.issues.iter().map(issue_json).collect(),
         config: config_json(settings),
     };

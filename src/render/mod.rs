@@ -4,10 +4,12 @@
 //! One file a report holds both of its faces, so that they name the same things.
 
 pub mod bars;
+pub mod breaker;
 pub mod db;
 pub mod gaps;
 pub mod health;
 pub mod history;
+pub mod pause;
 pub mod plan;
 pub mod progress;
 pub mod staleness;

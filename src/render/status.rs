@@ -4,9 +4,11 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use crate::domain::control::Pause;
 use crate::domain::fact::{JobFact, RunFact, SeriesFact, ValidationFact};
 use crate::domain::policy::Freshness;
 use crate::domain::run::JobStatus;
+use crate::report::breaker::BreakerRow;
 use crate::report::metrics::{FetchMetrics, share};
 use crate::report::staleness::SeriesState;
 
@@ -17,9 +19,13 @@ use crate::domain::words::{bytes, count, instant, instant_or_dash, span};
 /// The overview.
 #[derive(Debug)]
 pub struct Overview {
+    /// The pause that is on; `None` when none is.
+    pub pause: Option<Pause>,
+    /// How the providers stand, by name.
+    pub breakers: Vec<BreakerRow>,
     /// The run at work.
     pub running: Option<RunFact>,
-    /// The last run that ended.
+    /// The last run that ended; those that a pause made skip do not count.
     pub last: Option<RunFact>,
     /// The jobs of the run at work, else of the last.
     pub queue: Vec<JobFact>,
@@ -52,6 +58,10 @@ pub struct SymbolStatus {
 ///
 /// When `out` cannot be written.
 pub fn table(out: &mut dyn Write, overview: &Overview, look: Look) -> io::Result<()> {
+    if let Some(pause) = &overview.pause {
+        writeln!(out, "paused {pause}; `mdctl resume` ends it before")?;
+    }
+    super::breaker::troubles(out, &overview.breakers)?;
     match (&overview.running, &overview.last) {
         (Some(run), _) => writeln!(
             out,
@@ -238,7 +248,7 @@ pub fn json(out: &mut dyn Write, overview: &Overview, now: i64) -> io::Result<()
         timestamp: instant(now),
         scheduler: Scheduler {
             running: overview.running.is_some(),
-            paused: false,
+            paused: overview.pause.is_some(),
             last_run_at: overview.last.as_ref().map(|run| instant(run.started_at)),
             next_run_at: None,
         },

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::config::Settings;
+use crate::domain::control::Pause;
 use crate::domain::fact::{FailureFact, FetchFacts, JobFact, RunFact};
 use crate::domain::policy::Freshness;
 use crate::domain::run::{ErrorKind, JobStatus, RunStatus};
 use crate::domain::words::span;
 use crate::exit::Exit;
 
+use super::breaker::BreakerRow;
 use super::metrics::share;
 use super::staleness::{Counts, SeriesState, Staleness};
 
@@ -26,7 +28,7 @@ pub struct Evidence {
     pub staleness: Staleness,
     /// The run at work.
     pub running: Option<RunFact>,
-    /// The last run that ended.
+    /// The last run that ended; those that a pause made skip tell nothing and do not count.
     pub last: Option<RunFact>,
     /// The jobs of that run.
     pub last_jobs: Vec<JobFact>,
@@ -38,6 +40,10 @@ pub struct Evidence {
     pub recent_failures: Vec<FailureFact>,
     /// Requests within `[health] recent`.
     pub recent_requests: FetchFacts,
+    /// How every provider that is spoken to over HTTP stands, by name.
+    pub breakers: Vec<BreakerRow>,
+    /// The pause that is on; `None` when none is.
+    pub pause: Option<Pause>,
     /// This instant by the wall clock: runs are judged by it, also as of another instant.
     pub wall_now: i64,
 }
@@ -161,7 +167,7 @@ pub fn judge(settings: &Settings, evidence: Evidence) -> Health {
     let mut issues: Vec<Issue> = Vec::new();
     issues.extend(run_overdue(settings, &evidence));
     issues.extend(last_run(&evidence));
-    issues.extend(down.iter().map(|(provider, why)| provider_down(provider, why, &evidence)));
+    issues.extend(down.values().cloned());
     let series: Vec<&SeriesState> =
         evidence.staleness.series.iter().filter(|row| !down.contains_key(&*row.provider)).collect();
     issues.extend(series_missing(&series));
@@ -169,6 +175,8 @@ pub fn judge(settings: &Settings, evidence: Evidence) -> Health {
     issues.extend(keeps_failing(&series));
     issues.extend(high_failure_rate(settings, &evidence));
     issues.extend(rate_limited(&evidence));
+    issues.extend(evidence.breakers.iter().filter_map(held));
+    issues.extend(evidence.pause.as_ref().map(paused));
     issues.sort_by_key(|issue| std::cmp::Reverse(issue.severity));
     let status = match issues.first().map(|issue| issue.severity) {
         None => Status::Healthy,
@@ -205,7 +213,7 @@ fn summary(status: Status, issues: &[Issue], counts: Counts) -> String {
 }
 
 fn run_overdue(settings: &Settings, evidence: &Evidence) -> Option<Issue> {
-    if evidence.running.is_some() {
+    if evidence.running.is_some() || evidence.pause.is_some() {
         return None;
     }
     let limit = i64::try_from(settings.health.max_run_age.as_secs()).unwrap_or(i64::MAX);
@@ -261,36 +269,57 @@ fn last_run(evidence: &Evidence) -> Option<Issue> {
         count: run.totals.failed.max(1),
         since: run.completed_at.or(Some(run.started_at)),
         message,
-        hint: "mdctl history last".to_owned(),
+        // Not `last`, which may be one that a pause made skip.
+        hint: format!("mdctl history {}", run.run_id),
     })
 }
 
-/// Providers every one of whose jobs in the last run failed, and not for what was asked of them: an
-/// unknown symbol is no outage.
-fn providers_down(settings: &Settings, evidence: &Evidence) -> BTreeMap<String, String> {
+/// The providers that are down, each with its issue: those whose breaker is not closed, and those
+/// every one of whose jobs in the last run failed.
+fn providers_down(settings: &Settings, evidence: &Evidence) -> BTreeMap<String, Issue> {
+    let mut down: BTreeMap<String, Issue> = BTreeMap::new();
+    if let Some(run) = &evidence.last {
+        let failed = providers_failed(settings, evidence, run).into_iter();
+        down.extend(failed.map(|(name, why)| (name.clone(), every_job_failed(name, &why, run))));
+    }
+    // An open breaker tells more: since when, and when it is tried again.
+    let open = evidence.breakers.iter().filter_map(breaker_open);
+    down.extend(open.map(|issue| (issue.subject.clone(), issue)));
+    down
+}
+
+/// Providers every one of whose jobs in that run failed, each with a reason, and not for what was asked
+/// of them: an unknown symbol is no outage.
+fn providers_failed(
+    settings: &Settings,
+    evidence: &Evidence,
+    run: &RunFact,
+) -> BTreeMap<String, String> {
     let provider_of: BTreeMap<&str, &str> = settings
         .members()
         .map(|(group, member)| (member.symbol.as_str(), group.provider.as_str()))
         .collect();
     let mut down: BTreeMap<String, String> = BTreeMap::new();
-    let last = evidence.last.as_ref().map(|run| &run.run_id);
     for failure in &evidence.recent_failures {
         let own_fault = matches!(
             failure.kind,
             ErrorKind::NotFound | ErrorKind::BadRequest | ErrorKind::Validation
         );
         if let (false, true, Some(provider)) =
-            (own_fault, Some(&failure.run_id) == last, provider_of.get(failure.symbol.as_str()))
+            (own_fault, failure.run_id == run.run_id, provider_of.get(failure.symbol.as_str()))
         {
             let why = || format!("{} {}", failure.kind, failure.message);
             down.entry((*provider).to_owned()).or_insert_with(why);
         }
     }
-    let worked = evidence.last_jobs.iter().filter(|job| {
+    let not_failed = evidence.last_jobs.iter().filter(|job| match job.status {
         // A job without a request says nothing of its provider.
-        job.started_at.is_some() && job.status == JobStatus::Completed
+        JobStatus::Completed => job.started_at.is_some(),
+        // The provider's own word that it has had enough is no outage, nor is a budget.
+        JobStatus::Deferred => true,
+        _ => false,
     });
-    for job in worked {
+    for job in not_failed {
         if let Some(provider) = provider_of.get(job.symbol.as_str()) {
             down.remove(*provider);
         }
@@ -300,16 +329,33 @@ fn providers_down(settings: &Settings, evidence: &Evidence) -> BTreeMap<String, 
     down
 }
 
-fn provider_down(provider: &str, why: &str, evidence: &Evidence) -> Issue {
+fn every_job_failed(provider: String, why: &str, run: &RunFact) -> Issue {
     Issue {
         code: "provider_down",
         severity: Severity::Critical,
-        subject: provider.to_owned(),
         count: 1,
-        since: evidence.last.as_ref().map(|run| run.started_at),
+        since: Some(run.started_at),
         message: format!("every job of provider {provider} failed: {why}"),
-        hint: "mdctl history last; check its status page, the key and the network".to_owned(),
+        hint: format!(
+            "mdctl history {}; check its status page, the key and the network",
+            run.run_id
+        ),
+        subject: provider,
     }
+}
+
+fn breaker_open(row: &BreakerRow) -> Option<Issue> {
+    Some(Issue {
+        code: "provider_down",
+        severity: Severity::Critical,
+        subject: row.name.clone(),
+        count: 1,
+        since: row.opened_at,
+        message: row.down()?,
+        hint: "check its status page and the network; mdctl breaker list; to ask it before then, \
+               mdctl backfill --force --reason TEXT"
+            .to_owned(),
+    })
 }
 
 fn series_missing(series: &[&SeriesState]) -> Option<Issue> {
@@ -378,7 +424,8 @@ fn keeps_failing(series: &[&SeriesState]) -> Option<Issue> {
 }
 
 fn high_failure_rate(settings: &Settings, evidence: &Evidence) -> Option<Issue> {
-    let sum = |of: fn(&RunFact) -> u64| evidence.recent_runs.iter().map(of).sum::<u64>();
+    let worked = || evidence.recent_runs.iter().filter(|run| run.status != RunStatus::Skipped);
+    let sum = |of: fn(&RunFact) -> u64| worked().map(of).sum::<u64>();
     let (failed, total) = (sum(|run| run.totals.failed), sum(|run| run.totals.symbols_total));
     let rate = share(failed, total)?;
     (rate > settings.health.max_failure_rate).then(|| Issue {
@@ -409,4 +456,32 @@ fn rate_limited(evidence: &Evidence) -> Option<Issue> {
         message: format!("{:.0} % of recent requests met a full quota", rate * 100.0),
         hint: "lower `rate` of the provider in the config, or raise the plan".to_owned(),
     })
+}
+
+/// A provider that has asked to be left alone for longer than a run waits.
+fn held(row: &BreakerRow) -> Option<Issue> {
+    Some(Issue {
+        code: "rate_limited",
+        severity: Severity::Warning,
+        subject: row.name.clone(),
+        count: 1,
+        since: None,
+        message: row.waits()?,
+        hint: format!(
+            "it is asked again by itself; lower its `rate`, or to ask it now, mdctl breaker reset {}",
+            row.name
+        ),
+    })
+}
+
+fn paused(pause: &Pause) -> Issue {
+    Issue {
+        code: "paused",
+        severity: Severity::Warning,
+        subject: "runs".to_owned(),
+        count: 1,
+        since: Some(pause.since),
+        message: format!("runs are paused {pause}"),
+        hint: "mdctl resume".to_owned(),
+    }
 }

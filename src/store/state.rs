@@ -33,8 +33,8 @@ impl Writer<'_> {
         self.connection
             .prepare_cached(
                 "INSERT OR REPLACE INTO rate_state (provider, rules, unsettled, paused_until_us,
-                     held_until_us, held_reason, concurrency, saved_at_us, boot_id, uptime_us)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                     held_until_us, held_reason, held_symbol, concurrency, saved_at_us, boot_id, uptime_us)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?
             .execute(params![
                 provider,
@@ -43,6 +43,7 @@ impl Writer<'_> {
                 Some(state.quota.paused_until).filter(|until| *until > saved.at),
                 state.hold.as_ref().map(|hold| hold.until),
                 state.hold.as_ref().map(|hold| &hold.reason),
+                state.hold.as_ref().and_then(|hold| hold.symbol.as_ref()),
                 state.concurrency,
                 saved.at,
                 boot.map(|boot| &boot.id),
@@ -72,6 +73,15 @@ impl Writer<'_> {
                 breaker.retry_at,
             ])?;
         Ok(())
+    }
+
+    /// What is remembered of each provider.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn provider_states(&self) -> StoreResult<BTreeMap<String, Remembered>> {
+        provider_states(self.connection)
     }
 
     /// Orders a pause, over one that is on.
@@ -177,7 +187,7 @@ fn provider_states(connection: &Connection) -> StoreResult<BTreeMap<String, Reme
     let mut statement = connection.prepare_cached(
         "SELECT provider, rules, unsettled, paused_until_us, held_until_us, held_reason, concurrency,
                 saved_at_us, boot_id, uptime_us, state, outcomes, last_failure_at, last_failure,
-                opened_at, retry_at_us
+                opened_at, retry_at_us, held_symbol
            FROM rate_state JOIN breaker_state USING (provider)",
     )?;
     let mut rows = statement.query([])?;
@@ -199,7 +209,10 @@ fn remembered(row: &Row<'_>) -> StoreResult<Remembered> {
             unsettled: row.get(2)?,
             paused_until: row.get::<_, Option<i64>>(3)?.unwrap_or(0),
         },
-        hold: hold.map(|(until, reason)| Hold { until, reason }),
+        hold: match hold {
+            Some((until, reason)) => Some(Hold { until, reason, symbol: row.get(16)? }),
+            None => None,
+        },
         concurrency: row.get(6)?,
         breaker: BreakerState {
             status: word(&row.get::<_, String>(10)?)?,

@@ -3,9 +3,13 @@
 //! Every test has its own folder, its own server and its own database; none depends on another, on
 //! the wall clock, or on the network.
 
+mod breaker;
 mod config;
+mod control;
 mod derived;
 mod edit;
+mod endings;
+mod enrich;
 mod faults;
 mod files;
 mod flow;
@@ -13,6 +17,7 @@ mod gaps;
 mod happy;
 mod others;
 mod plan;
+mod quota;
 mod reports;
 mod rows;
 mod store;

@@ -585,6 +585,9 @@ fn help_needs_no_config() {
         "status",
         "gaps",
         "bars",
+        "pause",
+        "resume",
+        "breaker",
         "db",
     ];
     for command in commands {

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, Row};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -143,6 +144,22 @@ impl Sandbox {
 pub(crate) struct Running(Child);
 
 impl Running {
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.0);
+        kill_process(pid, signal).expect("the signal is sent");
+    }
+
+    /// Waits for its end; tells the exit code.
+    pub(crate) fn wait(mut self) -> Option<i32> {
+        self.0.wait().expect("it ended").code()
+    }
+
+    /// The exit code, once it has ended.
+    pub(crate) fn ended(&mut self) -> Option<Option<i32>> {
+        self.0.try_wait().expect("it can be asked").map(|status| status.code())
+    }
+
     /// Kills it as `kill -9` does.
     pub(crate) fn kill(mut self) {
         self.0.kill().expect("it is killed");

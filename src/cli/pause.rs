@@ -1,0 +1,137 @@
+//! `mdctl pause` and `mdctl resume`: runs do nothing for a while, or work again.
+//!
+//! Neither takes the run lock: a pause is ordered while a run is at work, too, and stops those after
+//! it.
+
+use clap::{ArgGroup, Args};
+
+use crate::config::Span;
+use crate::domain::control;
+use crate::domain::timeframe::DAY;
+use crate::domain::words::{instant, span};
+use crate::exit::Exit;
+use crate::render;
+use crate::render::pause::Told;
+use crate::store::{Store, StoreError, lock};
+
+use super::deed::{Hand, Reason};
+use super::failure::Failure;
+use super::scene::Scene;
+use super::times::AsOf;
+use super::{Done, print};
+
+/// The longest pause: who asks for more has mistyped the year.
+const LONGEST: i64 = 366 * DAY;
+
+/// Make runs do nothing for a while, or until an instant.
+///
+/// Every run is recorded as `skipped` meanwhile and exits 0. A pause ends by itself; a second one takes
+/// the place of the first. Reports go on, and `health` says that runs are paused.
+#[derive(Debug, Args)]
+#[command(
+    group(ArgGroup::new("end").required(true).args(["span", "until"])),
+    after_help = "Examples:
+  mdctl pause --for 2h --reason \"the disk is being changed\"
+  mdctl pause --until 2024-12-26 --reason holidays
+  mdctl resume"
+)]
+pub(super) struct Pause {
+    /// So long from now, as in 30m, 2h or 3d.
+    #[arg(long = "for", value_name = "DURATION")]
+    span: Option<Span>,
+    /// Until then: an RFC 3339 instant, or a date, which is its end in UTC.
+    #[arg(long, value_name = "TIME")]
+    until: Option<AsOf>,
+    /// Why; the audit log keeps it, and `health` shows it.
+    #[arg(long, value_name = "TEXT")]
+    reason: Reason,
+}
+
+/// End a pause before its time.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  mdctl resume
+  mdctl resume --reason \"the disk is changed\"")]
+pub(super) struct Resume {
+    /// Why; the audit log keeps it.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<Reason>,
+}
+
+pub(super) fn pause(command: &Pause, scene: &Scene) -> Done {
+    let hand = Hand::callers();
+    let ordered = control::Pause {
+        since: scene.wall_now,
+        until: end(command, scene.wall_now)?,
+        reason: command.reason.to_string(),
+        who: hand.who.clone(),
+    };
+    let subject = format!("runs until {}", instant(ordered.until));
+    let mut store = Store::open_write(&scene.settings.database)?;
+    let previous = store.write(|writer| {
+        let previous = writer.pause_at(scene.wall_now)?;
+        writer.pause_set(&ordered)?;
+        writer.audit_add(&hand.deed(scene.wall_now, "pause", &subject, &ordered.reason))?;
+        Ok::<_, StoreError>(previous)
+    })?;
+    tell(scene, Some(ordered), previous)
+}
+
+pub(super) fn resume(command: &Resume, scene: &Scene) -> Done {
+    let database = &scene.settings.database;
+    // Where no run has ever been there is nothing to end, and no reason to make a database.
+    let previous = if database.exists() {
+        let reason = Reason::or_none(command.reason.as_ref());
+        let hand = Hand::callers();
+        let deed = hand.deed(scene.wall_now, "resume", "runs", reason);
+        Store::open_write(database)?.write(|writer| {
+            let previous = writer.pause_at(scene.wall_now)?;
+            if previous.is_some() {
+                writer.pause_clear()?;
+                writer.audit_add(&deed)?;
+            }
+            Ok::<_, StoreError>(previous)
+        })?
+    } else {
+        None
+    };
+    tell(scene, None, previous)
+}
+
+/// The first instant after the pause.
+fn end(command: &Pause, now: i64) -> Result<i64, Failure> {
+    let until = match (command.span, command.until) {
+        (Some(Span(length)), _) => {
+            let seconds = length.as_secs().saturating_add(u64::from(length.subsec_nanos() > 0));
+            now.saturating_add(i64::try_from(seconds).unwrap_or(i64::MAX))
+        }
+        (None, Some(AsOf(until))) => until,
+        // Clap asks for one of the two.
+        (None, None) => now,
+    };
+    if until <= now {
+        return Err(Failure::usage("the pause would have ended already")
+            .hinted(format!("it is {} now; name a later end, or `--for 2h`", instant(now))));
+    }
+    let length = until - now;
+    if length > LONGEST {
+        return Err(Failure::usage(format!("the pause would last {}", span(length))).hinted(
+            "at most a year is taken, lest a mistyped year stop the runs for good; take the timer \
+             away to stop them for longer",
+        ));
+    }
+    Ok(until)
+}
+
+/// Says what holds now, and what held before.
+fn tell(scene: &Scene, paused: Option<control::Pause>, previous: Option<control::Pause>) -> Done {
+    let told = Told { paused, previous, running: lock::is_held(&scene.settings.database) };
+    print(|out| {
+        if scene.json {
+            render::pause::json(out, &told, scene.wall_now)
+        } else {
+            render::pause::sentences(out, &told)
+        }
+    })?;
+    Ok(Exit::Success)
+}
