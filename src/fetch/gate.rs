@@ -392,3 +392,6 @@ const fn strain(kind: Option<ErrorKind>) -> Strain {
         _ => Strain::None,
     }
 }
+
+#[cfg(test)]
+mod tests;

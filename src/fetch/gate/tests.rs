@@ -1,0 +1,169 @@
+use std::time::Duration;
+
+use super::*;
+use crate::config::{self, JobRetries};
+
+/// A second past nothing.
+const NOW: i64 = 1_000 * SECOND;
+
+/// The gates of providers `p` and `q`, whose tables are these.
+fn gates_with(p: &str, q: &str, options: &Options) -> Gates {
+    let text = format!(
+        "[providers.p]\nkind = \"coinbase\"\n{p}\n[providers.q]\nkind = \"coinbase\"\n{q}\n"
+    );
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), text).expect("the config is written");
+    let settings = config::load(file.path(), None).expect("a config");
+    Gates::new(&settings.providers, BTreeMap::new(), options, &Stamp { at: NOW, boot: None })
+}
+
+fn options() -> Options {
+    Options {
+        parallel: 8,
+        stagger: Duration::ZERO,
+        job_retries: JobRetries::NONE,
+        max_requests: None,
+        time: Duration::from_secs(1),
+        grace: Duration::from_secs(1),
+        forced: false,
+        as_of: None,
+        zones: BTreeMap::new(),
+    }
+}
+
+const WIDE: &str = "rate = { requests = 1000, per = \"1s\" }";
+
+/// Gates through which, as far as quotas go, everything passes.
+fn wide() -> Gates {
+    gates_with(WIDE, WIDE, &options())
+}
+
+fn symbol() -> Symbol {
+    "X".parse().expect("a symbol")
+}
+
+/// Enters, and writes down what has to be.
+fn enter(gates: &mut Gates, rank: Rank) -> Entry {
+    loop {
+        let entry = gates.enter("p", &symbol(), rank, NOW);
+        if entry != Entry::Wait(Wait::Ledger) {
+            return entry;
+        }
+        let notes = gates.notes(NOW);
+        assert!(!notes.is_empty(), "it waits for a note that nobody is to write");
+        gates.noted(&notes);
+    }
+}
+
+fn pass(gates: &mut Gates, rank: Rank) -> Pass {
+    match enter(gates, rank) {
+        Entry::Go(pass) => pass,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn nothing_goes_before_it_is_written_down_that_it_may_have_gone() {
+    let mut gates = wide();
+    assert_eq!(gates.enter("p", &symbol(), 0, NOW), Entry::Wait(Wait::Ledger));
+    let notes = gates.notes(NOW);
+    assert_eq!(gates.enter("p", &symbol(), 0, NOW), Entry::Wait(Wait::Ledger), "not yet");
+    let [note] = &notes[..] else { panic!("{notes:?}") };
+    assert_eq!((note.provider.as_str(), note.state.quota.unsettled), ("p", 100));
+    gates.noted(&notes);
+    assert!(matches!(gates.enter("p", &symbol(), 0, NOW), Entry::Go(_)));
+}
+
+#[test]
+fn what_is_announced_and_what_is_in_flight_are_never_less_than_what_was_sent() {
+    let mut gates = wide();
+    let mut written = 0;
+    let mut unsent = 0;
+    for rank in 0..500 {
+        let mut entry = gates.enter("p", &symbol(), rank, NOW);
+        if entry == Entry::Wait(Wait::Ledger) {
+            let notes = gates.notes(NOW);
+            written = notes[0].state.quota.unsettled;
+            gates.noted(&notes);
+            unsent = 0;
+            entry = gates.enter("p", &symbol(), rank, NOW);
+        }
+        let Entry::Go(passed) = entry else { panic!("{entry:?}") };
+        unsent += 1;
+        assert!(unsent <= written, "{unsent} sent since {written} were announced");
+        gates.leave("p", passed, None, NOW);
+    }
+    assert_eq!(gates.last_notes(NOW)[0].state.quota.unsettled, 0);
+}
+
+#[test]
+fn whoever_stands_first_goes_first() {
+    let mut gates = wide();
+    let first = gates.enter("p", &symbol(), 3, NOW);
+    assert_eq!(first, Entry::Wait(Wait::Ledger));
+    assert_eq!(gates.enter("p", &symbol(), 5, NOW), Entry::Wait(Wait::Others));
+    pass(&mut gates, 3);
+    assert!(matches!(gates.enter("p", &symbol(), 5, NOW), Entry::Go(_)));
+}
+
+#[test]
+fn whoever_gives_up_lets_the_next_one_go() {
+    let mut gates = wide();
+    gates.enter("p", &symbol(), 1, NOW);
+    gates.withdraw("p", 1);
+    pass(&mut gates, 2);
+}
+
+#[test]
+fn a_full_bulkhead_is_waited_for_and_so_is_a_cut_one() {
+    let narrow = format!("{WIDE}\nbulkhead = {{ max_concurrent = 4 }}");
+    let mut gates = gates_with(&narrow, WIDE, &options());
+    let flying: Vec<Pass> = (0..4).map(|rank| pass(&mut gates, rank)).collect();
+    assert!(matches!(enter(&mut gates, 9), Entry::Wait(Wait::Place(_))));
+    let fault = Fault::new(ErrorKind::RateLimited, "429");
+    flying.into_iter().for_each(|flying| gates.leave("p", flying, Some(&fault), NOW));
+    let _two = (pass(&mut gates, 9), pass(&mut gates, 10));
+    assert_eq!(enter(&mut gates, 11), Entry::Wait(Wait::Place(NOW)), "four were halved");
+}
+
+#[test]
+fn the_last_request_is_the_last_one_and_the_rest_is_deferred() {
+    let mut gates = gates_with(WIDE, WIDE, &Options { max_requests: Some(2), ..options() });
+    pass(&mut gates, 0);
+    pass(&mut gates, 1);
+    assert!(matches!(enter(&mut gates, 2), Entry::Defer(_)));
+}
+
+#[test]
+fn a_wrong_key_stops_its_provider_alone() {
+    let mut gates = wide();
+    gates.stop("p", &Fault::new(ErrorKind::Auth, "no such key"));
+    assert!(matches!(enter(&mut gates, 0), Entry::Fail(fault) if fault.kind == ErrorKind::Auth));
+    assert_eq!(gates.enter("q", &symbol(), 0, NOW), Entry::Wait(Wait::Ledger));
+}
+
+#[test]
+fn a_request_that_was_cut_off_tells_nothing_of_its_provider() {
+    let once = format!("{WIDE}\nbreaker = {{ min_calls = 1 }}");
+    let mut gates = gates_with(&once, WIDE, &options());
+    for kind in [ErrorKind::Cancelled, ErrorKind::Deadline] {
+        let passed = pass(&mut gates, 0);
+        gates.leave("p", passed, Some(&Fault::new(kind, "")), NOW);
+    }
+    let passed = pass(&mut gates, 0);
+    gates.leave("p", passed, Some(&Fault::new(ErrorKind::Server, "HTTP 500")), NOW);
+    let refused = enter(&mut gates, 0);
+    assert!(matches!(refused, Entry::Fail(fault) if fault.kind == ErrorKind::CircuitOpen));
+}
+
+#[test]
+fn a_change_of_the_breaker_is_worth_a_note_at_once() {
+    let once = format!("{WIDE}\nbreaker = {{ min_calls = 1 }}");
+    let mut gates = gates_with(&once, WIDE, &options());
+    let passed = pass(&mut gates, 0);
+    assert!(gates.notes(NOW).is_empty());
+    gates.leave("p", passed, Some(&Fault::new(ErrorKind::Network, "refused")), NOW);
+    let notes = gates.notes(NOW);
+    assert_eq!(notes[0].state.breaker.failures(), 1);
+    assert!(gates.notes(NOW).is_empty(), "once");
+}
