@@ -24,7 +24,7 @@
 //! | [`config`] | finds, reads and checks the config; the only reader of the environment | read a key before it is needed |
 //! | [`plan`] | what is wanted, less what is held, as the cheapest requests; the reasons of gaps | touch anything |
 //! | [`provider`] | words requests, reads replies | send, wait, store |
-//! | [`fetch`] | sends; retries; keeps to the quota: the only async room | decide what to ask for |
+//! | [`fetch`] | sends; retries; keeps to quota, breaker and budgets; hears signals: the only async room | decide what to ask for |
 //! | [`validate`] | sorts rows into bars, rejected ones and dropped ones | fail |
 //! | [`mod@derive`] | makes bars of the timeframes that a provider lacks | fill a hole |
 //! | [`store`] | all SQL, one writer, the lock | judge |
@@ -41,6 +41,7 @@
 //! - `now` is an argument of every judgement; one `now` decides for a whole command (`--as-of`).
 //! - Ranges are half-open, instants are epoch seconds UTC, `1d` and `1w` bars are labelled by date.
 //! - A page's bars, watermark, coverage, gaps and log row commit in one transaction.
+//! - No request is sent before it is written down that it may have been: no crash makes a quota forget.
 //! - What happened is data: a failed attempt, a rejected row, a stale series are rows that get shown.
 //!   An error is only what stops the program from knowing.
 //! - Nothing from outside is trusted, and no key reaches a URL, a log, a row or a report.

@@ -216,7 +216,11 @@ pub fn summary(out: &mut dyn Write, detail: &RunDetail, look: Look) -> io::Resul
     }
     let run = &detail.run;
     let took = duration(run).map_or_else(String::new, |took| format!(" in {}", span(took)));
-    writeln!(out, "{} {}{took}", run.command, run.status)?;
+    let why = run.error.as_deref().map_or_else(String::new, |why| format!(": {why}"));
+    writeln!(out, "{} {}{took}{why}", run.command, run.status)?;
+    if run.status == RunStatus::Skipped {
+        return Ok(());
+    }
     write_totals(out, run)?;
     if run.totals.failed > 0 {
         writeln!(out, "what failed, and why: mdctl history {}", run.run_id)?;
