@@ -138,6 +138,7 @@ fn a_second_signal_ends_at_once() {
     let (server, sandbox) = hanging("1h");
     let mut running = sandbox.start(&["backfill", "--as-of", AS_OF]);
     server.wait_for(4);
+    wait_until(|| sandbox.database().times("AAA", "1d").len() == 21);
     let mut code = None;
     while code.is_none() {
         running.signal(Signal::TERM);
