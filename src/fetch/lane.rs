@@ -35,7 +35,7 @@ impl Lane<'_> {
         range: TimeRange,
         retries: &mut u32,
     ) -> Result<(), Lost> {
-        let mut seen = Seen::new(range);
+        let mut seen = Seen::new(task, range);
         let mut cursor = None;
         loop {
             let (reply, attempt) = self.page(task, range, cursor.as_ref(), retries).await?;

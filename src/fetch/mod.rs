@@ -307,7 +307,7 @@ impl Crew {
     fn file_pages(&self, task: &Arc<Task>, path: &Path) -> Result<(), Fault> {
         let finished_by = self.finished_by(None);
         let mut pages = files::Pages::open(path)?;
-        let mut seen = Seen::new(task.range);
+        let mut seen = Seen::new(task, task.range);
         loop {
             let started = Instant::now();
             let page = pages.next()?;
