@@ -51,7 +51,8 @@ fn read(
     received: Received,
     secrets: &Secrets,
 ) -> Result<Read, Fault> {
-    let Received { reply, server_now, quota_reset_in, room, .. } = received;
+    // The room is given back last, when the body is gone.
+    let Received { room, reply, server_now, quota_reset_in, .. } = received;
     let Page { answers, next } = provider.read(ask, &reply)?;
     let mut answer = only_answer(ask, answers)?;
     for row in &mut answer.broken {

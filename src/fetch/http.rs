@@ -30,6 +30,11 @@ mod waits;
 /// Redirects that are followed, within the origin.
 const MOST_REDIRECTS: usize = 4;
 
+/// What is set aside for a body that outgrows the small ones, in bytes. What is not used of it costs
+/// nothing; and beyond 32 MiB glibc takes memory from the system and gives it back at once, while smaller
+/// pieces, once freed, are kept by each thread for the next.
+const ROOMY: usize = 33 << 20;
+
 /// A provider's connections.
 #[derive(Debug)]
 pub(super) struct Http {
@@ -232,6 +237,7 @@ impl Http {
             }
             if !room.holds(size) {
                 patience.without(room.take(size, length)).await;
+                body.reserve_exact(ROOMY.saturating_sub(body.len()));
             }
             body.extend_from_slice(&piece);
         }
@@ -251,8 +257,21 @@ fn said_with(status: StatusCode, fault: Fault) -> Fault {
 
 /// What reqwest's error means here.
 fn fault(error: &reqwest::Error) -> Fault {
-    let kind = if error.is_timeout() { ErrorKind::Timeout } else { ErrorKind::Network };
+    let kind = if error.is_timeout() {
+        ErrorKind::Timeout
+    } else if does_not_unpack(error) {
+        ErrorKind::Malformed
+    } else {
+        ErrorKind::Network
+    };
     Fault::new(kind, shown(&words(error)))
+}
+
+/// Whether the body came, and is not packed as its head says. The connection's own errors stand behind
+/// one of hyper's, so that only the unpacking shows an error of input as the next cause.
+fn does_not_unpack(error: &reqwest::Error) -> bool {
+    let cause = std::error::Error::source(error);
+    error.is_decode() && cause.is_some_and(|cause| cause.is::<std::io::Error>())
 }
 
 /// A header by the name that a provider gives it, in whatever case.
@@ -284,6 +303,8 @@ fn words(error: &reqwest::Error) -> String {
         "no answer, or no more of it, in time"
     } else if error.is_connect() {
         "cannot connect"
+    } else if does_not_unpack(error) {
+        "the body does not unpack"
     } else if error.is_body() || error.is_decode() {
         "the answer broke off"
     } else {

@@ -31,6 +31,9 @@ pub(super) fn fault_of(reply: &Reply, kind: ErrorKind, words: &str) -> Fault {
 /// Rows whose text is kept when they do not read; of the others of a page it is known when they were.
 const MOST_TEXTS: usize = 2_000;
 
+/// What is kept of a row that does not read, in characters: a fault that repeats it says more besides.
+const LONGEST_ROW: usize = 400;
+
 /// What a status usually means.
 pub(super) const fn usual_kind(status: u16) -> ErrorKind {
     match status {
@@ -86,8 +89,7 @@ pub(super) fn rows_one_by_one<'r>(
             bars.push(read);
             continue;
         }
-        let text = if broken.len() < MOST_TEXTS { text::shown(raw.get()) } else { String::new() };
-        let ts = ts(raw.get());
+        let (ts, text) = (ts(raw.get()), row_text(broken.len(), raw.get()));
         broken.push(Rejection { ts, reason: RejectReason::InvalidNumber, text });
     }
     match broken.first() {
@@ -96,6 +98,11 @@ pub(super) fn rows_one_by_one<'r>(
         }
         _ => Ok((bars, broken)),
     }
+}
+
+/// What is kept of a row that does not read, when so many of the page did not before it.
+pub(super) fn row_text(before: usize, row: &str) -> String {
+    text::shown_within(row, if before < MOST_TEXTS { LONGEST_ROW } else { 0 })
 }
 
 /// The time in the first column of a row that reads no further, in the wire's unit.
@@ -109,10 +116,17 @@ pub(super) fn plain_words(reply: &Reply) -> &str {
     if body.starts_with(['<', '{', '[']) { "" } else { beginning(body) }
 }
 
+/// More than the largest page of any provider takes, in bytes.
+const LARGEST_PAGE: usize = 8 << 20;
+
 /// The body with `NaN` and `Infinity`, which some programs write for numbers and JSON does not know, in
 /// quotes, so that they cost their row and not the page.
 pub(super) fn quoted_nonnumbers(body: &str) -> Cow<'_, str> {
     const NONNUMBERS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
+    // What is larger than any page is not copied for it.
+    if body.len() > LARGEST_PAGE {
+        return Cow::Borrowed(body);
+    }
     if !body.contains("NaN") && !body.contains("Infinity") {
         return Cow::Borrowed(body);
     }

@@ -9,10 +9,15 @@ const LONGEST: usize = 500;
 /// more.
 #[must_use]
 pub fn shown(text: &str) -> String {
+    shown_within(text, LONGEST)
+}
+
+/// Likewise, at most so many characters.
+pub(super) fn shown_within(text: &str, longest: usize) -> String {
     let mut out = String::new();
     let mut length = 0;
     for c in text.trim().chars() {
-        if length >= LONGEST {
+        if length >= longest {
             out.push('…');
             break;
         }
@@ -23,7 +28,7 @@ pub fn shown(text: &str) -> String {
             let before = out.len();
             let _ = write!(out, "{}", c.escape_default());
             length += out.len() - before;
-            if length > LONGEST {
+            if length > longest {
                 out.truncate(before);
                 out.push('…');
                 break;

@@ -11,8 +11,7 @@ use crate::domain::series::AssetClass;
 use crate::domain::timeframe::Timeframe;
 
 use super::super::bounded::{Few, Rows, Words};
-use super::super::reading::{check_symbol, malformed};
-use super::super::text::shown;
+use super::super::reading::{check_symbol, malformed, row_text};
 use super::super::{Answer, Ask, Reply};
 use super::sessions::Sessions;
 
@@ -105,7 +104,7 @@ pub(super) fn answer(ask: &Ask<'_>, reply: &Reply, series: &Series<'_>) -> Resul
         let ts = sessions.label(row.stamp);
         match row.bar(ts) {
             Some(bar) => answer.bars.push(bar),
-            None => answer.broken.push(row.rejection(ts)),
+            None => answer.broken.push(row.rejection(ts, answer.broken.len())),
         }
     }
     answer.adjustment = (!answer.bars.is_empty()).then_some(Adjustment::Splits);
@@ -185,9 +184,9 @@ impl Row<'_> {
         })
     }
 
-    fn rejection(&self, ts: i64) -> Rejection {
+    fn rejection(&self, ts: i64, before: usize) -> Rejection {
         let cells: Vec<&str> = self.prices.into_iter().chain(self.volume).collect();
-        let text = shown(&format!("{},{}", self.stamp, cells.join(",")));
+        let text = row_text(before, &format!("{},{}", self.stamp, cells.join(",")));
         Rejection { ts: Some(ts), reason: RejectReason::InvalidNumber, text }
     }
 }
