@@ -233,6 +233,13 @@ fn polygon_refusals() {
     assert_eq!(days.refusal(200, quota), ErrorKind::RateLimited);
     let fault = days.read(429, quota).unwrap_err();
     assert!(fault.message.contains("maximum requests"), "{}", fault.message);
+    let minute = std::time::Duration::from_secs(60);
+    assert_eq!(
+        fault.retry_after,
+        Some(minute),
+        "the minute is waited out, though no header says so"
+    );
+    assert_eq!(days.read(429, "{}").unwrap_err().retry_after, None);
     let both = r#"{"status":"NOT_FOUND","error":"a","message":"b"}"#;
     assert_eq!(days.refusal(200, both), ErrorKind::NotFound);
     assert_eq!(days.refusal(504, "upstream timed out"), ErrorKind::Server);
