@@ -345,7 +345,7 @@ impl Crew {
         let failed = |fault| Lost::failed(fault, 1);
         let finished_by = self.finished_by(None);
         let mut pages = files::Pages::open(path).map_err(failed)?;
-        let mut seen = Seen::new(task.range);
+        let mut seen = Seen::new(task, task.range);
         loop {
             let started = Instant::now();
             let page = pages.next().map_err(failed)?;

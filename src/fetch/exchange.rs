@@ -1,12 +1,19 @@
 //! One exchange with a provider: a request goes out, and a page, or what was wrong with the answer,
 //! comes back.
 
+use std::time::Duration;
+
 use crate::clock;
 use crate::domain::run::{Attempt, ErrorKind, Fault};
 use crate::provider::text::shown;
-use crate::provider::{Answer, Ask, Cursor, Provider};
+use crate::provider::{Answer, Ask, Cursor, Page, Provider};
 
-use super::http::Http;
+use super::http::room::Room;
+use super::http::secrets::Secrets;
+use super::http::{Http, Received};
+
+/// The longest path or token of a next page that is asked for, in bytes: servers take no more.
+const LONGEST_CURSOR: usize = 4 * 1_024;
 
 /// A page, read.
 pub(super) struct Read {
@@ -15,6 +22,10 @@ pub(super) struct Read {
     pub(super) next: Option<Cursor>,
     /// The server's own clock, epoch seconds UTC.
     pub(super) server_now: Option<i64>,
+    /// How long until a quota that the answer says is used up is full again.
+    pub(super) quota_reset_in: Option<Duration>,
+    #[expect(dead_code, reason = "held until the page is handed on, and let go when dropped")]
+    room: Room,
 }
 
 /// Asks for one page; `attempt` is told what came.
@@ -24,12 +35,46 @@ pub(super) async fn exchange(
     ask: &Ask<'_>,
     attempt: &mut Attempt,
 ) -> Result<Read, Fault> {
-    let received = http.send(&provider.request(ask), clock::now()).await?;
+    let secrets = http.secrets();
+    let hidden = |fault| secrets.hidden_in(fault);
+    let received = http.send(&provider.request(ask), clock::now()).await.map_err(hidden)?;
     attempt.bytes = received.bytes;
     attempt.http_status = Some(received.reply.status);
-    let page = provider.read(ask, &received.reply)?;
-    let answer = only_answer(ask, page.answers)?;
-    Ok(Read { answer, next: page.next, server_now: received.server_now })
+    read(provider, ask, received, secrets).map_err(hidden)
+}
+
+/// Reads what was received; of its body nothing is left. What the fault says may repeat the key.
+fn read(
+    provider: &dyn Provider,
+    ask: &Ask<'_>,
+    received: Received,
+    secrets: &Secrets,
+) -> Result<Read, Fault> {
+    // The room is given back last, when the body is gone.
+    let Received { room, reply, server_now, quota_reset_in, .. } = received;
+    let Page { answers, next } = provider.read(ask, &reply)?;
+    let mut answer = only_answer(ask, answers)?;
+    for row in &mut answer.broken {
+        row.text = secrets.hidden(std::mem::take(&mut row.text));
+    }
+    let next = next.map(|cursor| checked(cursor, secrets)).transpose()?;
+    Ok(Read { answer, next, server_now, quota_reset_in, room })
+}
+
+/// Where the next page is said to be, if it can be asked for without giving the key away.
+fn checked(cursor: Cursor, secrets: &Secrets) -> Result<Cursor, Fault> {
+    let text = match &cursor {
+        Cursor::From(_) => return Ok(cursor),
+        Cursor::Path(text) | Cursor::Token(text) => text,
+    };
+    let malformed = |message: &str| Err(Fault::new(ErrorKind::Malformed, message));
+    if text.len() > LONGEST_CURSOR {
+        return malformed("the address of the next page is longer than a server takes");
+    }
+    if secrets.stand_in(text) {
+        return malformed("the address of the next page holds the key");
+    }
+    Ok(cursor)
 }
 
 /// The answer to the symbol that was asked for; one for another symbol is no answer.

@@ -1,14 +1,14 @@
 //! The one place that sends: a `Request` goes out, a `Reply` or a `Fault` comes back.
 //!
-//! The key travels in a header, to the configured origin only. A reply that repeats it is cleaned
-//! before anyone sees it, and reqwest's errors lose their URL.
+//! The key travels in a header, to the configured origin only: redirects stay within it, and none is
+//! followed that would put the key into a URL. reqwest's errors lose their URL, and what a server says
+//! is shown without the key, which [`Secrets`] sees to. Bodies are held as far as there is [`Room`].
 
 use std::time::Duration;
 
-use chrono::DateTime;
-use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response};
+use reqwest::{Client, Response, StatusCode};
 use url::Url;
 
 use crate::domain::policy::RequestLimits;
@@ -17,11 +17,23 @@ use crate::domain::secret::ApiKey;
 use crate::provider::text::shown;
 use crate::provider::{KeyUse, Reply, Request};
 
+use patience::Patience;
+use room::Room;
+use secrets::Secrets;
+use waits::Waits;
+
+mod patience;
+pub(super) mod room;
+pub(super) mod secrets;
+mod waits;
+
 /// Redirects that are followed, within the origin.
 const MOST_REDIRECTS: usize = 4;
 
-/// What stands in for a key that a server repeats.
-const HIDDEN: &str = "[key]";
+/// What is set aside for a body that outgrows the small ones, in bytes. What is not used of it costs
+/// nothing; and beyond 32 MiB glibc takes memory from the system and gives it back at once, while smaller
+/// pieces, once freed, are kept by each thread for the next.
+const ROOMY: usize = 33 << 20;
 
 /// A provider's connections.
 #[derive(Debug)]
@@ -31,6 +43,7 @@ pub(super) struct Http {
     limits: RequestLimits,
     key: Option<ApiKey>,
     key_use: KeyUse,
+    secrets: Secrets,
 }
 
 /// A reply with what only the transport knows.
@@ -41,6 +54,11 @@ pub(super) struct Received {
     pub(super) bytes: u64,
     /// The server's own clock, epoch seconds UTC.
     pub(super) server_now: Option<i64>,
+    /// How long until a quota that this answer says is used up is full again; `None` when it says no
+    /// such thing.
+    pub(super) quota_reset_in: Option<Duration>,
+    /// What the body takes of the room for bodies, and what is read from it after that.
+    pub(super) room: Room,
 }
 
 impl Http {
@@ -50,34 +68,31 @@ impl Http {
         key: Option<ApiKey>,
         key_use: KeyUse,
     ) -> Result<Self, Fault> {
+        let secrets = Secrets::new(key.clone());
         let client = Client::builder()
             .user_agent(concat!("mdctl/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(limits.connect_timeout)
-            .redirect(within_origin())
+            .redirect(within_origin(secrets.clone()))
+            .referer(false)
             // Every try is ours to count: it takes from the quota and is logged.
             .retry(reqwest::retry::never())
             .build()
             .map_err(|error| Fault::new(ErrorKind::Network, words(&error)))?;
-        Ok(Self { client, base_url: base_url.to_owned(), limits, key, key_use })
+        Ok(Self { client, base_url: base_url.to_owned(), limits, key, key_use, secrets })
     }
 
-    /// Sends `request` and reads the whole answer.
+    /// The key, to be kept out of what a server's answer leaves behind.
+    pub(super) const fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// Sends `request` and reads the whole answer. What faults say may repeat the key.
     pub(super) async fn send(&self, request: &Request, now: i64) -> Result<Received, Fault> {
         let url = self.url(request)?;
-        let exchange = async {
-            let response = self
-                .client
-                .get(url)
-                .headers(self.headers(request)?)
-                .send()
-                .await
-                .map_err(|error| self.fault(&error))?;
-            self.receive(response, now).await
-        };
-        tokio::time::timeout(self.limits.request_timeout, exchange).await.unwrap_or_else(|_| {
-            let limit = humantime::format_duration(self.limits.request_timeout);
-            Err(Fault::new(ErrorKind::Timeout, format!("no whole answer within {limit}")))
-        })
+        let patience = Patience::new(&self.limits);
+        let sending = self.client.get(url).headers(self.headers(request)?).send();
+        let response = patience.for_the_head(sending).await?.map_err(|error| fault(&error))?;
+        self.receive(response, now, patience).await
     }
 
     /// The URL on the configured origin.
@@ -128,62 +143,135 @@ impl Http {
         Ok(headers)
     }
 
-    /// Reads the body piece by piece, unpacked, up to its limit.
-    async fn receive(&self, mut response: Response, now: i64) -> Result<Received, Fault> {
-        let status = response.status().as_u16();
-        let retry_after = header(&response, RETRY_AFTER).and_then(|text| retry_after(text, now));
-        let server_now = header(&response, DATE).and_then(http_date);
-        // A length that lies costs no more than a body may.
-        let length = response.content_length().unwrap_or(0).min(self.limits.max_body);
-        let mut body = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
-        while let Some(chunk) = self.chunk(&mut response).await? {
-            let chunk = chunk.as_ref();
-            if body.len() as u64 + chunk.len() as u64 > self.limits.max_body {
-                let message = format!("the body is over {} bytes (max_body)", self.limits.max_body);
-                return Err(Fault {
-                    http_status: Some(status),
-                    ..Fault::new(ErrorKind::TooLarge, message)
-                });
-            }
-            body.extend_from_slice(chunk);
-        }
+    /// Reads an answer whose head came at `now`, epoch seconds.
+    async fn receive(
+        &self,
+        mut response: Response,
+        now: i64,
+        patience: Patience,
+    ) -> Result<Received, Fault> {
+        let status = response.status();
+        let waits = Waits::of(status.as_u16(), response.headers(), now);
+        self.check_head(&response).map_err(|fault| said_with(status, fault))?;
+        let (body, room) = self.body(&mut response, patience).await?;
         let bytes = body.len() as u64;
-        let body = String::from_utf8(body).map_err(|_| Fault {
-            http_status: Some(status),
-            ..Fault::new(ErrorKind::Malformed, "the body is no valid UTF-8")
-        })?;
-        let body = self.without_key(body);
-        Ok(Received { reply: Reply { status, retry_after, body }, bytes, server_now })
+        let body = match String::from_utf8(body) {
+            Ok(body) => body,
+            // A refusal is told by its status, in whatever letters it is worded.
+            Err(error) if status != StatusCode::OK => {
+                String::from_utf8_lossy(error.as_bytes()).into_owned()
+            }
+            Err(_) => {
+                let fault = Fault::new(ErrorKind::Malformed, "the body is no valid UTF-8");
+                return Err(said_with(status, fault));
+            }
+        };
+        let Waits { retry_after, quota_reset_in, server_now } = waits;
+        let reply = Reply { status: status.as_u16(), retry_after, body };
+        Ok(Received { reply, bytes, server_now, quota_reset_in, room })
     }
 
-    /// The next piece of a body, which must not keep still for longer than `read_timeout`.
-    async fn chunk(&self, response: &mut Response) -> Result<Option<impl AsRef<[u8]>>, Fault> {
-        let patience = self.limits.read_timeout;
-        match tokio::time::timeout(patience, response.chunk()).await {
-            Ok(chunk) => chunk.map_err(|error| self.fault(&error)),
-            Err(_) => {
-                let patience = humantime::format_duration(patience);
-                let message = format!("the answer kept still for {patience}");
-                Err(Fault::new(ErrorKind::Timeout, message))
+    /// Refuses an answer for what its head says.
+    fn check_head(&self, response: &Response) -> Result<(), Fault> {
+        let malformed = |what: String| Err(Fault::new(ErrorKind::Malformed, shown(&what)));
+        if let Some(why) = self.not_followed(response) {
+            return malformed(format!("HTTP {}: {why}", response.status().as_u16()));
+        }
+        // What is unpacked on the way has lost this header.
+        if let Some(packing) = response.headers().get(CONTENT_ENCODING) {
+            let packing = String::from_utf8_lossy(packing.as_bytes());
+            if !packing.is_empty() && !packing.eq_ignore_ascii_case("identity") {
+                return malformed(format!("the body is packed as `{packing}`, not as gzip"));
             }
+        }
+        match response.content_length() {
+            Some(length) if length > self.limits.max_body => Err(self.too_large()),
+            _ => Ok(()),
         }
     }
 
-    fn without_key(&self, text: String) -> String {
-        let Some(key) = &self.key else { return text };
-        [Some(key.expose()), key.expose_second()].into_iter().flatten().fold(
-            text,
-            |text, secret| {
-                if text.contains(secret) { text.replace(secret, HIDDEN) } else { text }
-            },
-        )
+    /// Why a redirect was not followed; `None` when the answer is none.
+    fn not_followed(&self, response: &Response) -> Option<String> {
+        use StatusCode as Status;
+        let redirects = matches!(
+            response.status(),
+            Status::MOVED_PERMANENTLY
+                | Status::FOUND
+                | Status::SEE_OTHER
+                | Status::TEMPORARY_REDIRECT
+                | Status::PERMANENT_REDIRECT
+        );
+        if !redirects {
+            return None;
+        }
+        let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
+        let Some(to) = to.and_then(|to| response.url().join(to).ok()) else {
+            return Some("a redirect that says not where to".to_owned());
+        };
+        Some(if self.secrets.stand_in(to.as_str()) {
+            "a redirect whose URL holds the key is not followed".to_owned()
+        } else if to.origin() != response.url().origin() {
+            let origin = to.origin().ascii_serialization();
+            format!("a redirect to another origin, {origin}, is not followed")
+        } else {
+            format!("more than {MOST_REDIRECTS} redirects, one after the other")
+        })
     }
 
-    /// What reqwest's error means here.
-    fn fault(&self, error: &reqwest::Error) -> Fault {
-        let kind = if error.is_timeout() { ErrorKind::Timeout } else { ErrorKind::Network };
-        Fault::new(kind, shown(&self.without_key(words(error))))
+    /// Reads the body piece by piece, unpacked, up to its limit and as far as there is room for it.
+    /// Waiting for room is no fault of the server's.
+    async fn body(
+        &self,
+        response: &mut Response,
+        mut patience: Patience,
+    ) -> Result<(Vec<u8>, Room), Fault> {
+        let length = response.content_length();
+        let mut body = Vec::new();
+        let mut room = Room::default();
+        while let Some(piece) =
+            patience.for_a_piece(response.chunk()).await?.map_err(|error| fault(&error))?
+        {
+            let size = body.len() as u64 + piece.len() as u64;
+            if size > self.limits.max_body {
+                return Err(said_with(response.status(), self.too_large()));
+            }
+            if !room.holds(size) {
+                patience.without(room.take(size, length)).await;
+                body.reserve_exact(ROOMY.saturating_sub(body.len()));
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok((body, room))
     }
+
+    fn too_large(&self) -> Fault {
+        let message = format!("the body is over {} bytes (max_body)", self.limits.max_body);
+        Fault::new(ErrorKind::TooLarge, message)
+    }
+}
+
+/// A fault of an answer that had a status.
+fn said_with(status: StatusCode, fault: Fault) -> Fault {
+    Fault { http_status: Some(status.as_u16()), ..fault }
+}
+
+/// What reqwest's error means here.
+fn fault(error: &reqwest::Error) -> Fault {
+    let kind = if error.is_timeout() {
+        ErrorKind::Timeout
+    } else if does_not_unpack(error) {
+        ErrorKind::Malformed
+    } else {
+        ErrorKind::Network
+    };
+    Fault::new(kind, shown(&words(error)))
+}
+
+/// Whether the body came, and is not packed as its head says. The connection's own errors stand behind
+/// one of hyper's, so that only the unpacking shows an error of input as the next cause.
+fn does_not_unpack(error: &reqwest::Error) -> bool {
+    let cause = std::error::Error::source(error);
+    error.is_decode() && cause.is_some_and(|cause| cause.is::<std::io::Error>())
 }
 
 /// A header by the name that a provider gives it, in whatever case.
@@ -192,14 +280,14 @@ fn named(name: &str) -> Result<HeaderName, Fault> {
         .map_err(|_| Fault::new(ErrorKind::BadRequest, format!("`{name}` is no name of a header")))
 }
 
-/// Redirects only to the origin that was asked, so that the key stays there.
-fn within_origin() -> Policy {
-    Policy::custom(|attempt| {
-        let same = attempt
-            .previous()
-            .first()
-            .is_some_and(|asked| asked.origin() == attempt.url().origin());
-        if same && attempt.previous().len() <= MOST_REDIRECTS {
+/// Redirects only to the origin that was asked, and never with the key in the URL, so that it stays
+/// where it is.
+fn within_origin(secrets: Secrets) -> Policy {
+    Policy::custom(move |attempt| {
+        let asked = attempt.previous().first();
+        let same = asked.is_some_and(|asked| asked.origin() == attempt.url().origin());
+        let few = attempt.previous().len() <= MOST_REDIRECTS;
+        if same && few && !secrets.stand_in(attempt.url().as_str()) {
             attempt.follow()
         } else {
             attempt.stop()
@@ -215,6 +303,8 @@ fn words(error: &reqwest::Error) -> String {
         "no answer, or no more of it, in time"
     } else if error.is_connect() {
         "cannot connect"
+    } else if does_not_unpack(error) {
+        "the body does not unpack"
     } else if error.is_body() || error.is_decode() {
         "the answer broke off"
     } else {
@@ -229,37 +319,5 @@ fn words(error: &reqwest::Error) -> String {
     match deepest {
         Some(deepest) if !error.is_timeout() => format!("{what}: {deepest}"),
         _ => what.to_owned(),
-    }
-}
-
-fn header(response: &Response, name: HeaderName) -> Option<&str> {
-    response.headers().get(name)?.to_str().ok()
-}
-
-/// `Retry-After`: seconds, or a date.
-fn retry_after(text: &str, now: i64) -> Option<Duration> {
-    if let Ok(seconds) = text.trim().parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let wait = http_date(text)?.saturating_sub(now);
-    Some(Duration::from_secs(u64::try_from(wait).unwrap_or(0)))
-}
-
-fn http_date(text: &str) -> Option<i64> {
-    DateTime::parse_from_rfc2822(text.trim()).ok().map(|at| at.timestamp())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        assert_eq!(retry_after("7", 0), Some(Duration::from_secs(7)));
-        let date = "Wed, 21 Oct 2015 07:28:00 GMT";
-        assert_eq!(retry_after(date, 1_445_412_470), Some(Duration::from_secs(10)));
-        assert_eq!(retry_after(date, 1_445_412_490), Some(Duration::ZERO));
-        assert_eq!(retry_after("soon", 0), None);
-        assert_eq!(retry_after("-5", 0), None);
     }
 }

@@ -52,7 +52,7 @@ impl Lane<'_> {
         range: TimeRange,
         retries: &mut u32,
     ) -> Result<(), Lost> {
-        let mut seen = Seen::new(range);
+        let mut seen = Seen::new(task, range);
         let mut cursor = None;
         loop {
             let (reply, attempt) = self.page(task, range, cursor.as_ref(), retries).await?;
@@ -102,7 +102,10 @@ impl Lane<'_> {
             }
             let (attempt, read) = self.attempt(pass, &http, task, range, cursor, number).await;
             let fault = match read {
-                Ok(read) => return Ok((read, attempt)),
+                Ok(read) => {
+                    read.quota_reset_in.iter().for_each(|wait| self.pause(*wait));
+                    return Ok((read, attempt));
+                }
                 Err(fault) => fault,
             };
             let held = self.learn(&fault, task);

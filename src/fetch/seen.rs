@@ -8,17 +8,37 @@ use crate::provider::Answer;
 /// Empty pages in a row after which a chain counts as endless.
 const MOST_EMPTY_PAGES: u32 = 10;
 
+/// Pages that any task may have, however little it asks for.
+const ALLOWED_PAGES: u64 = 50;
+
+/// The fewest bars that a page of a long chain brings: the smallest pages that were ever met have so
+/// many.
+const FEWEST_BARS: u64 = 20;
+
 /// What the pages of a task have brought so far: how far they answer, and whether they get anywhere.
 pub(super) struct Seen {
     range: TimeRange,
     answered_to: i64,
     newest: Option<i64>,
     empty_pages: u32,
+    pages: u64,
+    /// The most pages that what is due can need.
+    most_pages: u64,
 }
 
 impl Seen {
-    pub(super) const fn new(range: TimeRange) -> Self {
-        Self { range, answered_to: range.start, newest: None, empty_pages: 0 }
+    /// Nothing yet, of that part of a task.
+    pub(super) fn new(task: &Task, range: TimeRange) -> Self {
+        // The plan's estimate knows of pages that were made small by the config.
+        let needed = (task.bars / FEWEST_BARS).max(task.further_pages.saturating_mul(2));
+        Self {
+            range,
+            answered_to: range.start,
+            newest: None,
+            empty_pages: 0,
+            pages: 0,
+            most_pages: needed.saturating_add(ALLOWED_PAGES),
+        }
     }
 
     /// Which `ts` a page answers for: up to its last row, or to the end of the range when it is the
@@ -48,6 +68,10 @@ impl Seen {
     /// Whether a chain of pages gets anywhere with this one.
     pub(super) fn progress(&mut self, answer: &Answer, last: bool) -> Result<(), Fault> {
         let stuck = |message: &str| Err(Fault::new(ErrorKind::Malformed, message));
+        self.pages += 1;
+        if !last && self.pages >= self.most_pages {
+            return stuck("more pages than what is due can fill");
+        }
         match self.newest_of(answer) {
             None => {
                 self.empty_pages += 1;
@@ -107,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_page_answers_up_to_its_last_row_and_the_last_one_to_the_end() {
-        let mut seen = Seen::new(task().range);
+        let mut seen = Seen::new(&task(), task().range);
         let mut hours = |rows: &[i64], last| {
             let range = seen.answered(&task(), &answer(rows), last);
             (range.start / HOUR, range.end / HOUR)
@@ -120,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_stray_row_of_another_time_does_not_answer_for_what_lies_between() {
-        let mut seen = Seen::new(task().range);
+        let mut seen = Seen::new(&task(), task().range);
         let range = seen.answered(&task(), &answer(&[0, 1, 99]), false);
         assert_eq!((range.start, range.end), (0, 2 * HOUR));
         assert!(seen.progress(&answer(&[0, 1, 99]), false).is_ok());
@@ -129,13 +153,26 @@ mod tests {
 
     #[test]
     fn a_chain_that_gets_nowhere_ends() {
-        let mut seen = Seen::new(task().range);
+        let mut seen = Seen::new(&task(), task().range);
         assert!(seen.progress(&answer(&[0, 1]), false).is_ok());
         assert!(seen.progress(&answer(&[1, 2]), false).is_ok());
         assert!(seen.progress(&answer(&[1, 2]), true).is_err(), "nothing new");
-        let mut seen = Seen::new(task().range);
+        let mut seen = Seen::new(&task(), task().range);
         let empty = (0..20).take_while(|_| seen.progress(&answer(&[]), false).is_ok()).count();
         assert_eq!(empty, 9);
-        assert!(Seen::new(task().range).progress(&answer(&[]), true).is_ok());
+        let mut seen = Seen::new(&task(), task().range);
+        let second = |ts| Answer {
+            bars: answer(&[0]).bars.into_iter().map(|bar| Bar { ts, ..bar }).collect(),
+            ..Answer::default()
+        };
+        let crawling = (0..).take_while(|ts| seen.progress(&second(*ts), false).is_ok()).count();
+        assert_eq!(crawling, 49);
+        let long = Task { bars: 2_000, ..task() };
+        let mut seen = Seen::new(&long, long.range);
+        assert!((0..100).all(|ts| seen.progress(&second(ts), false).is_ok()), "it may take long");
+        let many = Task { further_pages: 500, ..task() };
+        let mut seen = Seen::new(&many, many.range);
+        assert!((0..1_000).all(|ts| seen.progress(&second(ts), false).is_ok()), "as was planned");
+        assert!(Seen::new(&task(), task().range).progress(&answer(&[]), true).is_ok());
     }
 }

@@ -4,7 +4,6 @@
 //! rows by symbol, times in RFC 3339, both ends inclusive, `limit` counted over all symbols, pages
 //! chained by `next_page_token`. Source: the provider's official Go and Python clients.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::DateTime;
@@ -20,6 +19,7 @@ use crate::domain::run::{ErrorKind, Fault};
 use crate::domain::series::AssetClass;
 use crate::domain::timeframe::{DAY, Timeframe};
 
+use super::bounded::{ByName, Rows, Words};
 use super::reading::{
     check_symbol, day_label, fault_of, joined, not_json, pair, plain_words, rfc3339,
     rows_one_by_one, usual_kind,
@@ -102,11 +102,12 @@ impl Provider for Alpaca {
             Err(error) => return Err(not_json(reply, &error)),
         };
         let mut answers = Vec::new();
-        for (symbol, rows) in body.bars.unwrap_or_default() {
+        for (symbol, rows) in body.bars.unwrap_or_default().0 {
             check_symbol(ask, reply, &symbol)?;
             answers.push(answer(ask, reply, symbol, &rows.unwrap_or_default())?);
         }
-        let next = body.next_page_token.filter(|token| !token.is_empty()).map(Cursor::Token);
+        let token = body.next_page_token.filter(|token| !token.is_empty());
+        let next = token.map(|Words(token)| Cursor::Token(token));
         Ok(Page { answers, next })
     }
 }
@@ -141,8 +142,8 @@ fn last_stamp(timeframe: Timeframe, range: TimeRange) -> i64 {
 #[derive(Deserialize)]
 struct Body<'a> {
     #[serde(borrow, deserialize_with = "Option::deserialize")]
-    bars: Option<BTreeMap<String, Option<Vec<&'a RawValue>>>>,
-    next_page_token: Option<String>,
+    bars: Option<ByName<Option<Rows<&'a RawValue>>>>,
+    next_page_token: Option<Words>,
 }
 
 /// One symbol's part of the page.
@@ -211,12 +212,12 @@ fn label(ask: &Ask<'_>, stamp: &str) -> Option<i64> {
 /// `{"message": "..."}`, with or without a code of its own.
 #[derive(Deserialize)]
 struct ErrorBody {
-    message: String,
+    message: Words,
 }
 
 /// The provider's own words, if that is what the answer is.
 fn message_of(reply: &Reply) -> Option<String> {
-    serde_json::from_str::<ErrorBody>(&reply.body).ok().map(|body| body.message)
+    serde_json::from_str::<ErrorBody>(&reply.body).ok().map(|body| body.message.0)
 }
 
 /// The fault behind an error. A wrong key and a plan without the data are both 403; only the words

@@ -7,8 +7,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::calendar::Layout;
@@ -18,6 +18,7 @@ use crate::domain::run::{ErrorKind, Fault};
 use crate::domain::series::AssetClass;
 use crate::domain::timeframe::Timeframe;
 
+use super::bounded::{Rows, Words};
 use super::reading::{
     fault_of, first_column, malformed, not_json, only_symbol, pair, plain_words, rows_one_by_one,
     usual_kind,
@@ -91,13 +92,13 @@ impl Provider for Binance {
         if reply.status != 200 || reply.body.trim_start().starts_with('{') {
             return Err(refusal(reply));
         }
-        let fast = serde_json::from_str::<Vec<Kline<'_>>>(&reply.body)
+        let fast = serde_json::from_str::<Rows<KlineBar>>(&reply.body)
             .ok()
-            .and_then(|rows| rows.iter().map(Kline::bar).collect::<Option<Vec<_>>>());
+            .and_then(|rows| rows.0.into_iter().map(|row| row.0).collect::<Option<Vec<_>>>());
         let (bars, broken) = match fast {
             Some(bars) => (bars, Vec::new()),
             None => {
-                let rows: Vec<&RawValue> =
+                let rows: Rows<&RawValue> =
                     serde_json::from_str(&reply.body).map_err(|error| not_json(reply, &error))?;
                 rows_one_by_one(
                     reply,
@@ -155,13 +156,22 @@ impl Kline<'_> {
     }
 }
 
+/// A row read straight into its bar, so that its texts are not kept; `None` when a price is no number.
+struct KlineBar(Option<Bar>);
+
+impl<'de> Deserialize<'de> for KlineBar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Kline::deserialize(deserializer).map(|row| Self(row.bar()))
+    }
+}
+
 /// `{"code": n, "msg": "..."}`; the code is negative but for a refused country.
 #[derive(Deserialize)]
 struct ErrorBody {
     #[serde(default)]
     code: i64,
     #[serde(default)]
-    msg: String,
+    msg: Words,
 }
 
 /// What helps where the exchange refuses a whole country.
@@ -173,7 +183,7 @@ fn refusal(reply: &Reply) -> Fault {
     let body: ErrorBody = match serde_json::from_str(&reply.body) {
         Ok(body) => body,
         Err(error) if reply.status == 200 => return not_json(reply, &error),
-        Err(_) => ErrorBody { code: 0, msg: plain_words(reply).to_owned() },
+        Err(_) => ErrorBody { code: 0, msg: Words(plain_words(reply).to_owned()) },
     };
     let kind = match (reply.status, body.code) {
         (_, -1121) => ErrorKind::NotFound,
@@ -185,7 +195,7 @@ fn refusal(reply: &Reply) -> Fault {
         (status, _) => usual_kind(status),
     };
     if reply.status == 451 {
-        return fault_of(reply, kind, &format!("{ELSEWHERE}; {}", body.msg));
+        return fault_of(reply, kind, &format!("{ELSEWHERE}; {}", &*body.msg));
     }
     fault_of(reply, kind, &body.msg)
 }

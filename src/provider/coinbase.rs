@@ -17,6 +17,7 @@ use crate::domain::run::{ErrorKind, Fault};
 use crate::domain::series::AssetClass;
 use crate::domain::timeframe::Timeframe;
 
+use super::bounded::{Rows, Words};
 use super::reading::{
     fault_of, first_column, malformed, not_json, only_symbol, pair, plain_words, rfc3339,
     rows_one_by_one, usual_kind,
@@ -83,7 +84,7 @@ impl Provider for Coinbase {
         if reply.status != 200 || reply.body.trim_start().starts_with('{') {
             return refused(reply);
         }
-        let rows: Vec<&RawValue> =
+        let rows: Rows<&RawValue> =
             serde_json::from_str(&reply.body).map_err(|error| not_json(reply, &error))?;
         let (mut bars, mut broken) = rows_one_by_one(reply, &rows, bar, first_column)?;
         // Turned round, so that a row out of its place still shows as one.
@@ -116,13 +117,13 @@ fn bar(raw: &str) -> Option<Bar> {
 #[derive(Deserialize)]
 struct ErrorBody {
     #[serde(default)]
-    message: String,
+    message: Words,
 }
 
 /// What is behind an answer that is no list of rows: mostly a fault.
 fn refused(reply: &Reply) -> Result<Page, Fault> {
     let words = match serde_json::from_str::<ErrorBody>(&reply.body) {
-        Ok(body) => body.message,
+        Ok(body) => body.message.0,
         Err(error) if reply.status == 200 => return Err(not_json(reply, &error)),
         Err(_) => plain_words(reply).to_owned(),
     };

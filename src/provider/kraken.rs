@@ -19,6 +19,7 @@ use crate::domain::run::{ErrorKind, Fault};
 use crate::domain::series::AssetClass;
 use crate::domain::timeframe::Timeframe;
 
+use super::bounded::{ByName, Few, Rows, Words};
 use super::reading::{
     fault_of, first_column, malformed, not_json, only_symbol, pair, plain_words, rows_one_by_one,
     usual_kind,
@@ -93,7 +94,7 @@ impl Provider for Kraken {
             let what = format!("the answer is for `{name}`, asked was `{symbol}`");
             return Err(malformed(reply, what));
         }
-        let rows: Vec<&RawValue> =
+        let rows: Rows<&RawValue> =
             serde_json::from_str(rows.get()).map_err(|error| not_json(reply, &error))?;
         let (mut bars, mut broken) = rows_one_by_one(reply, &rows, bar, first_column)?;
         bars.retain(|bar| bar.ts <= last);
@@ -108,7 +109,7 @@ impl Provider for Kraken {
 #[derive(Deserialize)]
 struct Body<'a> {
     #[serde(default)]
-    error: Vec<String>,
+    error: Few<Words>,
     #[serde(borrow)]
     result: Option<&'a RawValue>,
 }
@@ -123,7 +124,7 @@ fn result_of(reply: &Reply) -> Result<(BTreeMap<String, &RawValue>, i64), Fault>
         }
     };
     if !body.error.is_empty() {
-        let words = body.error.join("; ");
+        let words = body.error.iter().map(|words| &**words).collect::<Vec<_>>().join("; ");
         return Err(fault_of(reply, kind_of_words(&words, reply.status), &words));
     }
     if reply.status != 200 {
@@ -131,7 +132,7 @@ fn result_of(reply: &Reply) -> Result<(BTreeMap<String, &RawValue>, i64), Fault>
     }
     let result =
         body.result.ok_or_else(|| malformed(reply, "the answer has neither result nor error"))?;
-    let mut result: BTreeMap<String, &RawValue> =
+    let ByName(mut result): ByName<&RawValue> =
         serde_json::from_str(result.get()).map_err(|error| not_json(reply, &error))?;
     // Some have met it as a string.
     let last = result.remove("last").and_then(|raw| raw.get().trim_matches('"').parse().ok());

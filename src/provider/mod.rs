@@ -7,7 +7,8 @@
 //! this room is epoch seconds UTC, prices as numbers, and `1d` bars labelled by their session's date.
 //!
 //! `files` is not among them: it has no requests. Its rows are read by [`files`]. What several of them
-//! do alike, such as telling an error by its status, stands in `reading`.
+//! do alike, such as telling an error by its status, stands in `reading`; how much of a payload is read at all, in
+//! `bounded`.
 
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use crate::domain::timeframe::Timeframe;
 
 mod alpaca;
 mod binance;
+mod bounded;
 mod coinbase;
 pub mod files;
 mod kraken;

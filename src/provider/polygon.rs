@@ -17,6 +17,7 @@ use crate::domain::run::{ErrorKind, Fault};
 use crate::domain::series::AssetClass;
 use crate::domain::timeframe::{DAY, Timeframe};
 
+use super::bounded::Words;
 use super::reading::{fault_of, only_symbol, pair, plain_words, usual_kind};
 use super::{Answer, Ask, Cursor, Defaults, KeyUse, Page, Provider, Reach, Reply, Request};
 
@@ -95,7 +96,7 @@ impl Provider for Polygon {
         }
         let (head, bars, broken) = payload::rows(ask, reply)?;
         head.check(ask, reply)?;
-        let symbol = head.ticker.unwrap_or_default();
+        let symbol = head.ticker.unwrap_or_default().0;
         let next = head.next_url.map(|url| next_url::cursor(ask, reply, &url)).transpose()?;
         let adjustment = head
             .adjusted
@@ -134,15 +135,21 @@ fn bounds(timeframe: Timeframe, range: TimeRange) -> (String, String) {
 /// The text of an error stands under `error` in some bodies and under `message` in others.
 #[derive(Deserialize, Default)]
 struct ErrorBody {
-    error: Option<String>,
-    message: Option<String>,
+    error: Option<Words>,
+    message: Option<Words>,
 }
 
 /// The fault behind an answer with an error code.
 fn refusal(reply: &Reply) -> Fault {
     let body: ErrorBody = serde_json::from_str(&reply.body).unwrap_or_default();
-    let words = body.error.or(body.message).unwrap_or_else(|| plain_words(reply).to_owned());
-    fault_of(reply, kind_of_words(&words, usual_kind(reply.status)), &words)
+    let words = body.error.or(body.message);
+    let words = words.as_deref().unwrap_or_else(|| plain_words(reply));
+    refused(reply, usual_kind(reply.status), words)
+}
+
+/// The fault behind `words`, which came under a status that usually means `usual`.
+fn refused(reply: &Reply, usual: ErrorKind, words: &str) -> Fault {
+    fault_of(reply, kind_of_words(words, usual), words)
 }
 
 /// Some refusals come under a wrong code.

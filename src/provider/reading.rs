@@ -11,17 +11,28 @@ use crate::domain::bar::{Bar, RejectReason, Rejection};
 use crate::domain::run::{ErrorKind, Fault};
 use crate::domain::timeframe::DAY;
 
+use super::bounded::{First, beginning};
 use super::{Ask, Reply, text};
 
 /// The fault behind an HTTP status, with the provider's own words.
 pub(super) fn fault_of(reply: &Reply, kind: ErrorKind, words: &str) -> Fault {
-    let message = if words.trim().is_empty() {
+    let words = beginning(words.trim());
+    let message = if words.is_empty() {
         format!("HTTP {}", reply.status)
     } else {
-        text::shown(&format!("HTTP {}: {}", reply.status, words.trim()))
+        text::shown(&format!("HTTP {}: {words}", reply.status))
     };
-    Fault { kind, message, http_status: Some(reply.status), retry_after: reply.retry_after }
+    // Other refusals are about one symbol or range: they give no reason to leave the provider alone.
+    let may_pass = matches!(kind, ErrorKind::RateLimited | ErrorKind::Server | ErrorKind::Timeout);
+    let retry_after = reply.retry_after.filter(|_| may_pass);
+    Fault { kind, message, http_status: Some(reply.status), retry_after }
 }
+
+/// Rows whose text is kept when they do not read; of the others of a page it is known when they were.
+const MOST_TEXTS: usize = 2_000;
+
+/// What is kept of a row that does not read, in characters: a fault that repeats it says more besides.
+const LONGEST_ROW: usize = 400;
 
 /// What a status usually means.
 pub(super) const fn usual_kind(status: u16) -> ErrorKind {
@@ -78,7 +89,7 @@ pub(super) fn rows_one_by_one<'r>(
             bars.push(read);
             continue;
         }
-        let (ts, text) = (ts(raw.get()), text::shown(raw.get()));
+        let (ts, text) = (ts(raw.get()), row_text(broken.len(), raw.get()));
         broken.push(Rejection { ts, reason: RejectReason::InvalidNumber, text });
     }
     match broken.first() {
@@ -89,22 +100,33 @@ pub(super) fn rows_one_by_one<'r>(
     }
 }
 
+/// What is kept of a row that does not read, when so many of the page did not before it.
+pub(super) fn row_text(before: usize, row: &str) -> String {
+    text::shown_within(row, if before < MOST_TEXTS { LONGEST_ROW } else { 0 })
+}
+
 /// The time in the first column of a row that reads no further, in the wire's unit.
 pub(super) fn first_column(raw: &str) -> Option<i64> {
-    let columns: Vec<&RawValue> = serde_json::from_str(raw).ok()?;
-    serde_json::from_str(columns.first()?.get()).ok()
+    serde_json::from_str::<First<i64>>(raw).ok().map(|first| first.0)
 }
 
 /// The words of an error body that is plain text; none when it is HTML, XML or JSON.
 pub(super) fn plain_words(reply: &Reply) -> &str {
     let body = reply.body.trim();
-    if body.starts_with(['<', '{', '[']) { "" } else { body }
+    if body.starts_with(['<', '{', '[']) { "" } else { beginning(body) }
 }
+
+/// More than the largest page of any provider takes, in bytes.
+const LARGEST_PAGE: usize = 8 << 20;
 
 /// The body with `NaN` and `Infinity`, which some programs write for numbers and JSON does not know, in
 /// quotes, so that they cost their row and not the page.
 pub(super) fn quoted_nonnumbers(body: &str) -> Cow<'_, str> {
     const NONNUMBERS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
+    // What is larger than any page is not copied for it.
+    if body.len() > LARGEST_PAGE {
+        return Cow::Borrowed(body);
+    }
     if !body.contains("NaN") && !body.contains("Infinity") {
         return Cow::Borrowed(body);
     }

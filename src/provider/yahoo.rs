@@ -14,6 +14,7 @@ use crate::domain::run::{ErrorKind, Fault};
 use crate::domain::series::AssetClass;
 use crate::domain::timeframe::{DAY, Timeframe};
 
+use super::bounded::{Few, Words};
 use super::reading::{fault_of, malformed, not_json, only_symbol, pair, plain_words, usual_kind};
 use super::{Answer, Ask, Defaults, KeyUse, Page, Provider, Reach, Reply, Request};
 
@@ -111,7 +112,7 @@ impl Provider for Yahoo {
             return Err(fault_of(reply, kind_of_status(reply.status), ""));
         }
         let results = body.chart.result.unwrap_or_default();
-        let [series] = results.as_slice() else {
+        let [series] = &*results else {
             return Err(malformed(reply, "the answer does not hold one result"));
         };
         Ok(Page::last_of(chart::answer(ask, reply, series)?))
@@ -139,7 +140,7 @@ struct Body<'a> {
 #[derive(Deserialize)]
 struct Outcome<'a> {
     #[serde(borrow)]
-    result: Option<Vec<chart::Series<'a>>>,
+    result: Option<Few<chart::Series<'a>>>,
     error: Option<ErrorBody>,
 }
 
@@ -147,9 +148,9 @@ struct Outcome<'a> {
 #[derive(Deserialize)]
 struct ErrorBody {
     #[serde(default)]
-    code: Option<String>,
+    code: Option<Words>,
     #[serde(default)]
-    description: Option<String>,
+    description: Option<Words>,
 }
 
 /// What an error means, which is not always a failure.

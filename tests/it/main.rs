@@ -15,6 +15,7 @@ mod files;
 mod flow;
 mod gaps;
 mod happy;
+mod hostile;
 mod others;
 mod plan;
 mod quota;

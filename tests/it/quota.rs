@@ -250,6 +250,32 @@ fn a_long_wait_that_one_symbol_is_told_is_no_others() {
 }
 
 #[test]
+fn a_ban_of_centuries_is_not_believed() {
+    let (_server, sandbox) = faulty_stocks(&["AAA"], |_| {
+        Answer::Whole(Reply::new(429, "{}").with("Retry-After", u64::MAX))
+    });
+    sandbox.backfill(&[]).expect_code(2);
+    let days = sandbox
+        .database()
+        .number("SELECT (held_until_us - saved_at_us) / 86400000000 FROM rate_state");
+    assert!(days <= 3, "{days} days");
+}
+
+#[test]
+fn a_providers_own_word_that_its_quota_is_used_up_is_obeyed() {
+    let market = Market::daily(&["AAA", "BBB"], &daily_sessions());
+    let (server, sandbox) = faulty_stocks(&["AAA", "BBB"], move |request| {
+        let Answer::Whole(reply) = market.polygon(request) else { panic!("a page") };
+        let reset = mdctl::clock::now() + 3_600;
+        Answer::Whole(reply.with("X-RateLimit-Remaining", 0).with("X-RateLimit-Reset", reset))
+    });
+    sandbox.backfill(&["--parallel", "1", "--max-duration", "20s"]).expect_code(4);
+    assert_eq!(server.requests().len(), 1);
+    sandbox.backfill(&["--max-duration", "20s"]).expect_code(4);
+    assert_eq!(server.requests().len(), 1, "nor does the next run ask");
+}
+
+#[test]
 fn a_short_wait_that_was_asked_for_holds_for_the_next_process_too() {
     let market = Market::daily(&["AAA"], &daily_sessions());
     let (server, sandbox) = faulty_stocks(&["AAA"], move |request| match request.seen {

@@ -8,25 +8,26 @@ use crate::domain::bar::{Bar, Rejection};
 use crate::domain::run::{ErrorKind, Fault};
 use crate::domain::series::AssetClass;
 
+use super::super::bounded::{Rows, Words};
 use super::super::reading::{
     check_symbol, day_label, fault_of, malformed, not_json, quoted_nonnumbers, rows_one_by_one,
 };
 use super::super::{Ask, Reply};
-use super::kind_of_words;
+use super::refused;
 
 /// Rows straight into numbers; should one of them not read, the slower way tells which.
 pub(super) fn rows(
     ask: &Ask<'_>,
     reply: &Reply,
 ) -> Result<(Head, Vec<Bar>, Vec<Rejection>), Fault> {
-    if let Ok(mut envelope) = serde_json::from_str::<Envelope<Vec<Row>>>(&reply.body) {
+    if let Ok(mut envelope) = serde_json::from_str::<Envelope<Rows<Row>>>(&reply.body) {
         let results = envelope.results.take().unwrap_or_default();
         let head = envelope.without_rows(results.len());
         // By value: the bars take the rows' place in memory.
-        return Ok((head, results.into_iter().map(|row| row.bar(ask)).collect(), Vec::new()));
+        return Ok((head, results.0.into_iter().map(|row| row.bar(ask)).collect(), Vec::new()));
     }
     let body = quoted_nonnumbers(&reply.body);
-    let mut envelope: Envelope<Vec<&RawValue>> =
+    let mut envelope: Envelope<Rows<&RawValue>> =
         serde_json::from_str(&body).map_err(|error| not_json(reply, &error))?;
     let results = envelope.results.take().unwrap_or_default();
     let (bars, broken) = rows_one_by_one(
@@ -41,25 +42,25 @@ pub(super) fn rows(
 /// What stands around the rows. Only `status` is sure to be there.
 #[derive(Deserialize)]
 struct Envelope<R> {
-    status: String,
-    ticker: Option<String>,
+    status: Words,
+    ticker: Option<Words>,
     adjusted: Option<bool>,
     #[serde(rename = "resultsCount")]
     results_count: Option<u64>,
-    next_url: Option<String>,
-    error: Option<String>,
-    message: Option<String>,
+    next_url: Option<Words>,
+    error: Option<Words>,
+    message: Option<Words>,
     results: Option<R>,
 }
 
 /// The envelope once its rows are read.
 pub(super) struct Head {
-    status: String,
-    pub(super) ticker: Option<String>,
+    status: Words,
+    pub(super) ticker: Option<Words>,
     pub(super) adjusted: Option<bool>,
     results_count: Option<u64>,
-    pub(super) next_url: Option<String>,
-    words: String,
+    pub(super) next_url: Option<Words>,
+    words: Words,
     rows: usize,
 }
 
@@ -80,14 +81,12 @@ impl<R> Envelope<R> {
 impl Head {
     /// Refuses what is an error in spite of its code, or contradicts itself.
     pub(super) fn check(&self, ask: &Ask<'_>, reply: &Reply) -> Result<(), Fault> {
-        let words = self.words.as_str();
-        match self.status.as_str() {
+        let words = &*self.words;
+        match &*self.status {
             "OK" | "DELAYED" => {}
             "NOT_AUTHORIZED" => return Err(fault_of(reply, ErrorKind::NotEntitled, words)),
             "NOT_FOUND" => return Err(fault_of(reply, ErrorKind::NotFound, words)),
-            "ERROR" => {
-                return Err(fault_of(reply, kind_of_words(words, ErrorKind::BadRequest), words));
-            }
+            "ERROR" => return Err(refused(reply, ErrorKind::BadRequest, words)),
             other => {
                 return Err(malformed(reply, format!("unknown status `{other}`: {words}")));
             }

@@ -44,10 +44,10 @@ fn read_every_way(provider: &'static dyn Provider, symbol: &str, status: u16, bo
     }
 }
 
-/// At most 500 characters, and the end of an escape and the mark that there was more; none that moves
-/// the cursor or turns the line round.
+/// At most 500 characters, and the mark that there were more; none that moves the cursor or turns the
+/// line round.
 fn assert_shown(text: &str) {
-    assert!(text.chars().count() <= 510, "{} characters", text.chars().count());
+    assert!(text.chars().count() <= 501, "{} characters", text.chars().count());
     assert!(!text.contains(|c: char| c.is_control() || c == '\u{202e}'), "{text:?}");
 }
 
@@ -124,6 +124,88 @@ proptest! {
             prop_assert!(ends.chars().all(|c| c.is_ascii_digit() || "-/".contains(c)), "{}", path);
         }
     }
+}
+
+/// Reads what became of an answer, and judges what it says; it brings no more bars than rows were sent.
+fn check_spoiled(kind: &str, status: u16, whole: &str, spoiled: &str, most_rows: usize) {
+    let class = of_kind(kind).unwrap().asset_classes()[0];
+    for timeframe in [Timeframe::D1, Timeframe::H1] {
+        let asked = case(kind, symbol_in(whole), class, timeframe);
+        match asked.read(status, spoiled) {
+            Err(fault) => assert_shown(&fault.message),
+            Ok(page) => {
+                let bars: usize = page.answers.iter().map(|answer| answer.bars.len()).sum();
+                assert!(bars <= most_rows, "{bars} bars of {most_rows} rows: {spoiled}");
+                let broken = page.answers.iter().flat_map(|answer| &answer.broken);
+                broken.for_each(|row| assert_shown(&row.text));
+            }
+        }
+    }
+}
+
+/// More rows than any of the synthetic answers has.
+const ROWS: usize = 5;
+
+#[test]
+fn an_answer_that_is_cut_anywhere_is_read_or_refused() {
+    for (kind, status, body) in ALL_BODIES {
+        for cut in (0..body.len()).filter(|cut| body.is_char_boundary(*cut)) {
+            check_spoiled(kind, *status, body, &body[..cut], ROWS);
+            check_spoiled(kind, *status, body, &body[cut..], ROWS);
+        }
+    }
+}
+
+#[test]
+fn an_answer_with_a_bit_flipped_anywhere_is_read_or_refused() {
+    for (kind, status, body) in ALL_BODIES {
+        for spot in (0..body.len()).filter(|spot| body.as_bytes()[*spot].is_ascii()) {
+            let mut bytes = body.as_bytes().to_vec();
+            bytes[spot] ^= 1 << (spot % 7);
+            check_spoiled(kind, *status, body, str::from_utf8(&bytes).unwrap(), ROWS);
+        }
+    }
+}
+
+#[test]
+fn an_answer_whose_parts_are_said_twice_is_read_or_refused() {
+    for (kind, status, body) in ALL_BODIES {
+        let pieces = pieces(body);
+        for first in 0..pieces.len() {
+            // A word, a name with its value, a row of a few columns.
+            for length in [1, 4, 9] {
+                let last = (first + length).min(pieces.len());
+                let twice = [&pieces[..last], &pieces[first..]].concat().concat();
+                check_spoiled(kind, *status, body, &twice, 2 * ROWS);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_page_of_more_rows_than_any_provider_sends_is_malformed() {
+    let of = |kind: &str, body: String| {
+        let asked = case(kind, "TEST", of_kind(kind).unwrap().asset_classes()[0], Timeframe::H1);
+        asked.refusal(200, &body)
+    };
+    let many = |row: &str| vec![row; 100_001].join(",");
+    let row = "[1,\"1\",\"1\",\"1\",\"1\",\"1\",1,\"1\",1,1,1,1]";
+    assert_eq!(of("binance", format!("[{}]", many(row))), ErrorKind::Malformed);
+    assert_eq!(of("coinbase", format!("[{}]", many("[1,1,1,1,1,1]"))), ErrorKind::Malformed);
+    let rows = many("[1,\"1\",\"1\",\"1\",\"1\",\"1\",\"1\",1]");
+    let body = format!(r#"{{"error":[],"result":{{"TEST":[{rows}],"last":9}}}}"#);
+    assert_eq!(of("kraken", body), ErrorKind::Malformed);
+    let rows = many(r#"{"t":1,"o":1,"h":1,"l":1,"c":1}"#);
+    let body = format!(r#"{{"status":"OK","results":[{rows}]}}"#);
+    assert_eq!(of("polygon", body), ErrorKind::Malformed);
+    let rows = many(r#"{"t":"2024-01-02T00:00:00Z","o":1,"h":1,"l":1,"c":1,"v":1}"#);
+    let body = format!(r#"{{"bars":{{"TEST":[{rows}]}}}}"#);
+    assert_eq!(of("alpaca", body), ErrorKind::Malformed);
+    let ones = many("1");
+    let body = format!(
+        r#"{{"chart":{{"result":[{{"meta":{{}},"timestamp":[{ones}],"indicators":{{"quote":[{{}}]}}}}]}}}}"#
+    );
+    assert_eq!(of("yahoo", body), ErrorKind::Malformed);
 }
 
 #[test]

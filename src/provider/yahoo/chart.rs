@@ -10,8 +10,8 @@ use crate::domain::run::Fault;
 use crate::domain::series::AssetClass;
 use crate::domain::timeframe::Timeframe;
 
-use super::super::reading::{check_symbol, malformed};
-use super::super::text::shown;
+use super::super::bounded::{Few, Rows, Words};
+use super::super::reading::{check_symbol, malformed, row_text};
 use super::super::{Answer, Ask, Reply};
 use super::sessions::Sessions;
 
@@ -21,7 +21,7 @@ pub(super) struct Series<'a> {
     #[serde(borrow)]
     meta: Meta<'a>,
     /// Seconds; absent when there is nothing in the range.
-    timestamp: Option<Vec<i64>>,
+    timestamp: Option<Rows<i64>>,
     #[serde(borrow)]
     indicators: Indicators<'a>,
 }
@@ -30,11 +30,11 @@ pub(super) struct Series<'a> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Meta<'a> {
-    symbol: Option<String>,
-    pub(super) exchange_timezone_name: Option<String>,
+    symbol: Option<Words>,
+    pub(super) exchange_timezone_name: Option<Words>,
     /// The last trade, seconds.
     pub(super) regular_market_time: Option<i64>,
-    data_granularity: Option<String>,
+    data_granularity: Option<Words>,
     pub(super) current_trading_period: Option<TradingPeriod>,
     /// The sessions in the range, of intraday charts; of another shape when asked with pre-market.
     #[serde(borrow)]
@@ -58,22 +58,22 @@ pub(super) struct Period {
 #[derive(Deserialize)]
 struct Indicators<'a> {
     #[serde(borrow)]
-    quote: Vec<Quote<'a>>,
+    quote: Few<Quote<'a>>,
 }
 
 /// The cells, column by column; all absent when there is nothing in the range.
 #[derive(Deserialize)]
 struct Quote<'a> {
     #[serde(borrow)]
-    open: Option<Vec<&'a RawValue>>,
+    open: Option<Rows<&'a RawValue>>,
     #[serde(borrow)]
-    high: Option<Vec<&'a RawValue>>,
+    high: Option<Rows<&'a RawValue>>,
     #[serde(borrow)]
-    low: Option<Vec<&'a RawValue>>,
+    low: Option<Rows<&'a RawValue>>,
     #[serde(borrow)]
-    close: Option<Vec<&'a RawValue>>,
+    close: Option<Rows<&'a RawValue>>,
     #[serde(borrow)]
-    volume: Option<Vec<&'a RawValue>>,
+    volume: Option<Rows<&'a RawValue>>,
 }
 
 /// The cells of one row, unread.
@@ -86,25 +86,25 @@ pub(super) struct Row<'a> {
 
 /// Reads a chart.
 pub(super) fn answer(ask: &Ask<'_>, reply: &Reply, series: &Series<'_>) -> Result<Answer, Fault> {
-    let symbol = series.meta.symbol.clone().unwrap_or_default();
+    let Words(symbol) = series.meta.symbol.clone().unwrap_or_default();
     if !symbol.is_empty() {
         check_symbol(ask, reply, &symbol)?;
     }
     check_granularity(ask, reply, &series.meta)?;
-    let rows = rows(ask, reply, series)?;
+    let stamps = series.timestamp.as_deref().unwrap_or_default();
     let sessions = Sessions::of(ask, &series.meta);
     let mut answer = Answer { symbol, ..Answer::default() };
-    for (index, row) in rows.iter().enumerate() {
-        let next = rows.get(index + 1).map(|row| row.stamp);
-        let before = index.checked_sub(1).and_then(|index| rows.get(index)).map(|row| row.stamp);
-        if row.has_null() || sessions.is_no_window(row, before, next) {
+    for (index, row) in rows(ask, reply, series)?.enumerate() {
+        let next = stamps.get(index + 1).copied();
+        let before = index.checked_sub(1).and_then(|index| stamps.get(index)).copied();
+        if row.has_null() || sessions.is_no_window(&row, before, next) {
             answer.dropped += 1;
             continue;
         }
         let ts = sessions.label(row.stamp);
         match row.bar(ts) {
             Some(bar) => answer.bars.push(bar),
-            None => answer.broken.push(row.rejection(ts)),
+            None => answer.broken.push(row.rejection(ts, answer.broken.len())),
         }
     }
     answer.adjustment = (!answer.bars.is_empty()).then_some(Adjustment::Splits);
@@ -125,31 +125,33 @@ fn check_granularity(ask: &Ask<'_>, reply: &Reply, meta: &Meta<'_>) -> Result<()
 }
 
 /// The arrays turned into rows.
-fn rows<'a>(ask: &Ask<'_>, reply: &Reply, series: &Series<'a>) -> Result<Vec<Row<'a>>, Fault> {
+fn rows<'s, 'a>(
+    ask: &Ask<'_>,
+    reply: &Reply,
+    series: &'s Series<'a>,
+) -> Result<impl Iterator<Item = Row<'a>> + use<'s, 'a>, Fault> {
+    static NONE: Quote<'_> = Quote { open: None, high: None, low: None, close: None, volume: None };
     let stamps = series.timestamp.as_deref().unwrap_or_default();
-    let quote = match series.indicators.quote.as_slice() {
+    let quote = match &*series.indicators.quote {
         [quote] => quote,
-        _ if stamps.is_empty() => return Ok(Vec::new()),
+        _ if stamps.is_empty() => &NONE,
         _ => {
             return Err(malformed(reply, "the answer does not hold one set of prices"));
         }
     };
     let uneven = || malformed(reply, "the arrays of the answer are not of one length");
-    let column = |cells: &Option<Vec<&'a RawValue>>| {
-        let cells: Vec<&'a str> = cells.iter().flatten().map(|cell| cell.get()).collect();
+    let column = |cells: &'s Option<Rows<&'a RawValue>>| {
+        let cells = cells.as_deref().unwrap_or_default();
         if cells.len() == stamps.len() { Ok(cells) } else { Err(uneven()) }
     };
     let [open, high, low, close] =
         [column(&quote.open)?, column(&quote.high)?, column(&quote.low)?, column(&quote.close)?];
     let volume = if has_volume(ask.asset_class) { Some(column(&quote.volume)?) } else { None };
-    let prices = open.into_iter().zip(high).zip(low.into_iter().zip(close));
-    let rows = stamps.iter().zip(prices).enumerate();
-    Ok(rows
-        .map(|(index, (&stamp, ((open, high), (low, close))))| {
-            let volume = volume.as_ref().and_then(|cells| cells.get(index).copied());
-            Row { stamp, prices: [open, high, low, close], volume }
-        })
-        .collect())
+    Ok(stamps.iter().enumerate().map(move |(index, &stamp)| {
+        // The columns are as long as the stamps.
+        let prices = [open, high, low, close].map(|cells| cells[index].get());
+        Row { stamp, prices, volume: volume.map(|cells| cells[index].get()) }
+    }))
 }
 
 /// Whether the 0 in the volume column can be one.
@@ -182,9 +184,9 @@ impl Row<'_> {
         })
     }
 
-    fn rejection(&self, ts: i64) -> Rejection {
+    fn rejection(&self, ts: i64, before: usize) -> Rejection {
         let cells: Vec<&str> = self.prices.into_iter().chain(self.volume).collect();
-        let text = shown(&format!("{},{}", self.stamp, cells.join(",")));
+        let text = row_text(before, &format!("{},{}", self.stamp, cells.join(",")));
         Rejection { ts: Some(ts), reason: RejectReason::InvalidNumber, text }
     }
 }

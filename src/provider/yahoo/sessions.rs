@@ -10,6 +10,7 @@ use crate::domain::series::AssetClass;
 use crate::domain::timeframe::{DAY, Timeframe};
 
 use super::super::Ask;
+use super::super::bounded::Few;
 use super::super::reading::{day_label, wall_clock};
 use super::chart::{Meta, Period, Row};
 
@@ -28,14 +29,14 @@ impl Sessions {
     pub(super) fn of(ask: &Ask<'_>, meta: &Meta<'_>) -> Self {
         let name = meta.exchange_timezone_name.as_deref().unwrap_or_default();
         let periods = meta.trading_periods.map_or("[]", |raw| raw.get());
-        let periods: Vec<Vec<Period>> = serde_json::from_str(periods).unwrap_or_default();
+        let periods: Few<Few<Period>> = serde_json::from_str(periods).unwrap_or_default();
         Self {
             zone: name.parse().unwrap_or(ask.zone),
             timeframe: ask.timeframe,
             closes: !matches!(ask.asset_class, AssetClass::Crypto | AssetClass::Forex),
             last_trade: meta.regular_market_time,
             current: meta.current_trading_period.as_ref().and_then(|periods| periods.regular),
-            all: periods.into_iter().flatten().collect(),
+            all: periods.0.into_iter().flat_map(|day| day.0).collect(),
         }
     }
 

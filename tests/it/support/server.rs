@@ -61,7 +61,16 @@ pub(crate) enum Answer {
     Hang,
     /// Announces all of it, sends so many bytes of the body, and nothing more until the server goes.
     Stall(Reply, usize),
+    /// Sends these bytes as they are, whatever they mean, and closes.
+    Raw(Arc<[u8]>),
+    /// Sends the first bytes as they are, and then the others again and again, as fast as they are taken.
+    Endless(Arc<[u8]>, Arc<[u8]>),
+    /// Likewise, but with a pause before each time.
+    Drip(Arc<[u8]>, Arc<[u8]>),
 }
+
+/// Between two drops.
+const DRIP: Duration = Duration::from_millis(10);
 
 /// Status, further headers, body.
 #[derive(Clone, Debug)]
@@ -88,6 +97,21 @@ impl Answer {
     /// A whole reply.
     pub(crate) fn status(status: u16, body: impl Into<Vec<u8>>) -> Self {
         Self::Whole(Reply::new(status, body))
+    }
+
+    /// These bytes, and the end.
+    pub(crate) fn raw(bytes: impl AsRef<[u8]>) -> Self {
+        Self::Raw(bytes.as_ref().into())
+    }
+
+    /// These bytes, and then the others without end.
+    pub(crate) fn endless(first: impl AsRef<[u8]>, then: impl AsRef<[u8]>) -> Self {
+        Self::Endless(first.as_ref().into(), then.as_ref().into())
+    }
+
+    /// These bytes, and then the others without end, but slowly.
+    pub(crate) fn drip(first: impl AsRef<[u8]>, then: impl AsRef<[u8]>) -> Self {
+        Self::Drip(first.as_ref().into(), then.as_ref().into())
     }
 
     /// A whole reply with status 200.
@@ -254,6 +278,23 @@ fn serve(mut connection: TcpStream, shared: &Shared) -> io::Result<()> {
                 connection.write_all(&reply.body[..sent])?;
                 wait_for_the_end(shared);
             }
+            Answer::Raw(bytes) => {
+                connection.write_all(&bytes)?;
+                return connection.shutdown(Shutdown::Both);
+            }
+            // Until the client hangs up, or the server closes every connection.
+            Answer::Endless(first, then) => {
+                connection.write_all(&first)?;
+                loop {
+                    connection.write_all(&then)?;
+                }
+            }
+            Answer::Drip(first, then) => {
+                connection.write_all(&first)?;
+                while !over_after(DRIP, shared) {
+                    connection.write_all(&then)?;
+                }
+            }
             Answer::Reset | Answer::ResetWithin(..) => {}
         }
     }
@@ -283,6 +324,12 @@ fn answer(head: &str, shared: &Shared) -> Answer {
 fn wait_for_the_end(shared: &Shared) {
     let waiting = shared.changed.wait_while(shared.state(), |state| !state.stopped);
     drop(waiting.unwrap_or_else(PoisonError::into_inner));
+}
+
+/// Whether the server goes within that time.
+fn over_after(pause: Duration, shared: &Shared) -> bool {
+    let waiting = shared.changed.wait_timeout_while(shared.state(), pause, |state| !state.stopped);
+    waiting.unwrap_or_else(PoisonError::into_inner).0.stopped
 }
 
 /// Reads a request up to, not including, its last byte; `None` when the client is done.
