@@ -148,7 +148,7 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn series_all(&self) -> StoreResult<BTreeMap<SeriesKey, SeriesFact>> {
-        read_all(&self.connection)
+        self.read(read_all)
     }
 }
 
