@@ -4,7 +4,9 @@
 //! the wall clock, or on the network.
 
 mod config;
+mod crash;
 mod derived;
+mod disk;
 mod edit;
 mod faults;
 mod files;
