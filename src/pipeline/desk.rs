@@ -189,10 +189,11 @@ impl<'a> Desk<'a> {
         let due = self.settings.due(group, member);
         let now = self.now;
         let asked = self.jobs.get(&symbol).map(|job| job.asked.clone()).unwrap_or_default();
-        for timeframe in asked {
-            let key = SeriesKey { symbol: symbol.clone(), timeframe };
+        for timeframe in &asked {
+            let key = SeriesKey { symbol: symbol.clone(), timeframe: *timeframe };
             self.series_done(tx, &key, &due, now)?;
         }
+        self.end_idle(tx, &symbol, &asked)?;
         for (timeframe, stored) in &group.timeframes {
             if let Some(source) = stored.derived_from {
                 self.derive(tx, &symbol, *timeframe, source, &due)?;

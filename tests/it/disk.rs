@@ -80,6 +80,7 @@ fn every_step_fails(spoil: Spoil, cause: &[&str]) -> u64 {
                 assert!(most_said > 10, "only {most_said} bars were ever committed");
                 return at - 1;
             }
+            assert_alike(&contents(&sandbox), &expected, &what);
         } else {
             assert_said(&output, cause);
         }
