@@ -2,7 +2,11 @@
 //!
 //! One writer: a run holds the lock beside the database ([`lock`]) and writes through [`Store::write`],
 //! one transaction a batch of pages. Reports open the file read-only ([`Store::open_read`]) and work
-//! while a run writes (WAL). Methods are named noun first, one file a noun.
+//! while a run writes (WAL), holding no transaction while they are shown. Methods are named noun first,
+//! one file a noun.
+//!
+//! The log that a reader keeps from being emptied has a limit (`log.rs`), and what goes wrong is told with
+//! its file and its cause (`trouble.rs`).
 //!
 //! The store judges nothing: what is due, late or wrong is for `calendar`, `plan` and `report`.
 
