@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 
 use crate::exit::Exit;
 use crate::render;
-use crate::store::{Store, lock};
+use crate::store::{Store, StoreError, lock};
 
 use super::failure::Failure;
 use super::scene::Scene;
@@ -68,9 +68,13 @@ fn describe(scene: &Scene, store: &Store) -> Done {
 }
 
 fn check(scene: &Scene) -> Done {
-    let store = scene.reader()?;
-    let findings = store.findings()?;
     let path = &scene.settings.database;
+    // Unlike a report, it was asked about the file itself: one that cannot be read is its finding.
+    let store = Store::open_read(path).map_err(|error| match error {
+        StoreError::Missing(_) => Failure::of_reader(&error),
+        _ => Failure::from(error),
+    })?;
+    let findings = store.findings()?;
     print(|out| {
         if scene.json {
             render::db::findings_json(out, path, &findings, scene.wall_now)

@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use crate::config::ConfigError;
 use crate::exit::Exit;
-use crate::store::StoreError;
+use crate::fetch::Exhausted;
+use crate::store::{StoreError, Trouble, too_many_files};
 
 /// A command's end without its result.
 #[derive(Debug)]
@@ -45,19 +46,23 @@ impl Failure {
 
     /// A file cannot be read or written.
     pub(super) fn io(what: impl Into<String>, error: &io::Error) -> Self {
-        Self::new(Exit::InputOutput, "io", format!("{}: {error}", what.into()))
+        let failure = Self::new(Exit::InputOutput, "io", format!("{}: {error}", what.into()));
+        if too_many_files(error) { failure.hinted(FILES) } else { failure }
     }
 
-    /// A file cannot be made.
+    /// A file cannot be made, or not be opened to write if it is there, or if the database is there
+    /// whose lock it is.
     pub(super) fn create(path: &Path, error: &io::Error) -> Self {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new(".")).display();
-        Self::new(
-            Exit::CannotCreate,
-            "create",
-            format!("cannot create {}: {error}", path.display()),
-        )
-        .hinted(format!("see whether the folder is there and may be written: ls -ld {folder}"))
+        let is_there = path.exists()
+            || path.extension() == Some("lock".as_ref()) && path.with_extension("").exists();
+        let what = if is_there { "write" } else { "create" };
+        let message = format!("cannot {what} {}: {error}", path.display());
+        let failure = if is_there || is_exhausted(error) {
+            Self::new(Exit::InputOutput, "io", message)
+        } else {
+            Self::new(Exit::CannotCreate, "create", message)
+        };
+        failure.hinted(creation_hint(path, error))
     }
 
     pub(super) fn hinted(mut self, hint: impl Into<String>) -> Self {
@@ -72,21 +77,27 @@ impl Failure {
 
     /// The store's trouble with a remedy.
     fn of_store(error: &StoreError) -> Self {
-        let exit = match error {
-            StoreError::Create { .. } => Exit::CannotCreate,
-            _ => Exit::InputOutput,
-        };
         let hint = match error {
+            StoreError::Create { path, error: why } => {
+                return Self {
+                    kind: "storage",
+                    message: error.to_string(),
+                    ..Self::create(path, why)
+                };
+            }
             StoreError::Missing(_) => "`mdctl backfill` makes it; `--db PATH` names another",
-            StoreError::Create { .. } => "see whether its folder is there and may be written",
             StoreError::NotADatabase(_) | StoreError::Foreign => {
                 "name another file with --db or [database] path, or move this one away"
             }
             StoreError::Newer { .. } => "use the newer mdctl that wrote it, or another database",
             StoreError::Value(_) => "restore a backup; `mdctl db check` tells more",
-            StoreError::Sqlite(_) => "see free disk space and permissions; then `mdctl db check`",
+            StoreError::LogFull { .. } => {
+                "end the program that reads, such as a notebook or a forgotten sqlite3 shell (`fuser` \
+                 with the file names it), then run again: what was committed is kept"
+            }
+            StoreError::Sqlite { trouble, .. } => trouble_hint(*trouble),
         };
-        Self::new(exit, "storage", error.to_string()).hinted(hint)
+        Self::new(Exit::InputOutput, "storage", error.to_string()).hinted(hint)
     }
 
     /// The failure in one line, for a verdict.
@@ -115,6 +126,61 @@ impl Failure {
     }
 }
 
+/// What mends SQLite's trouble.
+const fn trouble_hint(trouble: Trouble) -> &'static str {
+    match trouble {
+        Trouble::DiskFull => SPACE,
+        Trouble::TooManyFiles => FILES,
+        Trouble::DiskBroken => {
+            "see the free space (`df`) and the kernel's log (`dmesg`); then `mdctl db check`, and restore \
+             a backup if it finds damage"
+        }
+        Trouble::ReadOnly => {
+            "see the permissions of the file and of its folder (`ls -l`), and whether the disk is mounted \
+             read-only (`findmnt -T`)"
+        }
+        Trouble::Locked => {
+            "end the program that writes to it or holds a transaction open, such as an sqlite3 shell or a \
+             notebook (`fuser` with the file names it), then run again"
+        }
+        Trouble::Damaged => {
+            "`mdctl db check` tells what is damaged; restore a backup, or move the file away and `mdctl \
+             backfill` anew"
+        }
+        Trouble::CannotOpen => {
+            "see whether the file and its folder may be read and written: `ls -l`"
+        }
+        Trouble::Other => "see free disk space and permissions; then `mdctl db check`",
+    }
+}
+
+const SPACE: &str = "free space on the disk, or move the database to a larger one and name it with --db or \
+                     [database] path; then run again: what was committed is kept";
+
+const FILES: &str =
+    "raise the limit: `ulimit -n 256`, or LimitNOFILE= in the unit; or lower --parallel";
+
+/// Whether something has run out that others may give back: space, or files to open.
+fn is_exhausted(error: &io::Error) -> bool {
+    use io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded) || too_many_files(error)
+}
+
+/// What mends a file that cannot be made or opened to write.
+fn creation_hint(path: &Path, error: &io::Error) -> String {
+    if too_many_files(error) {
+        return FILES.to_owned();
+    }
+    if is_exhausted(error) {
+        return SPACE.to_owned();
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new(".")).display();
+    format!(
+        "see whether the folder is there and may be written: ls -ld {folder}, findmnt -T {folder}"
+    )
+}
+
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         let failure = Self::new(Exit::Config, "config", error.to_string());
@@ -141,7 +207,14 @@ impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         match error.downcast::<StoreError>() {
             Ok(error) => Self::of_store(&error),
-            Err(error) => Self::new(Exit::of_error(&error), "run", format!("{error:#}")),
+            Err(error) => {
+                let failure = Self::new(Exit::of_error(&error), "run", format!("{error:#}"));
+                let lacks_files = |cause: &(dyn std::error::Error + 'static)| {
+                    cause.is::<Exhausted>()
+                        || cause.downcast_ref::<io::Error>().is_some_and(too_many_files)
+                };
+                if error.chain().any(lacks_files) { failure.hinted(FILES) } else { failure }
+            }
         }
     }
 }

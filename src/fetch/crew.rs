@@ -24,7 +24,7 @@ use super::gate::{Gates, Rank};
 use super::lane::Lane;
 use super::line::{Line, locked};
 use super::seen::Seen;
-use super::{Fate, Fetched, Lost, Message, Options, Place, WAITING_ROWS, attempt};
+use super::{Exhausted, Fate, Fetched, Lost, Message, Options, Place, WAITING_ROWS, attempt};
 
 /// A server's clock that is off by more than this is not believed.
 const BELIEVABLE_SKEW: i64 = 3_600;
@@ -267,6 +267,11 @@ impl Crew {
             match lost.fate {
                 // Not ended: the run is being stopped.
                 Fate::Dropped => return None,
+                // Nor is it the provider's trouble: nobody can go on.
+                Fate::Failed if lost.fault.kind == ErrorKind::Storage => {
+                    self.say(Message::Exhausted(Exhausted(lost.fault.message))).await;
+                    return None;
+                }
                 Fate::Deferred => {
                     self.say(Message::TaskDeferred(task.key.clone(), lost.fault.message)).await;
                 }

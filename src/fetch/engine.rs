@@ -3,6 +3,7 @@
 //!
 //! The first SIGTERM or SIGINT asks the run to come to its end; a second one ends the process at once.
 
+use std::fs::File;
 use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -12,6 +13,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::run::StopSignal;
+
+/// The files that threads and signals take: queues of events, their wakers, both ends of a pipe.
+const FILES: usize = 8;
 
 /// Threads that fetch, and an ear for signals.
 #[derive(Debug)]
@@ -34,6 +38,9 @@ impl Engine {
     ///
     /// When the threads cannot be had.
     pub fn start() -> io::Result<Self> {
+        // Tokio breaks down when it cannot have the files that it needs.
+        let spare: io::Result<Vec<File>> = (0..FILES).map(|_| File::open("/dev/null")).collect();
+        drop(spare?);
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let stop = Arc::new(Stop::default());
         let _inside = runtime.enter();

@@ -12,6 +12,8 @@ use crate::domain::run::{ErrorKind, Fault};
 use crate::provider::Answer;
 use crate::provider::files::Columns;
 
+use super::http::too_many_files;
+
 /// Rows a page: what is in memory at once.
 const ROWS: usize = 50_000;
 
@@ -44,12 +46,13 @@ impl Pages {
     /// # Errors
     ///
     /// `not_found` when there is none, `auth` when it may not be read, `malformed` when its header is
-    /// none of ours.
+    /// none of ours, `storage` when no file more can be opened.
     pub(super) fn open(path: &Path) -> Result<Self, Fault> {
         let file = File::open(path).map_err(|error| {
             let kind = match error.kind() {
                 std::io::ErrorKind::NotFound => ErrorKind::NotFound,
                 std::io::ErrorKind::PermissionDenied => ErrorKind::Auth,
+                _ if too_many_files(&error) => ErrorKind::Storage,
                 _ => ErrorKind::Network,
             };
             Fault::new(kind, format!("cannot open {}: {error}", path.display()))

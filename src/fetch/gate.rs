@@ -356,7 +356,10 @@ impl Gate {
         let (status, cut) = (self.breaker.state().status, self.throttle.state());
         let kind = fault.map(|fault| fault.kind);
         match kind {
-            Some(ErrorKind::Cancelled | ErrorKind::Deadline) => self.breaker.forgo(pass.call),
+            // Ours, and no word of the provider's.
+            Some(ErrorKind::Cancelled | ErrorKind::Deadline | ErrorKind::Storage) => {
+                self.breaker.forgo(pass.call);
+            }
             _ => {
                 let failure = fault
                     .filter(|fault| is_failure(fault.kind))

@@ -4,6 +4,8 @@
 //! followed that would put the key into a URL. reqwest's errors lose their URL, and what a server says
 //! is shown without the key, which [`Secrets`] sees to. Bodies are held as far as there is [`Room`].
 
+use std::fs::File;
+use std::io;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue, LOCATION};
@@ -77,7 +79,11 @@ impl Http {
             // Every try is ours to count: it takes from the quota and is logged.
             .retry(reqwest::retry::never())
             .build()
-            .map_err(|error| Fault::new(ErrorKind::Network, words(&error)))?;
+            .map_err(|error| match File::open("/dev/null") {
+                // Without a file more, the system's certificates cannot be read; that is all it says.
+                Err(why) if too_many_files(&why) => Fault::new(ErrorKind::Storage, why.to_string()),
+                _ => Fault::new(ErrorKind::Network, words(&error)),
+            })?;
         Ok(Self { client, base_url: base_url.to_owned(), limits, key, key_use, secrets })
     }
 
@@ -257,7 +263,9 @@ fn said_with(status: StatusCode, fault: Fault) -> Fault {
 
 /// What reqwest's error means here.
 fn fault(error: &reqwest::Error) -> Fault {
-    let kind = if error.is_timeout() {
+    let kind = if lacks_files(error) {
+        ErrorKind::Storage
+    } else if error.is_timeout() {
         ErrorKind::Timeout
     } else if does_not_unpack(error) {
         ErrorKind::Malformed
@@ -267,11 +275,28 @@ fn fault(error: &reqwest::Error) -> Fault {
     Fault::new(kind, shown(&words(error)))
 }
 
+/// Whether it is this machine's trouble: no connection more can be opened.
+fn lacks_files(error: &reqwest::Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        if inner.downcast_ref::<io::Error>().is_some_and(too_many_files) {
+            return true;
+        }
+        cause = inner.source();
+    }
+    false
+}
+
+/// Whether the process (`EMFILE`) or the machine (`ENFILE`) has as many files open as it may.
+pub(super) fn too_many_files(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(23 | 24))
+}
+
 /// Whether the body came, and is not packed as its head says. The connection's own errors stand behind
 /// one of hyper's, so that only the unpacking shows an error of input as the next cause.
 fn does_not_unpack(error: &reqwest::Error) -> bool {
     let cause = std::error::Error::source(error);
-    error.is_decode() && cause.is_some_and(|cause| cause.is::<std::io::Error>())
+    error.is_decode() && cause.is_some_and(|cause| cause.is::<io::Error>())
 }
 
 /// A header by the name that a provider gives it, in whatever case.

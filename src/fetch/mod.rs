@@ -68,6 +68,8 @@ pub enum Message {
     Narrowed(SeriesKey, String),
     /// Nothing more can be sent before the notes are written down.
     Remind,
+    /// Nobody can go on.
+    Exhausted(Exhausted),
     /// A task failed for good.
     TaskFailed(Failure),
     /// A task is left for the next run, for this reason.
@@ -79,6 +81,11 @@ pub enum Message {
     /// Every task of a job has ended; how many requests of it were tried again, and how often itself.
     JobDone(Symbol, u32),
 }
+
+/// This machine opens no file or connection more.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("too many files are open to go on: {0}")]
+pub struct Exhausted(String);
 
 /// A page with what it answers.
 #[derive(Debug)]

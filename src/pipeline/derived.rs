@@ -1,5 +1,7 @@
 //! Derived series at a job's end: their bars made of what their sources hold now.
 
+use std::collections::BTreeSet;
+
 use crate::calendar::due::Due;
 use crate::clock;
 use crate::derive::{self, Parts};
@@ -35,15 +37,40 @@ impl Desk<'_> {
         Ok(())
     }
 
-    /// Makes what derived series lack of symbols for which nothing is asked: a timeframe that came into
-    /// the config later, or what a crash left undone.
+    /// Ends the series of symbols for which nothing is asked, where a crash came before their end, and
+    /// makes what derived ones lack: also of a timeframe that came into the config later.
     pub(super) fn derive_idle(&mut self, tx: &Writer<'_>, idle: &[Symbol]) -> StoreResult<()> {
         for symbol in idle {
+            self.end_idle(tx, symbol, &BTreeSet::new())?;
             let (group, member) = self.place(symbol);
             for (timeframe, stored) in &group.timeframes {
                 let Some(source) = stored.derived_from else { continue };
                 let due = self.settings.due(group, member);
                 self.derive(tx, symbol, *timeframe, source, &due)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Does what a series' end does for those of `symbol` that were not `asked` for: all their pages may
+    /// have come before a crash. Of a series that was ended, it changes nothing.
+    pub(super) fn end_idle(
+        &mut self,
+        tx: &Writer<'_>,
+        symbol: &Symbol,
+        asked: &BTreeSet<Timeframe>,
+    ) -> StoreResult<()> {
+        let (group, member) = self.place(symbol);
+        let (due, now) = (self.settings.due(group, member), self.now);
+        let stored = group.timeframes.iter().filter(|(_, stored)| stored.derived_from.is_none());
+        for (timeframe, _) in stored.filter(|(timeframe, _)| !asked.contains(timeframe)) {
+            let key = SeriesKey { symbol: symbol.clone(), timeframe: *timeframe };
+            let Some(line) = self.series.get_mut(&key) else { continue };
+            // Settled is what was old enough when it was read.
+            let settled = line.fetched_at.and_then(|at| line.settled(group.settle, at.min(now)));
+            tx.series_settled(line.series_id, settled)?;
+            for range in line.reconsider(tx, &due, now)? {
+                self.unmake(tx, &key, range)?;
             }
         }
         Ok(())

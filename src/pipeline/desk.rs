@@ -12,7 +12,7 @@ use crate::domain::run::{
 };
 use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::timeframe::Timeframe;
-use crate::fetch::Message;
+use crate::fetch::{Exhausted, Message};
 use crate::plan::Plan;
 use crate::store::{Put, StoreResult, Writer};
 
@@ -32,6 +32,8 @@ pub(super) struct Desk<'a> {
     totals: Totals,
     /// What went wrong last with each series that failed.
     failed: BTreeMap<SeriesKey, String>,
+    /// What this machine lacks to go on; `None` while it lacks nothing.
+    pub(super) exhausted: Option<Exhausted>,
 }
 
 /// A job in this run.
@@ -82,6 +84,7 @@ impl<'a> Desk<'a> {
             jobs: jobs.collect(),
             totals: Totals::default(),
             failed: BTreeMap::new(),
+            exhausted: None,
         }
     }
 
@@ -129,6 +132,10 @@ impl<'a> Desk<'a> {
                 self.count(&attempt);
                 tx.fetch_log_add(&self.run_id, &attempt, &PageCounts::default())?;
                 Ok(vec![Event::AttemptFailed { attempt, retry_in }])
+            }
+            Message::Exhausted(exhausted) => {
+                self.exhausted.get_or_insert(exhausted);
+                Ok(Vec::new())
             }
             // What it reminds of is written with every batch.
             Message::Remind => Ok(Vec::new()),
@@ -197,10 +204,11 @@ impl<'a> Desk<'a> {
         let due = self.settings.due(group, member);
         let now = self.now;
         let asked = self.jobs.get(&symbol).map(|job| job.asked.clone()).unwrap_or_default();
-        for timeframe in asked {
-            let key = SeriesKey { symbol: symbol.clone(), timeframe };
+        for timeframe in &asked {
+            let key = SeriesKey { symbol: symbol.clone(), timeframe: *timeframe };
             self.series_done(tx, &key, &due, now)?;
         }
+        self.end_idle(tx, &symbol, &asked)?;
         for (timeframe, stored) in &group.timeframes {
             if let Some(source) = stored.derived_from {
                 self.derive(tx, &symbol, *timeframe, source, &due)?;

@@ -23,6 +23,8 @@ pub(super) struct Line {
     pub(super) adjustment: Adjustment,
     pub(super) first_ts: Option<i64>,
     pub(super) watermark_ts: Option<i64>,
+    /// When its provider last answered, before this run.
+    pub(super) fetched_at: Option<i64>,
     pub(super) coverage: RangeSet,
     /// Ascending, disjoint.
     pub(super) gaps: Vec<Gap>,
@@ -40,6 +42,7 @@ impl Line {
             adjustment: fact.adjustment,
             first_ts: fact.first_ts,
             watermark_ts: fact.watermark_ts,
+            fetched_at: fact.last_fetched_at,
             coverage,
             gaps,
             asked: false,

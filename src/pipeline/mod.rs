@@ -22,7 +22,7 @@ use crate::domain::shard::Shard;
 use crate::domain::words::instant;
 use crate::fetch::{self, Engine, Fetching, Note};
 use crate::plan::{self, Plan, Want};
-use crate::store::{NewRun, Store, StoreError, StoreResult, Tracked, Writer};
+use crate::store::{NewRun, Store, StoreResult, Tracked, Writer};
 use crate::{clock, exit};
 
 mod account;
@@ -346,7 +346,7 @@ fn store_all(
     desk: &mut desk::Desk<'_>,
     fetching: &mut Fetching,
     sink: &mut dyn FnMut(Event),
-) -> StoreResult<()> {
+) -> anyhow::Result<()> {
     while let Some(first) = fetching.wait() {
         let (events, notes) = store.write(|tx| {
             let mut rows = first.rows();
@@ -360,10 +360,13 @@ fn store_all(
             }
             let notes = fetching.notes();
             keep(tx, fetching, &notes)?;
-            Ok::<_, StoreError>((events, notes))
+            Ok((events, notes))
         })?;
         fetching.noted(&notes);
         events.into_iter().for_each(&mut *sink);
+        if let Some(exhausted) = desk.exhausted.take() {
+            return Err(exhausted.into());
+        }
     }
     let stopped = engine.stopped().is_some();
     let events = store.write(|tx| {

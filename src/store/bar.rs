@@ -13,6 +13,9 @@ use super::{Store, StoreResult, Writer, sql_count};
 const ROWS: usize = 50;
 const COLUMNS: usize = 9;
 
+/// Bars read at once: a few hundred kilobytes.
+const SLICE: u64 = 10_000;
+
 /// What writing a page of bars came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Put {
@@ -210,8 +213,10 @@ impl Writer<'_> {
 }
 
 impl Store {
-    /// Hands the bars that `query` asks for to `each`, ascending, one at a time; stops when it says
-    /// `false`.
+    /// Hands the bars that `query` asks for to `each`, ascending, one at a time; stops when it fails.
+    ///
+    /// They are read in slices, and no transaction is open while `each` has them: a reader that takes
+    /// its time keeps no run from emptying its log. What a run writes meanwhile may be among them.
     ///
     /// # Errors
     ///
@@ -221,19 +226,15 @@ impl Store {
         query: &BarQuery,
         mut each: impl FnMut(&Bar) -> Result<(), E>,
     ) -> Result<(), E> {
-        let from = self.bars_start(query)?;
-        let sqlite = |error| E::from(super::StoreError::from(error));
-        let mut statement = self
-            .connection
-            .prepare_cached(
-                "SELECT ts, open, high, low, close, volume, vwap, trades FROM bars
-                 WHERE series_id = ? AND ts >= ? AND ts < ? ORDER BY ts",
-            )
-            .map_err(sqlite)?;
-        let mut rows =
-            statement.query(params![query.series_id, from, query.range.end]).map_err(sqlite)?;
-        while let Some(row) = rows.next().map_err(sqlite)? {
-            each(&bar_of(row).map_err(sqlite)?)?;
+        let mut from = self.bars_start(query)?;
+        let mut left = query.limit.unwrap_or(u64::MAX);
+        while left > 0 {
+            let slice = (from, query.range.end, left.min(SLICE));
+            let bars = self.read(|connection| read_slice(connection, query.series_id, slice))?;
+            let Some(last) = bars.last() else { break };
+            from = last.ts.saturating_add(1);
+            left -= bars.len() as u64;
+            bars.iter().try_for_each(&mut each)?;
         }
         Ok(())
     }
@@ -241,12 +242,14 @@ impl Store {
     /// The first `ts` that the query's limit lets through.
     fn bars_start(&self, query: &BarQuery) -> StoreResult<i64> {
         let Some(limit) = query.limit else { return Ok(query.range.start) };
-        let first: Option<i64> = self.connection.query_row(
-            "SELECT min(ts) FROM (SELECT ts FROM bars WHERE series_id = ? AND ts >= ? AND ts < ?
-             ORDER BY ts DESC LIMIT ?)",
-            params![query.series_id, query.range.start, query.range.end, sql_count(limit)],
-            |row| row.get(0),
-        )?;
+        let first: Option<i64> = self.read(|connection| {
+            Ok(connection.query_row(
+                "SELECT min(ts) FROM (SELECT ts FROM bars WHERE series_id = ? AND ts >= ? AND ts < ?
+                 ORDER BY ts DESC LIMIT ?)",
+                params![query.series_id, query.range.start, query.range.end, sql_count(limit)],
+                |row| row.get(0),
+            )?)
+        })?;
         Ok(first.unwrap_or(query.range.end))
     }
 
@@ -260,10 +263,13 @@ impl Store {
         series_id: i64,
         range: TimeRange,
     ) -> StoreResult<Option<(i64, i64, u64)>> {
-        let (first, last, bars) = self.connection.prepare_cached(
-            "SELECT min(ts), max(ts), count(*) FROM bars WHERE series_id = ? AND ts >= ? AND ts < ?",
-        )?.query_row(params![series_id, range.start, range.end], |row| {
-            Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?, row.get(2)?))
+        let sql = "SELECT min(ts), max(ts), count(*) FROM bars
+                   WHERE series_id = ? AND ts >= ? AND ts < ?";
+        let (first, last, bars) = self.read(|connection| {
+            let mut statement = connection.prepare_cached(sql)?;
+            Ok(statement.query_row(params![series_id, range.start, range.end], |row| {
+                Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?, row.get(2)?))
+            })?)
         })?;
         Ok(first.zip(last).map(|(first, last)| (first, last, super::count(bars))))
     }
@@ -274,10 +280,11 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn bars_last_before(&self, series_id: i64, end: i64) -> StoreResult<Option<i64>> {
-        Ok(self
-            .connection
-            .prepare_cached("SELECT max(ts) FROM bars WHERE series_id = ? AND ts < ?")?
-            .query_row(params![series_id, end], |row| row.get(0))?)
+        self.read(|connection| {
+            let sql = "SELECT max(ts) FROM bars WHERE series_id = ? AND ts < ?";
+            let mut statement = connection.prepare_cached(sql)?;
+            Ok(statement.query_row(params![series_id, end], |row| row.get(0))?)
+        })
     }
 }
 
@@ -287,6 +294,20 @@ fn read_range(connection: &Connection, series_id: i64, range: TimeRange) -> Stor
          WHERE series_id = ? AND ts >= ? AND ts < ? ORDER BY ts",
     )?;
     let rows = statement.query_map(params![series_id, range.start, range.end], bar_of)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The first bars of `[from, to)`, ascending, at most so many.
+fn read_slice(
+    connection: &Connection,
+    series_id: i64,
+    (from, to, most): (i64, i64, u64),
+) -> StoreResult<Vec<Bar>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT ts, open, high, low, close, volume, vwap, trades FROM bars
+         WHERE series_id = ? AND ts >= ? AND ts < ? ORDER BY ts LIMIT ?",
+    )?;
+    let rows = statement.query_map(params![series_id, from, to, sql_count(most)], bar_of)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -324,4 +345,74 @@ fn bind(
         statement.raw_bind_parameter(before + column + 1, value)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A bar, made up.
+    const fn bar(ts: i64) -> Bar {
+        Bar {
+            ts,
+            open: 2.0,
+            high: 3.0,
+            low: 1.0,
+            close: 2.5,
+            volume: None,
+            vwap: None,
+            trades: None,
+        }
+    }
+
+    fn filled(bars: i64) -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut store = Store::open_write(&folder.path().join("mdctl.db")).expect("a database");
+        let bars: Vec<Bar> = (0..bars).map(bar).collect();
+        let run = RunId("run".to_owned());
+        store.write(|tx| tx.bars_put(1, &run, 0, &bars)).expect("the bars are stored");
+        (folder, store)
+    }
+
+    fn read(store: &Store, range: TimeRange, limit: Option<u64>) -> Vec<i64> {
+        let mut read = Vec::new();
+        let query = BarQuery { series_id: 1, range, limit };
+        let all = store.bars_read(&query, |bar| {
+            read.push(bar.ts);
+            StoreResult::Ok(())
+        });
+        all.expect("the bars are read");
+        read
+    }
+
+    #[test]
+    fn slices_join_without_a_seam() {
+        let slice = i64::try_from(SLICE).expect("a slice");
+        let (_folder, store) = filled(2 * slice + 7);
+        let all = TimeRange::new(i64::MIN, i64::MAX);
+        assert_eq!(read(&store, all, None), (0..2 * slice + 7).collect::<Vec<_>>());
+        let some = TimeRange::new(3, 3 + slice);
+        assert_eq!(read(&store, some, None), (3..3 + slice).collect::<Vec<_>>());
+        assert_eq!(read(&store, some, Some(2)), [1 + slice, 2 + slice]);
+        assert_eq!(read(&store, all, Some(SLICE)).len(), 10_000);
+        assert_eq!(read(&store, all, Some(0)), Vec::<i64>::new());
+    }
+
+    #[test]
+    fn who_takes_time_over_the_bars_keeps_no_log_from_being_emptied() {
+        let (folder, mut store) = filled(20_001);
+        let reader = Store::open_read(&folder.path().join("mdctl.db")).expect("a reader");
+        let query = BarQuery { series_id: 1, range: TimeRange::new(0, i64::MAX), limit: None };
+        let mut seen = 0;
+        let all = reader.bars_read(&query, |_| {
+            seen += 1;
+            if seen % 10_000 == 5_000 {
+                store.write(|tx| tx.bars_put(2, &RunId("run".to_owned()), 0, &[bar(seen)]))?;
+                assert!(store.log_empty()?, "the reader is in the way");
+            }
+            StoreResult::Ok(())
+        });
+        all.expect("the bars are read");
+        assert_eq!(seen, 20_001);
+    }
 }

@@ -30,19 +30,21 @@ impl Store {
         command: Option<&str>,
         status: Option<RunStatus>,
     ) -> StoreResult<Vec<RunFact>> {
-        let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT {RUN_COLUMNS} FROM runs
-             WHERE (?1 IS NULL OR started_at >= ?1) AND (?2 IS NULL OR command = ?2)
-               AND (?3 IS NULL OR status = ?3)
-             ORDER BY run_id DESC LIMIT ?4"
-        ))?;
-        let status = status.map(RunStatus::as_str);
-        let mut rows = statement.query(params![since, command, status, sql_count(limit)])?;
-        let mut runs = Vec::new();
-        while let Some(row) = rows.next()? {
-            runs.push(run_of(row)?);
-        }
-        Ok(runs)
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {RUN_COLUMNS} FROM runs
+                 WHERE (?1 IS NULL OR started_at >= ?1) AND (?2 IS NULL OR command = ?2)
+                   AND (?3 IS NULL OR status = ?3)
+                 ORDER BY run_id DESC LIMIT ?4"
+            ))?;
+            let status = status.map(RunStatus::as_str);
+            let mut rows = statement.query(params![since, command, status, sql_count(limit)])?;
+            let mut runs = Vec::new();
+            while let Some(row) = rows.next()? {
+                runs.push(run_of(row)?);
+            }
+            Ok(runs)
+        })
     }
 
     /// The newest run that succeeded.
@@ -60,17 +62,19 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn runs_by_prefix(&self, prefix: &str) -> StoreResult<Vec<RunFact>> {
-        let prefix = prefix.to_ascii_uppercase();
-        let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT {RUN_COLUMNS} FROM runs WHERE run_id >= ?1 AND substr(run_id, 1, length(?1)) = ?1
-             ORDER BY run_id LIMIT 2"
-        ))?;
-        let mut rows = statement.query([prefix])?;
-        let mut runs = Vec::new();
-        while let Some(row) = rows.next()? {
-            runs.push(run_of(row)?);
-        }
-        Ok(runs)
+        self.read(|connection| {
+            let prefix = prefix.to_ascii_uppercase();
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {RUN_COLUMNS} FROM runs WHERE run_id >= ?1 AND substr(run_id, 1, length(?1)) = ?1
+                 ORDER BY run_id LIMIT 2"
+            ))?;
+            let mut rows = statement.query([prefix])?;
+            let mut runs = Vec::new();
+            while let Some(row) = rows.next()? {
+                runs.push(run_of(row)?);
+            }
+            Ok(runs)
+        })
     }
 
     /// The jobs of a run, unfinished ones first, then the failed, then by symbol.
@@ -79,19 +83,21 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn jobs_of(&self, run_id: &RunId) -> StoreResult<Vec<JobFact>> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT run_id, symbol, status, retry_count, started_at, completed_at, records_inserted,
-                    records_updated, last_error FROM jobs WHERE run_id = ?
-             ORDER BY CASE status WHEN 'in_progress' THEN 0 WHEN 'retry' THEN 1 WHEN 'pending' THEN 2
-                      WHEN 'failed' THEN 3 WHEN 'deferred' THEN 4 WHEN 'skipped' THEN 5 ELSE 6 END,
-                      symbol",
-        )?;
-        let mut rows = statement.query([&run_id.0])?;
-        let mut jobs = Vec::new();
-        while let Some(row) = rows.next()? {
-            jobs.push(job_of(row)?);
-        }
-        Ok(jobs)
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT run_id, symbol, status, retry_count, started_at, completed_at, records_inserted,
+                        records_updated, last_error FROM jobs WHERE run_id = ?
+                 ORDER BY CASE status WHEN 'in_progress' THEN 0 WHEN 'retry' THEN 1 WHEN 'pending' THEN 2
+                          WHEN 'failed' THEN 3 WHEN 'deferred' THEN 4 WHEN 'skipped' THEN 5 ELSE 6 END,
+                          symbol",
+            )?;
+            let mut rows = statement.query([&run_id.0])?;
+            let mut jobs = Vec::new();
+            while let Some(row) = rows.next()? {
+                jobs.push(job_of(row)?);
+            }
+            Ok(jobs)
+        })
     }
 
     /// The newest job of `symbol`, and the newest one of it that was completed.
@@ -100,17 +106,19 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn jobs_last(&self, symbol: &Symbol) -> StoreResult<(Option<JobFact>, Option<JobFact>)> {
-        let one = |only: Option<&str>| -> StoreResult<Option<JobFact>> {
-            let mut statement = self.connection.prepare_cached(
-                "SELECT run_id, symbol, status, retry_count, started_at, completed_at,
-                        records_inserted, records_updated, last_error
-                   FROM jobs WHERE symbol = ?1 AND (?2 IS NULL OR status = ?2)
-                  ORDER BY run_id DESC LIMIT 1",
-            )?;
-            let mut rows = statement.query(params![symbol.as_str(), only])?;
-            rows.next()?.map(job_of).transpose()
-        };
-        Ok((one(None)?, one(Some("completed"))?))
+        self.read(|connection| {
+            let one = |only: Option<&str>| -> StoreResult<Option<JobFact>> {
+                let mut statement = connection.prepare_cached(
+                    "SELECT run_id, symbol, status, retry_count, started_at, completed_at,
+                            records_inserted, records_updated, last_error
+                       FROM jobs WHERE symbol = ?1 AND (?2 IS NULL OR status = ?2)
+                      ORDER BY run_id DESC LIMIT 1",
+                )?;
+                let mut rows = statement.query(params![symbol.as_str(), only])?;
+                rows.next()?.map(job_of).transpose()
+            };
+            Ok((one(None)?, one(Some("completed"))?))
+        })
     }
 
     /// The failures of a run, or of all runs since `since`; the newest first, at most `limit`.
@@ -124,21 +132,23 @@ impl Store {
         since: i64,
         limit: u64,
     ) -> StoreResult<Vec<FailureFact>> {
-        let sql = format!(
-            "SELECT run_id, symbol, timeframe, stage, error_kind, message, attempts, at FROM failures
-             WHERE {} ORDER BY at DESC, symbol, timeframe LIMIT ?2",
-            if run_id.is_some() { "run_id = ?1" } else { "at >= ?1" }
-        );
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let mut rows = match run_id {
-            Some(run_id) => statement.query(params![run_id.0, sql_count(limit)])?,
-            None => statement.query(params![since, sql_count(limit)])?,
-        };
-        let mut failures = Vec::new();
-        while let Some(row) = rows.next()? {
-            failures.push(failure_of(row)?);
-        }
-        Ok(failures)
+        self.read(|connection| {
+            let sql = format!(
+                "SELECT run_id, symbol, timeframe, stage, error_kind, message, attempts, at FROM failures
+                 WHERE {} ORDER BY at DESC, symbol, timeframe LIMIT ?2",
+                if run_id.is_some() { "run_id = ?1" } else { "at >= ?1" }
+            );
+            let mut statement = connection.prepare_cached(&sql)?;
+            let mut rows = match run_id {
+                Some(run_id) => statement.query(params![run_id.0, sql_count(limit)])?,
+                None => statement.query(params![since, sql_count(limit)])?,
+            };
+            let mut failures = Vec::new();
+            while let Some(row) = rows.next()? {
+                failures.push(failure_of(row)?);
+            }
+            Ok(failures)
+        })
     }
 
     /// Requests of a run by provider and outcome; files read are none.
@@ -147,19 +157,21 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn requests_of(&self, run_id: &RunId) -> StoreResult<Vec<RequestCount>> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT provider, coalesce(error_kind, 'ok'), count(*) FROM fetch_log
-              WHERE run_id = ? AND (http_status IS NOT NULL OR error_kind IS NOT NULL)
-              GROUP BY 1, 2 ORDER BY 1, 3 DESC",
-        )?;
-        let rows = statement.query_map([&run_id.0], |row| {
-            Ok(RequestCount {
-                provider: row.get(0)?,
-                outcome: row.get(1)?,
-                count: count(row.get(2)?),
-            })
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT provider, coalesce(error_kind, 'ok'), count(*) FROM fetch_log
+                  WHERE run_id = ? AND (http_status IS NOT NULL OR error_kind IS NOT NULL)
+                  GROUP BY 1, 2 ORDER BY 1, 3 DESC",
+            )?;
+            let rows = statement.query_map([&run_id.0], |row| {
+                Ok(RequestCount {
+                    provider: row.get(0)?,
+                    outcome: row.get(1)?,
+                    count: count(row.get(2)?),
+                })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
     }
 
     /// What the requests since `since` came to; files read are none.
@@ -168,30 +180,32 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn fetch_facts(&self, since: i64) -> StoreResult<FetchFacts> {
-        let mut facts = self.connection.query_row(
-            "SELECT coalesce(sum(success), 0), coalesce(sum(error_kind = 'rate_limited'), 0),
-                    coalesce(sum(attempt > 1), 0), coalesce(sum(bytes), 0)
-               FROM fetch_log
-              WHERE started_at >= ? AND (http_status IS NOT NULL OR error_kind IS NOT NULL)",
-            [since],
-            |row| {
-                Ok(FetchFacts {
-                    response_times_ms: Vec::new(),
-                    successful: count(row.get(0)?),
-                    rate_limited: count(row.get(1)?),
-                    retries: count(row.get(2)?),
-                    bytes: count(row.get(3)?),
-                })
-            },
-        )?;
-        let mut statement = self.connection.prepare_cached(
-            "SELECT response_time_ms FROM fetch_log
-              WHERE started_at >= ? AND (http_status IS NOT NULL OR error_kind IS NOT NULL)
-              ORDER BY response_time_ms",
-        )?;
-        let times = statement.query_map([since], |row| row.get(0).map(count))?;
-        facts.response_times_ms = times.collect::<Result<_, _>>()?;
-        Ok(facts)
+        self.read(|connection| {
+            let mut facts = connection.query_row(
+                "SELECT coalesce(sum(success), 0), coalesce(sum(error_kind = 'rate_limited'), 0),
+                        coalesce(sum(attempt > 1), 0), coalesce(sum(bytes), 0)
+                   FROM fetch_log
+                  WHERE started_at >= ? AND (http_status IS NOT NULL OR error_kind IS NOT NULL)",
+                [since],
+                |row| {
+                    Ok(FetchFacts {
+                        response_times_ms: Vec::new(),
+                        successful: count(row.get(0)?),
+                        rate_limited: count(row.get(1)?),
+                        retries: count(row.get(2)?),
+                        bytes: count(row.get(3)?),
+                    })
+                },
+            )?;
+            let mut statement = connection.prepare_cached(
+                "SELECT response_time_ms FROM fetch_log
+                  WHERE started_at >= ? AND (http_status IS NOT NULL OR error_kind IS NOT NULL)
+                  ORDER BY response_time_ms",
+            )?;
+            let times = statement.query_map([since], |row| row.get(0).map(count))?;
+            facts.response_times_ms = times.collect::<Result<_, _>>()?;
+            Ok(facts)
+        })
     }
 
     /// Refused rows by series.
@@ -200,11 +214,13 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn rejections_count(&self) -> StoreResult<HashMap<i64, u64>> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT series_id, count(*) FROM rejected_bars GROUP BY series_id")?;
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, count(row.get(1)?))))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT series_id, count(*) FROM rejected_bars GROUP BY series_id",
+            )?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, count(row.get(1)?))))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
     }
 
     /// Rows stored and refused of one series.
@@ -213,12 +229,14 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn validation_of(&self, series: &SeriesFact) -> StoreResult<ValidationFact> {
-        let rejected = self.connection.query_row(
-            "SELECT count(*) FROM rejected_bars WHERE series_id = ?",
-            [series.series_id],
-            |row| row.get(0).map(count),
-        )?;
-        Ok(ValidationFact { stored: series.bar_count, rejected })
+        self.read(|connection| {
+            let rejected = connection.query_row(
+                "SELECT count(*) FROM rejected_bars WHERE series_id = ?",
+                [series.series_id],
+                |row| row.get(0).map(count),
+            )?;
+            Ok(ValidationFact { stored: series.bar_count, rejected })
+        })
     }
 
     /// Sizes and versions.
@@ -227,41 +245,41 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn info(&self) -> StoreResult<Info> {
-        let pragma =
-            |name| self.connection.pragma_query_value(None, name, |row| row.get(0).map(count));
-        let page = pragma("page_size")?;
-        let names: Vec<String> = self
-            .connection
-            .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")?
-            .query_map([], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
-        let mut tables = Vec::new();
-        for name in names {
-            // A table's name is the schema's own word, never a user's.
-            let sql = format!("SELECT count(*) FROM \"{name}\"");
-            tables.push((name, self.connection.query_row(&sql, [], |row| row.get(0).map(count))?));
-        }
-        Ok(Info {
-            schema_version: migrate::version(&self.connection)?,
-            sqlite_version: rusqlite::version().to_owned(),
-            bytes: page * pragma("page_count")?,
-            free_bytes: page * pragma("freelist_count")?,
-            tables,
+        self.read(|connection| {
+            let pragma =
+                |name| connection.pragma_query_value(None, name, |row| row.get(0).map(count));
+            let page = pragma("page_size")?;
+            let names: Vec<String> = connection
+                .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")?
+                .query_map([], |row| row.get(0))?
+                .collect::<Result<_, _>>()?;
+            let mut tables = Vec::new();
+            for name in names {
+                // A table's name is the schema's own word, never a user's.
+                let sql = format!("SELECT count(*) FROM \"{name}\"");
+                tables.push((name, connection.query_row(&sql, [], |row| row.get(0).map(count))?));
+            }
+            Ok(Info {
+                schema_version: migrate::version(connection)?,
+                sqlite_version: rusqlite::version().to_owned(),
+                bytes: page * pragma("page_count")?,
+                free_bytes: page * pragma("freelist_count")?,
+                tables,
+            })
         })
     }
 
     /// What SQLite and the program's own invariants find wrong, a sentence each; empty when nothing.
+    /// The invariants of a damaged database are not asked for.
     ///
     /// # Errors
     ///
     /// When the database cannot be read at all.
     pub fn findings(&self) -> StoreResult<Vec<String>> {
-        let mut findings: Vec<String> = self
-            .connection
-            .prepare("PRAGMA integrity_check(20)")?
-            .query_map([], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
-        findings.retain(|line| line != "ok");
+        let mut findings = self.damage().map_err(|error| error.at(&self.path))?;
+        if !findings.is_empty() {
+            return Ok(findings);
+        }
         const INVARIANTS: &[(&str, &str)] = &[
             (
                 "bars without a series",
@@ -298,6 +316,17 @@ impl Store {
                 findings.push(format!("{found} {what}"));
             }
         }
+        Ok(findings)
+    }
+
+    /// What SQLite finds wrong with the file.
+    fn damage(&self) -> StoreResult<Vec<String>> {
+        let mut findings: Vec<String> = self
+            .connection
+            .prepare("PRAGMA integrity_check(20)")?
+            .query_map([], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        findings.retain(|line| line != "ok");
         Ok(findings)
     }
 }

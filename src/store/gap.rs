@@ -147,7 +147,7 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn coverage_all(&self) -> StoreResult<HashMap<i64, RangeSet>> {
-        coverage_all(&self.connection)
+        self.read(coverage_all)
     }
 
     /// Every gap, by series and time.
@@ -156,7 +156,7 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn gaps_all(&self) -> StoreResult<Vec<GapRow>> {
-        gaps_all(&self.connection)
+        self.read(gaps_all)
     }
 }
 

@@ -26,10 +26,18 @@ pub fn path_of(database: &Path) -> PathBuf {
 /// When the lock's file cannot be made or opened.
 pub fn try_lock(database: &Path) -> io::Result<Option<Lock>> {
     let file = open(database)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(Lock { _file: file })),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(error),
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(Lock { _file: file })),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        // A report that looks whether a run is at work shares the lock for a moment: no run does.
+        match file.try_lock_shared() {
+            Ok(()) => file.unlock()?,
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
     }
 }
 
@@ -48,9 +56,53 @@ fn open(database: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path_of(database))
 }
 
-/// Whether a process holds the lock of `database`. A lock that cannot be asked for counts as free.
+/// Whether a process holds the lock of `database`. One that is not there is free; of one that may not be
+/// asked for nobody can say that its run has crashed.
 #[must_use]
 pub fn is_held(database: &Path) -> bool {
-    let Ok(file) = File::open(path_of(database)) else { return false };
-    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+    match File::open(path_of(database)) {
+        Ok(file) => matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)),
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_held_lock_is_held_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let database = folder.path().join("mdctl.db");
+        assert!(!is_held(&database));
+        let lock = try_lock(&database).expect("a lock");
+        assert!(lock.is_some() && is_held(&database));
+        assert!(try_lock(&database).expect("an answer").is_none());
+        drop(lock);
+        assert!(!is_held(&database));
+    }
+
+    #[test]
+    fn who_looks_whether_it_is_held_keeps_nobody_from_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let database = folder.path().join("mdctl.db");
+        let over = AtomicBool::new(false);
+        let refused = thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    while !over.load(Ordering::SeqCst) {
+                        let _ = is_held(&database);
+                    }
+                });
+            }
+            let refused =
+                (0..2_000).filter(|_| try_lock(&database).expect("an answer").is_none()).count();
+            over.store(true, Ordering::SeqCst);
+            refused
+        });
+        assert_eq!(refused, 0);
+    }
 }

@@ -17,19 +17,20 @@ const MIGRATIONS: &[&str] = &[
 /// The schema version that this program writes.
 pub(super) const NEWEST: i64 = MIGRATIONS.len() as i64;
 
-/// Brings the schema up to this program's, one transaction a migration; tells how many were applied.
-pub(super) fn migrate(connection: &mut Connection) -> StoreResult<usize> {
-    let found = version(connection)?;
-    let known = usize::try_from(found).unwrap_or(usize::MAX);
-    let pending = MIGRATIONS.get(known..).unwrap_or_default();
-    for (index, sql) in pending.iter().enumerate() {
+/// Brings the schema up to this program's, one transaction a migration.
+pub(super) fn migrate(connection: &mut Connection) -> StoreResult<()> {
+    while version(connection)? < NEWEST {
         let tx = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        tx.execute_batch(sql)?;
-        tx.pragma_update(None, "application_id", APPLICATION_ID)?;
-        tx.pragma_update(None, "user_version", (known + index + 1) as i64)?;
+        // Another command may have been at it meanwhile.
+        let known = usize::try_from(version(&tx)?).unwrap_or(usize::MAX);
+        if let Some(sql) = MIGRATIONS.get(known) {
+            tx.execute_batch(sql)?;
+            tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+            tx.pragma_update(None, "user_version", (known + 1) as i64)?;
+        }
         tx.commit()?;
     }
-    Ok(pending.len())
+    Ok(())
 }
 
 /// The schema version of a database, once it is known to be ours.

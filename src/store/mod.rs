@@ -2,81 +2,51 @@
 //!
 //! One writer: a run holds the lock beside the database ([`lock`]) and writes through [`Store::write`],
 //! one transaction a batch of pages. Reports open the file read-only ([`Store::open_read`]) and work
-//! while a run writes (WAL). Methods are named noun first, one file a noun.
+//! while a run writes (WAL), holding no transaction while they are shown. Methods are named noun first,
+//! one file a noun.
+//!
+//! The log that a reader keeps from being emptied has a limit (`log.rs`), and what goes wrong is told with
+//! its file and its cause (`trouble.rs`).
 //!
 //! The store judges nothing: what is due, late or wrong is for `calendar`, `plan` and `report`.
 
 use std::fs::OpenOptions;
-use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
-use thiserror::Error;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 mod bar;
 mod fact;
 mod gap;
 pub mod lock;
+mod log;
 mod migrate;
 mod run;
 mod series;
 mod state;
+mod trouble;
 
 pub use bar::{BarQuery, Put};
 pub use gap::GapRow;
 pub use run::NewRun;
 pub use series::Tracked;
 pub use state::Remembered;
+pub use trouble::{StoreError, StoreResult, Trouble, too_many_files};
+
+use log::{Limits, Log};
 
 /// How long a writer waits for a foreign one, and a reader for a checkpoint.
 const BUSY: Duration = Duration::from_secs(5);
-
-/// What can go wrong with the database.
-#[derive(Debug, Error)]
-pub enum StoreError {
-    /// There is no file yet.
-    #[error("there is no database at {0}")]
-    Missing(PathBuf),
-    /// The file cannot be made.
-    #[error("cannot create the database {path}: {error}")]
-    Create {
-        /// Which file.
-        path: PathBuf,
-        /// Why not.
-        error: io::Error,
-    },
-    /// The file is no SQLite database.
-    #[error("{0} is not an SQLite database")]
-    NotADatabase(PathBuf),
-    /// The file is a database of another program.
-    #[error("the database belongs to another program")]
-    Foreign,
-    /// A newer mdctl has been at work.
-    #[error("the database has schema version {found}; this mdctl knows versions up to {known}")]
-    Newer {
-        /// The version of the file.
-        found: i64,
-        /// The newest one that this program knows.
-        known: i64,
-    },
-    /// A value in the database is none of ours.
-    #[error("the database holds {0}, which no mdctl writes")]
-    Value(String),
-    /// SQLite's own complaint.
-    #[error("{}", explain(.0))]
-    Sqlite(#[from] rusqlite::Error),
-}
-
-/// The result of asking the store.
-pub type StoreResult<T> = Result<T, StoreError>;
 
 /// An open database.
 #[derive(Debug)]
 pub struct Store {
     connection: Connection,
+    path: PathBuf,
+    log: Log,
 }
 
 /// A write transaction; dropped without [`Store::write`] finishing, nothing of it remains.
@@ -94,29 +64,20 @@ impl Store {
     ///
     /// When the file cannot be made or opened, is no database of ours, or comes from a newer mdctl.
     pub fn open_write(path: &Path) -> StoreResult<Self> {
+        Self::open_limited(path, Limits::USUAL)
+    }
+
+    /// Likewise, with a log of such a length.
+    fn open_limited(path: &Path, limits: Limits) -> StoreResult<Self> {
         let create = |error| StoreError::Create { path: path.to_owned(), error };
         if !path.exists() {
-            OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(path)
-                .map_err(create)?;
+            // Somebody else may make it meanwhile: what stands in it stays.
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(false).mode(0o600);
+            options.open(path).map_err(create)?;
         }
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection =
-            Connection::open_with_flags(path, flags).map_err(|error| located(path, error))?;
-        settle(&connection)?;
-        migrate::version(&connection).map_err(|error| relocated(path, error))?;
-        // A page's commit need not wait for the disk: the WAL keeps the file whole, and what a power
-        // loss takes back is planned again. A longer WAL saves writing hot pages again and again.
-        connection.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;
-             PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY;",
-        )?;
-        connection.set_prepared_statement_cache_capacity(64);
-        migrate::migrate(&mut connection)?;
-        Ok(Self { connection })
+        let connection = connect_to_write(path).map_err(|error| error.at(path))?;
+        Ok(Self { connection, path: path.to_owned(), log: Log::of(path, limits) })
     }
 
     /// Opens `path` to read; it may be written to meanwhile.
@@ -130,33 +91,40 @@ impl Store {
         }
         let opened = open_shared(path).or_else(|error| match error {
             // Nobody writes, and nobody may: there is no log to read, and none can be made.
-            StoreError::Sqlite(_) if !beside(path, "-wal").exists() => open_alone(path),
+            StoreError::Sqlite { .. } if !beside(path, "-wal").exists() => open_alone(path),
             other => Err(other),
         });
-        let (connection, version) = opened?;
+        let (connection, version) = opened.map_err(|error| error.at(path))?;
         if version == 0 {
             return Err(StoreError::Missing(path.to_owned()));
         }
-        connection.execute_batch("PRAGMA cache_size = -16000; PRAGMA query_only = ON;")?;
-        Ok(Self { connection })
+        connection
+            .execute_batch("PRAGMA cache_size = -16000; PRAGMA query_only = ON;")
+            .map_err(|error| StoreError::from(error).at(path))?;
+        Ok(Self { connection, path: path.to_owned(), log: Log::of(path, Limits::USUAL) })
     }
 
     /// Runs `work` in one transaction: all of it is written, or nothing.
     ///
     /// # Errors
     ///
-    /// What `work` fails with, or the commit.
-    pub fn write<T, E: From<StoreError>>(
-        &mut self,
-        work: impl FnOnce(&Writer<'_>) -> Result<T, E>,
-    ) -> Result<T, E> {
-        let tx = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(StoreError::from)?;
+    /// What `work` fails with, or the commit; and, once it is committed, when the log has become too
+    /// long to go on.
+    pub fn write<T>(&mut self, work: impl FnOnce(&Writer<'_>) -> StoreResult<T>) -> StoreResult<T> {
+        let done = self.transact(work).and_then(|done| self.log_tame().map(|()| done));
+        done.map_err(|error| error.at(&self.path))
+    }
+
+    fn transact<T>(&mut self, work: impl FnOnce(&Writer<'_>) -> StoreResult<T>) -> StoreResult<T> {
+        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let done = work(&Writer { connection: &tx })?;
-        tx.commit().map_err(StoreError::from)?;
+        tx.commit()?;
         Ok(done)
+    }
+
+    /// Asks the database; what goes wrong names its file.
+    fn read<T>(&self, ask: impl FnOnce(&Connection) -> StoreResult<T>) -> StoreResult<T> {
+        ask(&self.connection).map_err(|error| error.at(&self.path))
     }
 
     /// Moves what the WAL holds into the database and empties it, unless a reader is in the way.
@@ -165,15 +133,32 @@ impl Store {
     ///
     /// When the database cannot be written.
     pub fn checkpoint(&self) -> StoreResult<()> {
-        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        self.log_empty().map_err(|error| error.at(&self.path))?;
         Ok(())
     }
+}
+
+/// Opens a database that is there, and brings its schema up to date.
+fn connect_to_write(path: &Path) -> StoreResult<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    settle(&connection)?;
+    migrate::version(&connection)?;
+    // A page's commit need not wait for the disk: the WAL keeps the file whole, and what a power
+    // loss takes back is planned again. A longer WAL saves writing hot pages again and again.
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;
+         PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY;",
+    )?;
+    connection.set_prepared_statement_cache_capacity(64);
+    migrate::migrate(&mut connection)?;
+    Ok(connection)
 }
 
 /// Opens a database that others may write to meanwhile.
 fn open_shared(path: &Path) -> StoreResult<(Connection, i64)> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    read_version(path, Connection::open_with_flags(path, flags))
+    with_version(Connection::open_with_flags(path, flags)?)
 }
 
 /// Opens a database in a folder where no file can be made beside it.
@@ -183,16 +168,12 @@ fn open_alone(path: &Path) -> StoreResult<(Connection, i64)> {
         | OpenFlags::SQLITE_OPEN_URI;
     let name = path.display().to_string();
     let name = name.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-    read_version(path, Connection::open_with_flags(format!("file:{name}?immutable=1"), flags))
+    with_version(Connection::open_with_flags(format!("file:{name}?immutable=1"), flags)?)
 }
 
-fn read_version(
-    path: &Path,
-    opened: rusqlite::Result<Connection>,
-) -> StoreResult<(Connection, i64)> {
-    let connection = opened.map_err(|error| located(path, error))?;
+fn with_version(connection: Connection) -> StoreResult<(Connection, i64)> {
     settle(&connection)?;
-    let version = migrate::version(&connection).map_err(|error| relocated(path, error))?;
+    let version = migrate::version(&connection)?;
     Ok((connection, version))
 }
 
@@ -208,39 +189,6 @@ fn settle(connection: &Connection) -> rusqlite::Result<()> {
     // Else the planner peeks at bound values and parses a cached statement anew for each of them.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.busy_timeout(BUSY)
-}
-
-/// SQLite's error with the path that it is about.
-fn located(path: &Path, error: rusqlite::Error) -> StoreError {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase) => StoreError::NotADatabase(path.to_owned()),
-        _ => StoreError::Sqlite(error),
-    }
-}
-
-/// Likewise, for an error that is already the store's.
-fn relocated(path: &Path, error: StoreError) -> StoreError {
-    match error {
-        StoreError::Sqlite(error) => located(path, error),
-        other => other,
-    }
-}
-
-/// SQLite's complaint in words that name the remedy where there is one.
-fn explain(error: &rusqlite::Error) -> String {
-    let remedy = match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => "the disk is full",
-        Some(ErrorCode::ReadOnly) => "the database or its folder cannot be written",
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "another program holds the database locked"
-        }
-        Some(ErrorCode::DatabaseCorrupt) => "the database is damaged",
-        Some(ErrorCode::CannotOpen) => "the database cannot be opened",
-        Some(ErrorCode::PermissionDenied) => "the database may not be opened",
-        Some(ErrorCode::SystemIoFailure) => "the disk failed to read or write",
-        _ => return error.to_string(),
-    };
-    format!("{remedy} ({error})")
 }
 
 /// Reads a word that this program wrote into the database.

@@ -143,6 +143,21 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// Notes up to which `ts` a series is settled, unless it is so further on already.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be written.
+    pub fn series_settled(&self, series_id: i64, settled_ts: Option<i64>) -> StoreResult<()> {
+        self.connection
+            .prepare_cached(
+                "UPDATE series SET settled_ts = ?2
+                 WHERE series_id = ?1 AND coalesce(settled_ts < ?2, ?2 IS NOT NULL)",
+            )?
+            .execute(params![series_id, settled_ts])?;
+        Ok(())
+    }
+
     /// Every series, also of symbols that left the config.
     ///
     /// # Errors
@@ -160,7 +175,7 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn series_all(&self) -> StoreResult<BTreeMap<SeriesKey, SeriesFact>> {
-        read_all(&self.connection)
+        self.read(read_all)
     }
 }
 

@@ -147,10 +147,10 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn provider_states(&self) -> StoreResult<BTreeMap<String, Remembered>> {
-        if !self.has_table("rate_state")? {
-            return Ok(BTreeMap::new());
-        }
-        provider_states(&self.connection)
+        self.read(|connection| {
+            let there = connection.table_exists(None, "rate_state")?;
+            if there { provider_states(connection) } else { Ok(BTreeMap::new()) }
+        })
     }
 
     /// The pause that is on at `now`; none in a database of an older schema.
@@ -159,15 +159,10 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn pause_at(&self, now: i64) -> StoreResult<Option<Pause>> {
-        if !self.has_table("controls")? {
-            return Ok(None);
-        }
-        pause_at(&self.connection, now)
-    }
-
-    /// Whether a table is there: reports work on older schemas too.
-    fn has_table(&self, name: &str) -> StoreResult<bool> {
-        Ok(self.connection.table_exists(None, name)?)
+        self.read(|connection| {
+            let there = connection.table_exists(None, "controls")?;
+            if there { pause_at(connection, now) } else { Ok(None) }
+        })
     }
 }
 

@@ -6,7 +6,9 @@
 mod breaker;
 mod config;
 mod control;
+mod crash;
 mod derived;
+mod disk;
 mod edit;
 mod endings;
 mod enrich;

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 pub(crate) mod market;
 pub(crate) mod server;
+pub(crate) mod shim;
 
 use server::{Answer, Request, Server};
 
