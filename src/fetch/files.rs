@@ -45,9 +45,15 @@ impl Pages {
     ///
     /// # Errors
     ///
-    /// `not_found` when there is none, `auth` when it may not be read, `malformed` when its header is
+    /// `not_found` when there is none, `bad_request` when it is no file but a folder or a pipe, `auth`
+    /// when it may not be read, `malformed` when its header is
     /// none of ours, `storage` when no file more can be opened.
     pub(super) fn open(path: &Path) -> Result<Self, Fault> {
+        // A pipe under that name would be waited for.
+        if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+            let message = format!("{} is no regular file", path.display());
+            return Err(Fault::new(ErrorKind::BadRequest, message));
+        }
         let file = File::open(path).map_err(|error| {
             let kind = match error.kind() {
                 std::io::ErrorKind::NotFound => ErrorKind::NotFound,

@@ -31,13 +31,17 @@ pub(super) struct Throttle {
     recent: VecDeque<bool>,
     /// Counts the cuts: calls that began before one do not cut again.
     cuts: u64,
+    /// A cut of an earlier run that this one, with fewer at once, can tell nothing of.
+    beyond: Option<u32>,
 }
 
 impl Throttle {
     /// At most `most` at once, or fewer where an earlier run was `cut` down.
     pub(super) fn new(most: u32, cut: Option<u32>) -> Self {
-        let now = cut.unwrap_or(most).clamp(1, most.max(1));
-        Self { most: most.max(1), now, good: 0, recent: VecDeque::new(), cuts: 0 }
+        let most = most.max(1);
+        let now = cut.unwrap_or(most).clamp(1, most);
+        let beyond = cut.filter(|cut| *cut >= most);
+        Self { most, now, good: 0, recent: VecDeque::new(), cuts: 0, beyond }
     }
 
     /// How many requests may be in flight.
@@ -67,7 +71,7 @@ impl Throttle {
 
     /// What is to be remembered: the limit while it is cut.
     pub(super) fn state(&self) -> Option<u32> {
-        (self.now < self.most).then_some(self.now)
+        (self.now < self.most).then_some(self.now).or(self.beyond)
     }
 
     fn cut(&mut self) {
@@ -75,6 +79,7 @@ impl Throttle {
         self.good = 0;
         self.recent.clear();
         self.cuts += 1;
+        self.beyond = None;
     }
 
     /// One more at once after as many good calls as are allowed at once.
@@ -128,7 +133,8 @@ mod tests {
     #[test]
     fn a_cut_is_remembered_within_what_the_next_run_may() {
         assert_eq!(Throttle::new(10, Some(3)).limit(), 3);
-        assert_eq!(Throttle::new(2, Some(3)).limit(), 2);
+        let narrow = Throttle::new(2, Some(3));
+        assert_eq!((narrow.limit(), narrow.state()), (2, Some(3)));
         assert_eq!(Throttle::new(2, Some(0)).limit(), 1);
     }
 

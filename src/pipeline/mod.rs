@@ -327,7 +327,8 @@ fn fetch_options(settings: &Settings, request: &Request) -> fetch::Options {
 }
 
 /// The providers, with this shard's part of their quotas.
-fn shared_providers(
+#[must_use]
+pub fn shared_providers(
     settings: &Settings,
     shard: Option<Shard>,
 ) -> BTreeMap<String, ProviderSettings> {

@@ -40,6 +40,21 @@ fn csv(rows: &[Row]) -> String {
 }
 
 #[test]
+fn a_pipe_or_a_folder_in_a_files_place_is_no_file() {
+    let sandbox = Sandbox::with(
+        "[providers.f]\nkind = \"files\"\npath = \"data\"\n[[group]]\nname = \"g\"\nprovider = \"f\"\nasset_class = \"crypto\"\nsymbols = [\"PIPE\", \"FOLDER\"]\ntimeframes = [\"1d\"]\n",
+    );
+    sandbox.write("data/FOLDER_1d.csv/inside", "");
+    let made = std::process::Command::new("mkfifo").arg(sandbox.path("data/PIPE_1d.csv")).status();
+    assert!(made.expect("mkfifo is there").success());
+    sandbox.backfill(&[]).expect_code(2).expect_stderr("is no regular file");
+    let kinds = sandbox
+        .database()
+        .texts("SELECT symbol || ' ' || error_kind FROM failures ORDER BY symbol");
+    assert_eq!(kinds, ["FOLDER bad_request", "PIPE bad_request"]);
+}
+
+#[test]
 fn files_are_read_without_key_or_network() {
     let sandbox = folder(&["AAA", "BBB"], &["AAA", "BBB"]).without_key();
     sandbox.backfill(&[]).expect_code(0);

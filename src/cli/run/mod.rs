@@ -1,12 +1,11 @@
-//! What `backfill` and `enrich` have in common: flags, the lock, the run, and how it is told.
+//! What `backfill` and `enrich` have in common: from flags to a run, under the lock.
 
 use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
 
-use crate::config::{JobRetries, Settings, Source, Span, env};
-use crate::domain::event::Event;
+use crate::config::{JobRetries, Span, env};
 use crate::domain::run::RunId;
 use crate::domain::series::AssetClass;
 use crate::domain::shard::Shard;
@@ -14,10 +13,9 @@ use crate::domain::timeframe::Timeframe;
 use crate::exit::Exit;
 use crate::fetch::Engine;
 use crate::pipeline::{self, Force, Request};
-use crate::plan::{Options, Pass, Plan};
+use crate::plan::{Options, Pass};
 use crate::render;
 use crate::render::history::RunDetail;
-use crate::render::plan::Costed;
 use crate::render::progress::Progress;
 use crate::store::Store;
 use crate::store::lock::{self, Lock};
@@ -28,6 +26,9 @@ use super::scene::Scene;
 use super::select::{Typed, selection};
 use super::times::Edge;
 use super::{Done, print};
+
+mod dry_run;
+mod tell;
 
 /// Flags of `backfill` and `enrich`.
 #[derive(Debug, Args)]
@@ -91,7 +92,7 @@ pub(super) struct RunArgs {
 pub(super) fn exec(pass: Pass, args: &RunArgs, scene: &Scene) -> Done {
     let request = request(pass, args, scene)?;
     if args.dry_run {
-        return dry_run(&request, scene);
+        return dry_run::show(&request, scene);
     }
     // From here on a signal lets the run come to its end.
     let engine = Engine::start()
@@ -104,7 +105,7 @@ pub(super) fn exec(pass: Pass, args: &RunArgs, scene: &Scene) -> Done {
     let _inside = run.entered();
     let mut progress = Progress::new(&scene.screen, scene.bar);
     let outcome = pipeline::run(&scene.settings, &engine, &mut store, &request, &mut |event| {
-        tell(&event);
+        tell::tell(&event);
         progress.take(&event);
     })?;
     show(scene, &store, &outcome.run_id)?;
@@ -181,50 +182,6 @@ fn request(pass: Pass, args: &RunArgs, scene: &Scene) -> Result<Request, Failure
     })
 }
 
-/// Shows the plan. Reads the database, if there is one, and writes nothing.
-fn dry_run(request: &Request, scene: &Scene) -> Done {
-    let database = &scene.settings.database;
-    let store = if database.exists() { Some(scene.reader()?) } else { None };
-    let (plan, notes) = pipeline::plan(&scene.settings, store.as_ref(), request, scene.wall_now)?;
-    let further = plan.jobs.iter().flat_map(|job| &job.tasks).map(|task| task.further_pages).sum();
-    let costed = Costed {
-        requests: pipeline::requests(&plan, &scene.settings.providers),
-        further,
-        quota_time: quota_time(&scene.settings, &plan),
-        plan: &plan,
-        notes: &notes,
-    };
-    print(|out| {
-        if scene.json {
-            render::plan::json(out, &costed, scene.now())
-        } else {
-            render::plan::table(out, &costed, scene.look)
-        }
-    })?;
-    Ok(Exit::Success)
-}
-
-/// The time in which the slowest provider's quota allows its share of the plan.
-fn quota_time(settings: &Settings, plan: &Plan) -> Duration {
-    let of = |name: &str| {
-        let tasks = plan.jobs.iter().flat_map(|job| &job.tasks);
-        let own = tasks.filter(|task| task.provider == name);
-        own.map(|task| 1 + task.further_pages).sum::<u64>()
-    };
-    let http = settings
-        .providers
-        .values()
-        .filter(|provider| matches!(provider.source, Source::Http { .. }));
-    http.flat_map(|provider| provider.rates.iter().map(|rate| (rate, of(&provider.name))))
-        .map(|(rate, requests)| {
-            let at_once = u64::from(rate.burst.unwrap_or(rate.requests));
-            let waits = requests.saturating_sub(at_once).div_ceil(u64::from(rate.requests));
-            rate.per.saturating_mul(u32::try_from(waits).unwrap_or(u32::MAX))
-        })
-        .max()
-        .unwrap_or_default()
-}
-
 /// Shows what the run did, as the store has it.
 fn show(scene: &Scene, store: &Store, run_id: &RunId) -> Result<(), Failure> {
     let Some(run) = store.runs_by_prefix(&run_id.0)?.pop() else { return Ok(()) };
@@ -241,76 +198,4 @@ fn show(scene: &Scene, store: &Store, run_id: &RunId) -> Result<(), Failure> {
             render::history::summary(out, &detail, scene.look)
         }
     })
-}
-
-/// Says in log lines what a run at work says.
-fn tell(event: &Event) {
-    match event {
-        Event::Planned { jobs, requests, notes, .. } => {
-            for note in notes {
-                tracing::info!("{note}");
-            }
-            tracing::info!(jobs, requests, "planned");
-        }
-        Event::JobStarted { symbol } => tracing::debug!(%symbol, "job started"),
-        Event::PageStored { series, counts, attempt } => tracing::debug!(
-            symbol = %series.symbol,
-            timeframe = %series.timeframe,
-            provider = attempt.provider,
-            attempt = attempt.number,
-            inserted = counts.inserted,
-            updated = counts.updated,
-            rejected = counts.rejected,
-            dropped = counts.dropped,
-            "page stored"
-        ),
-        Event::AttemptFailed { attempt, retry_in } => {
-            let Some(fault) = &attempt.fault else { return };
-            tracing::warn!(
-                symbol = %attempt.series.symbol,
-                timeframe = %attempt.series.timeframe,
-                provider = attempt.provider,
-                attempt = attempt.number,
-                kind = %fault.kind,
-                retry_in_ms = retry_in.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
-                "{}",
-                fault.message
-            );
-        }
-        Event::QuotaWait { provider, wait } => {
-            let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-            tracing::debug!(provider, wait_ms, "waiting for the quota");
-        }
-        Event::Failed(failure) => tracing::error!(
-            symbol = %failure.series.symbol,
-            timeframe = %failure.series.timeframe,
-            stage = %failure.stage,
-            kind = %failure.kind,
-            attempts = failure.attempts,
-            "{}",
-            failure.message
-        ),
-        Event::Narrowed { series, message } => {
-            tracing::warn!(symbol = %series.symbol, timeframe = %series.timeframe, "{message}");
-        }
-        Event::JobToRetry { symbol, error } => {
-            tracing::warn!(%symbol, "job failed so far and is tried again at the end: {error}");
-        }
-        Event::JobFinished(job) => tracing::info!(
-            symbol = %job.symbol,
-            status = %job.status,
-            inserted = job.records_inserted,
-            updated = job.records_updated,
-            "job finished"
-        ),
-        Event::Finished { status, totals } => tracing::info!(
-            %status,
-            successful = totals.successful,
-            failed = totals.failed,
-            inserted = totals.records_inserted,
-            updated = totals.records_updated,
-            requests = totals.requests,
-            "run finished"
-        ),
-    }
 }
