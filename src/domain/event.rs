@@ -48,6 +48,13 @@ pub enum Event {
         /// How long.
         wait: Duration,
     },
+    /// The run began to come to its end before its work is done.
+    Ending {
+        /// Why.
+        reason: String,
+        /// How long what is in flight has to finish.
+        grace: Duration,
+    },
     /// Something failed for good.
     Failed(Failure),
     /// A refused range was asked for again without the part that was refused.

@@ -4,12 +4,13 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::run::{ErrorKind, Fault};
 
 use super::engine::Stop;
-use super::{Fate, Lost};
+use super::{Fate, Lost, Message};
 
 /// The end of a run.
 #[derive(Debug)]
@@ -36,12 +37,22 @@ impl Ending {
         }
     }
 
-    /// Ends the run when a signal asks for it, or after `time`; `grace` later it ends for good.
-    pub(super) async fn watch(self: Arc<Self>, stop: Arc<Stop>, time: Duration, grace: Duration) {
+    /// Ends the run when a signal asks for it, or after `time`; `grace` later it ends for good. The
+    /// sender is weak, so that nobody waits for a run's end only to hear of it.
+    pub(super) async fn watch(
+        self: Arc<Self>,
+        stop: Arc<Stop>,
+        time: Duration,
+        grace: Duration,
+        sender: mpsc::WeakSender<Message>,
+    ) {
         let asked = tokio::time::timeout(time, stop.asked.cancelled()).await;
         let cause = if asked.is_ok() { Cause::Signal } else { Cause::Time };
         let _ = self.cause.set(cause);
         self.closing.cancel();
+        if let Some(sender) = sender.upgrade() {
+            let _ = sender.send(Message::Ending(self.fault().message, grace)).await;
+        }
         tokio::time::sleep(grace).await;
         self.cut.cancel();
     }
@@ -59,7 +70,9 @@ impl Ending {
     pub(super) fn fault(&self) -> Fault {
         match self.cause.get() {
             Some(Cause::Time) => Fault::new(ErrorKind::Deadline, "the run's time is up"),
-            Some(Cause::Signal) | None => Fault::new(ErrorKind::Cancelled, "the run was stopped"),
+            Some(Cause::Signal) | None => {
+                Fault::new(ErrorKind::Cancelled, "the run is being stopped")
+            }
         }
     }
 }

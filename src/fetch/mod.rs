@@ -68,6 +68,8 @@ pub enum Message {
     Narrowed(SeriesKey, String),
     /// Nothing more can be sent before the notes are written down.
     Remind,
+    /// The run is to end, for this reason; what is in flight has so long to finish.
+    Ending(String, Duration),
     /// Nobody can go on.
     Exhausted(Exhausted),
     /// A task failed for good.
@@ -245,7 +247,8 @@ pub fn start(
         room: Arc::new(Semaphore::new(WAITING_ROWS as usize)),
         options,
     });
-    handle.spawn(Arc::clone(&ending).watch(engine.stop(), left, crew.options.grace));
+    let (grace, weak) = (crew.options.grace, crew.sender.downgrade());
+    handle.spawn(Arc::clone(&ending).watch(engine.stop(), left, grace, weak));
     handle.spawn(crew::work(crew, jobs));
     Some(Fetching { messages, gates, changed, timeline, ending })
 }

@@ -133,6 +133,7 @@ impl<'a> Desk<'a> {
                 tx.fetch_log_add(&self.run_id, &attempt, &PageCounts::default())?;
                 Ok(vec![Event::AttemptFailed { attempt, retry_in }])
             }
+            Message::Ending(reason, grace) => Ok(vec![Event::Ending { reason, grace }]),
             Message::Exhausted(exhausted) => {
                 self.exhausted.get_or_insert(exhausted);
                 Ok(Vec::new())

@@ -76,7 +76,10 @@ impl Progress {
                 bar.inc(1);
             }
             Event::Finished { .. } => bar.finish_and_clear(),
-            Event::Failed(_) | Event::Narrowed { .. } | Event::JobToRetry { .. } => {}
+            Event::Failed(_)
+            | Event::Narrowed { .. }
+            | Event::JobToRetry { .. }
+            | Event::Ending { .. } => {}
         }
         bar.set_message(self.message(bar.elapsed()));
     }

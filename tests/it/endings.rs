@@ -94,6 +94,9 @@ fn the_configs_deadline_holds_where_no_flag_is_given() {
 fn a_signal_ends_the_run_after_its_grace_and_keeps_what_is_finished() {
     for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
         let (server, sandbox) = hanging("50ms");
+        let mut config = sandbox.read("mdctl.toml");
+        config.push_str("[log]\nfile = \"run.log\"\n");
+        sandbox.write("mdctl.toml", config);
         let running = sandbox.start(&["backfill", "--as-of", AS_OF, "--parallel", "2"]);
         server.wait_for(3);
         wait_until(|| sandbox.database().times("AAA", "1d").len() == 21);
@@ -107,6 +110,7 @@ fn a_signal_ends_the_run_after_its_grace_and_keeps_what_is_finished() {
         let cut = database.texts("SELECT error_kind FROM fetch_log WHERE success = 0");
         assert_eq!(cut, ["cancelled", "cancelled"]);
         let log = sandbox.path("mdctl.db-wal");
+        assert!(sandbox.holds("the run is being stopped; what is in flight may finish"));
         assert_eq!(std::fs::metadata(log).map_or(0, |file| file.len()), 0, "the log is emptied");
     }
 }

@@ -40,6 +40,10 @@ pub(super) fn tell(event: &Event) {
             let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
             tracing::debug!(provider, wait_ms, "waiting for the quota");
         }
+        Event::Ending { reason, grace } => {
+            let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+            tracing::warn!(grace_ms, "{reason}; what is in flight may finish");
+        }
         Event::Failed(failure) => tracing::error!(
             symbol = %failure.series.symbol,
             timeframe = %failure.series.timeframe,
