@@ -137,6 +137,7 @@ impl Lane<'_> {
         let provider = &line.settings.name;
         if fault.kind == ErrorKind::Auth {
             locked(&crew.gates).stop(provider, fault);
+            crew.changed.notify_waiters();
         }
         let wait = fault.retry_after.filter(|_| {
             matches!(fault.kind, ErrorKind::RateLimited | ErrorKind::Server | ErrorKind::Timeout)
@@ -162,6 +163,7 @@ impl Lane<'_> {
     fn pause(&self, wait: Duration) {
         let until = self.crew.timeline.now().saturating_add(micros(wait));
         locked(&self.crew.gates).pause(&self.line.settings.name, until);
+        self.crew.changed.notify_waiters();
     }
 
     /// The end of what the provider can have published: a last window may end later, by name, than the

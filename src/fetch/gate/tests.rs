@@ -167,3 +167,18 @@ fn a_change_of_the_breaker_is_worth_a_note_at_once() {
     assert_eq!(notes[0].state.breaker.failures(), 1);
     assert!(gates.notes(NOW).is_empty(), "once");
 }
+
+#[test]
+fn whoever_must_wait_anyway_keeps_no_other_provider_from_the_only_lane() {
+    let mut gates = gates_with(WIDE, WIDE, &Options { parallel: 1, ..options() });
+    ["p", "q"].iter().for_each(|provider| gates.set_busy(provider, true));
+    let flying = pass(&mut gates, 0);
+    assert_eq!(gates.enter("q", &symbol(), 1, NOW), Entry::Wait(Wait::Ledger));
+    let notes = gates.notes(NOW);
+    gates.noted(&notes);
+    assert_eq!(gates.enter("q", &symbol(), 1, NOW), Entry::Wait(Wait::Others), "for a lane");
+    gates.leave("p", flying, None, NOW);
+    assert_eq!(enter(&mut gates, 2), Entry::Wait(Wait::Others), "it is the other's turn");
+    gates.pause("q", NOW + 300 * SECOND);
+    pass(&mut gates, 2);
+}
