@@ -181,8 +181,9 @@ impl Lane<'_> {
         let Self { crew, line, rank, .. } = self;
         let provider = &line.settings.name;
         let _turn = Turn { lane: self };
-        let since = crew.timeline.now();
         let mut told = None;
+        // Since when nothing but a place is lacking.
+        let mut since = None;
         loop {
             // Listens before it looks: no change in between is missed.
             let mut changed = pin!(crew.changed.notified());
@@ -192,6 +193,7 @@ impl Lane<'_> {
             }
             let now = crew.timeline.now();
             let entry = locked(&crew.gates).enter(provider, &task.key.symbol, *rank, now);
+            since = since.filter(|_| matches!(entry, Entry::Wait(Wait::Place(_))));
             let until = match entry {
                 Entry::Go(pass) => return Ok(pass),
                 Entry::Fail(fault) => return Err(Lost::failed(fault, 0)),
@@ -208,8 +210,9 @@ impl Lane<'_> {
                     Some(at)
                 }
                 Entry::Wait(Wait::Place(last_left)) => {
-                    let until =
-                        since.max(last_left).saturating_add(micros(line.settings.bulkhead.timeout));
+                    let since = *since.get_or_insert(now);
+                    let timeout = micros(line.settings.bulkhead.timeout);
+                    let until = since.max(last_left).saturating_add(timeout);
                     if until <= now {
                         let fault = Fault::new(ErrorKind::BulkheadFull, "no free place in time");
                         return Err(Lost::failed(fault, 0));

@@ -1,6 +1,7 @@
 //! Quotas that outlive the process: whoever asks, however often, whatever the clock does, a provider is
 //! never sent more than it allows.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -314,4 +315,23 @@ fn a_429_halves_what_is_in_flight_and_the_next_run_begins_there() {
     }
     assert_eq!(server.requests().len() - before, 22);
     assert_eq!(cut(), Ok(Some(4)), "a process alone makes one good call: no step within it");
+}
+
+#[test]
+fn waiting_for_the_quota_takes_nothing_of_the_patience_for_a_place() {
+    let symbols = ["AAA", "BBB", "CCC", "DDD"];
+    let market = Market::daily(&symbols, &daily_sessions());
+    let asked = AtomicUsize::new(0);
+    // The third one keeps its place for a while.
+    let server = Server::start(move |request| match asked.fetch_add(1, Ordering::SeqCst) {
+        2 => Answer::Hang,
+        _ => market.polygon(request),
+    });
+    let narrow = "request_timeout = \"300ms\"
+        bulkhead = { max_concurrent = 1, timeout = \"900ms\" }
+        rate =";
+    let config = limited(&server.url(), r#"{ requests = 2, per = "1s" }"#, &symbols);
+    let sandbox = Sandbox::with(&config.replace("rate =", narrow));
+    sandbox.backfill(&["--parallel", "4"]).expect_code(0);
+    assert_eq!(sandbox.database().number("SELECT failed FROM runs"), 0);
 }
