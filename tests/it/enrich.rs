@@ -89,6 +89,18 @@ fn the_second_pass_of_a_day_asks_for_nothing_and_the_next_day_reads_what_is_not_
 }
 
 #[test]
+fn a_clock_that_was_ahead_keeps_nothing_from_being_read_again() {
+    let (server, sandbox) = daily_stocks(&["AAA"]);
+    enrich(&sandbox, "2024-03-15T22:00:00Z").expect_code(0);
+    server.take_requests();
+    sandbox.tamper("UPDATE series SET settle_read_at = settle_read_at + 400 * 86400");
+    enrich(&sandbox, "2024-03-16T12:00:00Z").expect_code(0);
+    assert_eq!(asked(&server.take_requests()), ["AAA 1d 2024-03-13 2024-03-15"]);
+    enrich(&sandbox, "2024-03-16T18:00:00Z").expect_code(0);
+    assert_eq!(server.take_requests().len(), 0);
+}
+
+#[test]
 fn a_restated_bar_is_found_though_nothing_new_is_due() {
     let (server, sandbox) = daily_stocks(&["AAA"]);
     enrich(&sandbox, "2024-03-15").expect_code(0);
