@@ -97,8 +97,9 @@ impl Lane<'_> {
             let http = self.line.http(self.provider, self.base_url);
             let http = http.map_err(|fault| Lost::failed(fault, number - 1))?;
             let pass = self.enter(task).await.map_err(tried)?;
-            if number == 1 {
-                locked(&self.line.budget).first_try();
+            match number {
+                1 => locked(&self.line.budget).first_try(),
+                _ => *retries += 1,
             }
             let (attempt, read) = self.attempt(pass, &http, task, range, cursor, number).await;
             let fault = match read {
@@ -125,7 +126,6 @@ impl Lane<'_> {
                 self.pause(wait);
             }
             self.crew.rest(wait, number).await?;
-            *retries += 1;
             number += 1;
         }
     }

@@ -111,6 +111,18 @@ fn when_the_probe_goes_well_those_who_waited_for_it_follow() {
 }
 
 #[test]
+fn a_retry_that_an_open_breaker_kept_from_being_sent_is_none() {
+    let server = Server::start(|_| Answer::status(500, "oops"));
+    let config = polygon(&server.url(), "breaker = { min_calls = 1 }")
+        + &group("p", "stock", &["AAA"], DAILY);
+    let sandbox = Sandbox::with(&config);
+    sandbox.backfill(&[]).expect_code(2);
+    assert_eq!(server.requests().len(), 1);
+    let counts = "SELECT concat_ws(' ', requests, retried, retry_count) FROM runs JOIN jobs";
+    assert_eq!(sandbox.database().texts(counts), ["1 0 0"]);
+}
+
+#[test]
 fn trouble_that_is_the_questions_fault_opens_nothing() {
     for status in [400, 404, 429] {
         let (server, sandbox) = in_trouble();
