@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::support::market::Market;
-use crate::support::server::{Answer, Server};
+use crate::support::server::{Answer, Reply, Server};
 use crate::support::{DAILY, Sandbox, daily_sessions, group, polygon};
 
 /// Fifteen symbols.
@@ -166,6 +166,24 @@ fn a_forced_run_passes_a_breaker_however_often_it_fails() {
     sandbox.backfill(&["--force", "--reason", "a test"]).expect_code(2);
     assert_eq!(server.requests().len(), 15);
     assert_eq!(state(&sandbox)[0].split(' ').next(), Some("open"));
+}
+
+#[test]
+fn a_quota_that_is_said_to_be_used_up_for_long_is_shown_and_can_be_forgotten() {
+    let (server, sandbox) = in_trouble();
+    let far = "99999999999";
+    let reply = Reply::new(200, r#"{"status":"OK","ticker":"S00","results":[]}"#)
+        .with("x-ratelimit-remaining", "0")
+        .with("x-ratelimit-reset", far);
+    server.answer_with(move |_| Answer::Whole(reply.clone()));
+    sandbox.backfill(&["S00", "S01", "--parallel", "1"]).expect_code(4);
+    assert_eq!(server.take_requests().len(), 1);
+    let list = sandbox.mdctl(&["breaker", "list"]);
+    list.expect_code(0).expect_stdout("its quota is used up");
+    sandbox.mdctl(&["breaker", "reset"]).expect_code(0).expect_stdout("reset p");
+    mend(&server);
+    sandbox.backfill(&["S01"]).expect_code(0);
+    assert_eq!(server.requests().len(), 1);
 }
 
 #[test]
