@@ -1,11 +1,12 @@
 //! What `backfill` and `enrich` have in common: flags, the lock, the run, and how it is told.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
 
-use crate::config::{JobRetries, Settings, Source, Span, env};
+use crate::config::{JobRetries, ProviderSettings, Span, env};
 use crate::domain::event::Event;
 use crate::domain::run::RunId;
 use crate::domain::series::AssetClass;
@@ -186,11 +187,12 @@ fn dry_run(request: &Request, scene: &Scene) -> Done {
     let database = &scene.settings.database;
     let store = if database.exists() { Some(scene.reader()?) } else { None };
     let (plan, notes) = pipeline::plan(&scene.settings, store.as_ref(), request, scene.wall_now)?;
+    let providers = pipeline::providers(&scene.settings, request.selection.shard);
     let further = plan.jobs.iter().flat_map(|job| &job.tasks).map(|task| task.further_pages).sum();
     let costed = Costed {
-        requests: pipeline::requests(&plan, &scene.settings.providers),
+        requests: pipeline::requests(&plan, &providers),
         further,
-        quota_time: quota_time(&scene.settings, &plan),
+        quota_time: quota_time(&providers, &plan),
         plan: &plan,
         notes: &notes,
     };
@@ -205,16 +207,13 @@ fn dry_run(request: &Request, scene: &Scene) -> Done {
 }
 
 /// The time in which the slowest provider's quota allows its share of the plan.
-fn quota_time(settings: &Settings, plan: &Plan) -> Duration {
+fn quota_time(providers: &BTreeMap<String, ProviderSettings>, plan: &Plan) -> Duration {
     let of = |name: &str| {
         let tasks = plan.jobs.iter().flat_map(|job| &job.tasks);
         let own = tasks.filter(|task| task.provider == name);
         own.map(|task| 1 + task.further_pages).sum::<u64>()
     };
-    let http = settings
-        .providers
-        .values()
-        .filter(|provider| matches!(provider.source, Source::Http { .. }));
+    let http = providers.values().filter(|provider| !provider.is_files());
     http.flat_map(|provider| provider.rates.iter().map(|rate| (rate, of(&provider.name))))
         .map(|(rate, requests)| {
             let at_once = u64::from(rate.burst.unwrap_or(rate.requests));
