@@ -279,9 +279,10 @@ impl Crew {
                     let longest = self.line(&task.provider).settings.retry.max;
                     let held = lost.fault.retry_after.is_some_and(|wait| wait > longest);
                     let may_pass = may_pass(lost.fault.kind) && !held;
+                    let range = lost.rest.unwrap_or(task.range);
                     let failure = failure(&task, lost);
                     if more_rounds && may_pass {
-                        tasks.push(Task::clone(&task));
+                        tasks.push(Task { range, ..Task::clone(&task) });
                         failures.push(failure);
                     } else {
                         self.say(Message::TaskFailed(failure)).await;

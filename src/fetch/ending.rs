@@ -55,7 +55,7 @@ impl Ending {
             None if self.closing.is_cancelled() => Fate::Dropped,
             None => return None,
         };
-        Some(Lost { fault: self.fault(), attempts, fate })
+        Some(Lost { fault: self.fault(), attempts, fate, rest: None })
     }
 
     /// The fault of an attempt that the end cut off.

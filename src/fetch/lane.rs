@@ -55,7 +55,8 @@ impl Lane<'_> {
         let mut seen = Seen::new(task, range);
         let mut cursor = None;
         loop {
-            let (reply, attempt) = self.page(task, range, cursor.as_ref(), retries).await?;
+            let page = self.page(task, range, cursor.as_ref(), retries).await;
+            let (reply, attempt) = page.map_err(|lost| Lost { rest: Some(seen.rest()), ..lost })?;
             let last = reply.next.is_none();
             if let Err(fault) = seen.progress(&reply.answer, last) {
                 let attempts = attempt.number;
@@ -156,7 +157,7 @@ impl Lane<'_> {
         crew.changed.notify_waiters();
         let fate = if again { Fate::Deferred } else { Fate::Failed };
         let fault = Fault { kind: ErrorKind::RateLimited, ..fault.clone() };
-        Some(Lost { fault, attempts: 0, fate })
+        Some(Lost { fault, attempts: 0, fate, rest: None })
     }
 
     /// Leaves the provider alone for so long.
@@ -311,7 +312,8 @@ impl Lane<'_> {
                     }
                     return Ok(());
                 }
-                Err(other) => return Err(other),
+                // Whoever asks again learns anew what is refused.
+                Err(other) => return Err(Lost { rest: None, ..other }),
             }
         }
         Err(lost)

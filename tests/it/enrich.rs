@@ -1,5 +1,6 @@
 //! The daily pass: tails, what is not settled, another look at empty answers, and a second try.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::support::market::{Market, PolygonAsk, day, row, rows, sessions};
@@ -41,6 +42,23 @@ fn a_failed_job_is_tried_again_at_the_end() {
         .texts("SELECT concat_ws(' ', command, status, failed, retried, requests) FROM runs");
     assert_eq!(run, ["enrich succeeded 0 2 4"]);
     assert_eq!(database.number("SELECT count(*) FROM failures"), 0);
+}
+
+#[test]
+fn a_job_that_is_tried_again_asks_for_no_page_that_is_stored() {
+    let (server, sandbox) = retrying(0);
+    let market = Market::daily(&["AAA"], &daily_sessions()).paged(8);
+    let asked_before = AtomicUsize::new(0);
+    server.answer_with(move |request| match asked_before.fetch_add(1, Ordering::SeqCst) {
+        1 => Answer::status(500, "oops"),
+        _ => market.polygon(request),
+    });
+    sandbox.mdctl(&["enrich", "AAA", "--as-of", AS_OF]).expect_code(0);
+    let database = sandbox.database();
+    assert_eq!(database.bars("AAA", "1d"), rows(&daily_sessions()));
+    assert_eq!(server.requests().len(), 4, "three pages, and one of them twice");
+    let fetched = database.number("SELECT sum(records_fetched) FROM fetch_log");
+    assert_eq!(fetched, 21, "no bar came twice");
 }
 
 #[test]
