@@ -386,7 +386,10 @@ impl Gate {
                     .filter(|fault| is_failure(fault.kind))
                     .map(|fault| fault.message.as_str());
                 self.breaker.end(pass.call, failure, now);
-                self.throttle.end(pass.cuts, strain(kind));
+                // A call that never reached the provider is no success either.
+                if kind != Some(ErrorKind::Network) {
+                    self.throttle.end(pass.cuts, strain(kind));
+                }
             }
         }
         if status != self.breaker.state().status || cut != self.throttle.state() {

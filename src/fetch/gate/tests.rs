@@ -127,6 +127,18 @@ fn a_full_bulkhead_is_waited_for_and_so_is_a_cut_one() {
 }
 
 #[test]
+fn calls_that_reach_nobody_restore_nothing() {
+    let mut gates = gates_with(WIDE, WIDE, &options());
+    let end = |gates: &mut Gates, kind| {
+        let passed = pass(gates, 0);
+        gates.leave("p", passed, Some(&Fault::new(kind, "")), NOW);
+    };
+    (0..3).for_each(|_| end(&mut gates, ErrorKind::RateLimited));
+    (0..3).for_each(|_| end(&mut gates, ErrorKind::Network));
+    assert_eq!(gates.last_notes(NOW)[0].state.concurrency, Some(1), "8, 4, 2, 1");
+}
+
+#[test]
 fn the_last_request_is_the_last_one_and_the_rest_is_deferred() {
     let mut gates = gates_with(WIDE, WIDE, &Options { max_requests: Some(2), ..options() });
     pass(&mut gates, 0);
