@@ -335,3 +335,13 @@ fn waiting_for_the_quota_takes_nothing_of_the_patience_for_a_place() {
     sandbox.backfill(&["--parallel", "4"]).expect_code(0);
     assert_eq!(sandbox.database().number("SELECT failed FROM runs"), 0);
 }
+
+#[test]
+fn a_damaged_row_is_called_so() {
+    let server = serving(&["AAA"]);
+    let sandbox =
+        Sandbox::with(&limited(&server.url(), r#"{ requests = 9, per = "1s" }"#, &["AAA"]));
+    sandbox.backfill(&[]).expect_code(0);
+    sandbox.tamper("UPDATE rate_state SET unsettled = 99999999999");
+    sandbox.backfill(&["--full"]).expect_code(74).expect_stderr("restore a backup");
+}
