@@ -22,6 +22,9 @@ use super::retry::{self, Verdict};
 use super::seen::Seen;
 use super::{Fate, Fetched, Lost, Message, attempt};
 
+/// Microseconds a second.
+const SECOND: i64 = 1_000_000;
+
 /// One task's way to one provider.
 pub(super) struct Lane<'a> {
     pub(super) crew: &'a Crew,
@@ -204,7 +207,9 @@ impl Lane<'_> {
                     return Err(Lost::deferred(reason));
                 }
                 Entry::Wait(Wait::Quota(at)) => {
-                    if told.replace(at) != Some(at) {
+                    // It shifts a little with every request of those before.
+                    if told.is_none_or(|told: i64| at > told.saturating_add(SECOND)) {
+                        told = Some(at);
                         let wait = Duration::from_micros(u64::try_from(at - now).unwrap_or(0));
                         crew.say(Message::QuotaWait(task.provider.clone(), wait)).await;
                     }

@@ -345,3 +345,15 @@ fn a_damaged_row_is_called_so() {
     sandbox.tamper("UPDATE rate_state SET unsettled = 99999999999");
     sandbox.backfill(&["--full"]).expect_code(74).expect_stderr("restore a backup");
 }
+
+#[test]
+fn who_waits_in_a_long_queue_says_so_now_and_then() {
+    let symbols: Vec<String> = (0..30).map(|index| format!("S{index:02}")).collect();
+    let symbols: Vec<&str> = symbols.iter().map(String::as_str).collect();
+    let server = serving(&symbols);
+    let rate = r#"{ requests = 100, per = "1s", burst = 1 }"#;
+    let sandbox = Sandbox::with(&limited(&server.url(), rate, &symbols));
+    let output = sandbox.backfill(&["-vv", "--parallel", "30"]);
+    let said = output.expect_code(0).stderr.matches("waiting for the quota").count();
+    assert!((1..=150).contains(&said), "{said} times, where 30 waited for at most 29 others each");
+}
