@@ -181,6 +181,13 @@ impl Gates {
         self.by_provider.get(provider).and_then(|gate| gate.over(provider, symbol, spent, now))
     }
 
+    /// Notes that the job of that rank is about to ask: those behind it let it go first.
+    pub(super) fn expect(&mut self, provider: &str, rank: Rank) {
+        if let Some(gate) = self.by_provider.get_mut(provider) {
+            gate.waiting.insert(rank);
+        }
+    }
+
     /// Notes that somebody waits no more.
     pub(super) fn withdraw(&mut self, provider: &str, rank: Rank) {
         if let Some(gate) = self.by_provider.get_mut(provider) {

@@ -107,6 +107,15 @@ fn whoever_stands_first_goes_first() {
 }
 
 #[test]
+fn whoever_is_about_to_ask_goes_first_too() {
+    let mut gates = wide();
+    gates.expect("p", 3);
+    assert_eq!(gates.enter("p", &symbol(), 5, NOW), Entry::Wait(Wait::Others));
+    pass(&mut gates, 3);
+    pass(&mut gates, 5);
+}
+
+#[test]
 fn whoever_gives_up_lets_the_next_one_go() {
     let mut gates = wide();
     gates.enter("p", &symbol(), 1, NOW);
