@@ -111,6 +111,12 @@ fn reset_stored(scene: &Scene, names: &[String], reason: &str) -> Result<Vec<Str
         for (name, (state, stamp)) in states.iter().filter(|(name, _)| done.contains(name)) {
             let mut state = state.clone();
             state.hold = None;
+            let patience = scene.settings.providers.get(name).map(|provider| provider.retry.max);
+            if patience
+                .is_some_and(|most| breaker::is_paused_for_long(&state, most, scene.wall_now))
+            {
+                state.quota.paused_until = 0;
+            }
             state.concurrency = None;
             // That a call failed stays true.
             let last_failure = state.breaker.last_failure.take();

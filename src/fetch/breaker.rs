@@ -10,6 +10,9 @@ use std::collections::VecDeque;
 use crate::domain::policy::BreakerPolicy;
 use crate::domain::provider_state::{BreakerState, BreakerStatus};
 
+/// Microseconds a second.
+const SECOND: i64 = 1_000_000;
+
 /// The breaker of one provider.
 #[derive(Clone, Debug)]
 pub(super) struct Breaker {
@@ -61,8 +64,10 @@ impl Breaker {
                 Phase::Closed { outcomes: outcomes.into_iter().skip(surplus).collect() }
             }
             (BreakerStatus::Open | BreakerStatus::HalfOpen, Some(opened_at), Some(retry_at)) => {
-                // A recovery that was made shorter since holds at once.
-                let retry_at = retry_at.min(opened_at.saturating_add(recovery(&policy)));
+                // A recovery that was made shorter since holds at once. Of the opening only the second
+                // is known.
+                let latest = opened_at.saturating_add(recovery(&policy)).saturating_add(SECOND);
+                let retry_at = retry_at.min(latest);
                 Phase::Open { outcomes, opened_at, retry_at }
             }
         };
@@ -211,8 +216,6 @@ mod tests {
 
     use super::*;
 
-    const SECOND: i64 = 1_000_000;
-
     fn policy(half_open_calls: u32) -> BreakerPolicy {
         BreakerPolicy {
             failure_rate: 0.5,
@@ -296,6 +299,22 @@ mod tests {
         let _lost = breaker.begin(60 * SECOND);
         let again = Breaker::new(policy(1), &breaker.state(), false);
         assert_eq!(again.look(60 * SECOND), Look::Pass);
+    }
+
+    #[test]
+    fn it_is_open_no_shorter_for_being_remembered() {
+        let mut breaker = closed(1);
+        let opened_at = 9 * SECOND / 10;
+        (0..4).for_each(|_| call(&mut breaker, false, opened_at));
+        let state = breaker.state();
+        let second = |at: i64| at.div_euclid(SECOND) * SECOND;
+        let kept = BreakerState { opened_at: state.opened_at.map(second), ..state };
+        let of = |recovery| {
+            let policy = BreakerPolicy { recovery: Duration::from_secs(recovery), ..policy(1) };
+            Breaker::new(policy, &kept, false).look(opened_at)
+        };
+        assert_eq!(of(60), Look::Open(opened_at + 60 * SECOND));
+        assert_eq!(of(9), Look::Open(10 * SECOND), "it was made shorter");
     }
 
     #[test]

@@ -150,8 +150,14 @@ impl Crew {
             while let Some((provider, assignment)) = queues.next() {
                 let crew = Arc::clone(self);
                 let symbol = assignment.job.symbol.clone();
-                let working = at_work.spawn(async move { crew.job(assignment, more_rounds).await });
-                providers.insert(working.id(), provider.clone());
+                let (rank, name) = (assignment.rank, provider.clone());
+                locked(&self.gates).expect(&provider, rank);
+                let working = at_work.spawn(async move {
+                    let again = crew.job(assignment, more_rounds).await;
+                    crew.withdraw(&name, rank);
+                    again
+                });
+                providers.insert(working.id(), (provider.clone(), rank));
                 self.stagger(&provider, &symbol).await;
             }
             let Some(ended) = at_work.join_next_with_id().await else { break };
@@ -161,15 +167,20 @@ impl Crew {
                 Err(error) => (error.id(), None),
             };
             failed.extend(again);
-            if let Some(provider) = providers.remove(&id)
-                && queues.ended(&provider)
-            {
+            let Some((provider, rank)) = providers.remove(&id) else { continue };
+            if queues.ended(&provider) {
                 locked(&self.gates).set_busy(&provider, false);
-                self.changed.notify_waiters();
             }
+            self.withdraw(&provider, rank);
         }
         failed.sort_by_key(|again| again.assignment.rank);
         failed
+    }
+
+    /// Lets those behind a job go that asks for nothing more.
+    fn withdraw(&self, provider: &str, rank: Rank) {
+        locked(&self.gates).withdraw(provider, rank);
+        self.changed.notify_waiters();
     }
 
     /// Keeps the starts of two jobs apart, where they are going to send anything.
@@ -279,9 +290,10 @@ impl Crew {
                     let longest = self.line(&task.provider).settings.retry.max;
                     let held = lost.fault.retry_after.is_some_and(|wait| wait > longest);
                     let may_pass = may_pass(lost.fault.kind) && !held;
+                    let range = lost.rest.unwrap_or(task.range);
                     let failure = failure(&task, lost);
                     if more_rounds && may_pass {
-                        tasks.push(Task::clone(&task));
+                        tasks.push(Task { range, ..Task::clone(&task) });
                         failures.push(failure);
                     } else {
                         self.say(Message::TaskFailed(failure)).await;

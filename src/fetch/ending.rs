@@ -59,11 +59,14 @@ impl Ending {
 
     /// What becomes of a task that the end keeps from going on; `None` while there is no end.
     pub(super) fn lost(&self, attempts: u32) -> Option<Lost> {
-        let fate = match self.cause.get()? {
-            Cause::Signal => Fate::Dropped,
-            Cause::Time => Fate::Deferred,
+        let fate = match self.cause.get() {
+            Some(Cause::Time) => Fate::Deferred,
+            Some(Cause::Signal) => Fate::Dropped,
+            // Given up: nobody listens any more.
+            None if self.closing.is_cancelled() => Fate::Dropped,
+            None => return None,
         };
-        Some(Lost { fault: self.fault(), attempts, fate })
+        Some(Lost { fault: self.fault(), attempts, fate, rest: None })
     }
 
     /// The fault of an attempt that the end cut off.
@@ -74,5 +77,18 @@ impl Ending {
                 Fault::new(ErrorKind::Cancelled, "the run is being stopped")
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_is_given_up_is_at_its_end_without_a_cause() {
+        let ending = Ending::new();
+        assert!(ending.lost(0).is_none());
+        ending.closing.cancel();
+        assert_eq!(ending.lost(0).map(|lost| lost.fate), Some(Fate::Dropped));
     }
 }

@@ -152,23 +152,40 @@ impl Gates {
             Some(over) => over,
             None => match gate.wait(rank, now) {
                 Some(wait) => Entry::Wait(wait),
-                None if self.lanes.take(provider) => Entry::Go(gate.begin(now)),
-                None => Entry::Wait(Wait::Others),
+                None => self.go(provider, now),
             },
         };
-        if let Entry::Go(_) = entry {
-            self.requests_left = self.requests_left.map(|left| left - 1);
-        }
         if !matches!(entry, Entry::Wait(_)) {
-            gate.waiting.remove(&rank);
+            self.withdraw(provider, rank);
         }
         entry
+    }
+
+    /// Lets through whom nothing but a lane keeps back, if there is one.
+    fn go(&mut self, provider: &str, now: i64) -> Entry {
+        let gates = &self.by_provider;
+        let hungry = |name: &str| gates.get(name).is_some_and(|gate| gate.is_hungry(now));
+        if !self.lanes.take(provider, hungry) {
+            return Entry::Wait(Wait::Others);
+        }
+        self.requests_left = self.requests_left.map(|left| left.saturating_sub(1));
+        match self.by_provider.get_mut(provider) {
+            Some(gate) => Entry::Go(gate.begin(now)),
+            None => Entry::Wait(Wait::Others),
+        }
     }
 
     /// Whether asking is no use at `now`, and what comes of it.
     pub(super) fn over(&self, provider: &str, symbol: &Symbol, now: i64) -> Option<Entry> {
         let spent = self.requests_left == Some(0);
         self.by_provider.get(provider).and_then(|gate| gate.over(provider, symbol, spent, now))
+    }
+
+    /// Notes that the job of that rank is about to ask: those behind it let it go first.
+    pub(super) fn expect(&mut self, provider: &str, rank: Rank) {
+        if let Some(gate) = self.by_provider.get_mut(provider) {
+            gate.waiting.insert(rank);
+        }
     }
 
     /// Notes that somebody waits no more.
@@ -318,16 +335,8 @@ impl Gate {
 
     /// What the request of that rank has to wait for; `None` when for nothing but a lane.
     fn wait(&mut self, rank: Rank, now: i64) -> Option<Wait> {
-        if self.breaker.look(now) == Look::AwaitProbe {
-            return Some(Wait::Others);
-        }
-        match self.quota.look(now) {
-            Leave::Now => {}
-            Leave::At(at) => return Some(Wait::Quota(at)),
-            Leave::AfterAnother => return Some(Wait::Others),
-        }
-        if self.in_flight >= self.max_concurrent.min(self.throttle.limit()) {
-            return Some(Wait::Place(self.last_left));
+        if let Some(wait) = self.hindrance(now) {
+            return Some(wait);
         }
         if self.waiting.first().is_some_and(|first| *first != rank) {
             return Some(Wait::Others);
@@ -337,6 +346,25 @@ impl Gate {
             return Some(Wait::Ledger);
         }
         None
+    }
+
+    /// What every request has to wait for, whoever sends it; `None` when for nothing.
+    fn hindrance(&self, now: i64) -> Option<Wait> {
+        if self.breaker.look(now) != Look::Pass {
+            return Some(Wait::Others);
+        }
+        match self.quota.look(now) {
+            Leave::Now => {}
+            Leave::At(at) => return Some(Wait::Quota(at)),
+            Leave::AfterAnother => return Some(Wait::Others),
+        }
+        let full = self.in_flight >= self.max_concurrent.min(self.throttle.limit());
+        full.then_some(Wait::Place(self.last_left))
+    }
+
+    /// Whether somebody waits who would go if there were a lane.
+    fn is_hungry(&self, now: i64) -> bool {
+        !self.waiting.is_empty() && self.stopped.is_none() && self.hindrance(now).is_none()
     }
 
     fn begin(&mut self, now: i64) -> Pass {
@@ -365,7 +393,10 @@ impl Gate {
                     .filter(|fault| is_failure(fault.kind))
                     .map(|fault| fault.message.as_str());
                 self.breaker.end(pass.call, failure, now);
-                self.throttle.end(pass.cuts, strain(kind));
+                // A call that never reached the provider is no success either.
+                if kind != Some(ErrorKind::Network) {
+                    self.throttle.end(pass.cuts, strain(kind));
+                }
             }
         }
         if status != self.breaker.state().status || cut != self.throttle.state() {

@@ -22,6 +22,9 @@ use super::retry::{self, Verdict};
 use super::seen::Seen;
 use super::{Fate, Fetched, Lost, Message, attempt};
 
+/// Microseconds a second.
+const SECOND: i64 = 1_000_000;
+
 /// One task's way to one provider.
 pub(super) struct Lane<'a> {
     pub(super) crew: &'a Crew,
@@ -55,7 +58,8 @@ impl Lane<'_> {
         let mut seen = Seen::new(task, range);
         let mut cursor = None;
         loop {
-            let (reply, attempt) = self.page(task, range, cursor.as_ref(), retries).await?;
+            let page = self.page(task, range, cursor.as_ref(), retries).await;
+            let (reply, attempt) = page.map_err(|lost| Lost { rest: Some(seen.rest()), ..lost })?;
             let last = reply.next.is_none();
             if let Err(fault) = seen.progress(&reply.answer, last) {
                 let attempts = attempt.number;
@@ -97,8 +101,9 @@ impl Lane<'_> {
             let http = self.line.http(self.provider, self.base_url);
             let http = http.map_err(|fault| Lost::failed(fault, number - 1))?;
             let pass = self.enter(task).await.map_err(tried)?;
-            if number == 1 {
-                locked(&self.line.budget).first_try();
+            match number {
+                1 => locked(&self.line.budget).first_try(),
+                _ => *retries += 1,
             }
             let (attempt, read) = self.attempt(pass, &http, task, range, cursor, number).await;
             let fault = match read {
@@ -125,7 +130,6 @@ impl Lane<'_> {
                 self.pause(wait);
             }
             self.crew.rest(wait, number).await?;
-            *retries += 1;
             number += 1;
         }
     }
@@ -137,6 +141,7 @@ impl Lane<'_> {
         let provider = &line.settings.name;
         if fault.kind == ErrorKind::Auth {
             locked(&crew.gates).stop(provider, fault);
+            crew.changed.notify_waiters();
         }
         let wait = fault.retry_after.filter(|_| {
             matches!(fault.kind, ErrorKind::RateLimited | ErrorKind::Server | ErrorKind::Timeout)
@@ -155,13 +160,14 @@ impl Lane<'_> {
         crew.changed.notify_waiters();
         let fate = if again { Fate::Deferred } else { Fate::Failed };
         let fault = Fault { kind: ErrorKind::RateLimited, ..fault.clone() };
-        Some(Lost { fault, attempts: 0, fate })
+        Some(Lost { fault, attempts: 0, fate, rest: None })
     }
 
     /// Leaves the provider alone for so long.
     fn pause(&self, wait: Duration) {
         let until = self.crew.timeline.now().saturating_add(micros(wait));
         locked(&self.crew.gates).pause(&self.line.settings.name, until);
+        self.crew.changed.notify_waiters();
     }
 
     /// The end of what the provider can have published: a last window may end later, by name, than the
@@ -179,8 +185,9 @@ impl Lane<'_> {
         let Self { crew, line, rank, .. } = self;
         let provider = &line.settings.name;
         let _turn = Turn { lane: self };
-        let since = crew.timeline.now();
         let mut told = None;
+        // Since when nothing but a place is lacking.
+        let mut since = None;
         loop {
             // Listens before it looks: no change in between is missed.
             let mut changed = pin!(crew.changed.notified());
@@ -190,6 +197,7 @@ impl Lane<'_> {
             }
             let now = crew.timeline.now();
             let entry = locked(&crew.gates).enter(provider, &task.key.symbol, *rank, now);
+            since = since.filter(|_| matches!(entry, Entry::Wait(Wait::Place(_))));
             let until = match entry {
                 Entry::Go(pass) => return Ok(pass),
                 Entry::Fail(fault) => return Err(Lost::failed(fault, 0)),
@@ -199,15 +207,18 @@ impl Lane<'_> {
                     return Err(Lost::deferred(reason));
                 }
                 Entry::Wait(Wait::Quota(at)) => {
-                    if told.replace(at) != Some(at) {
+                    // It shifts a little with every request of those before.
+                    if told.is_none_or(|told: i64| at > told.saturating_add(SECOND)) {
+                        told = Some(at);
                         let wait = Duration::from_micros(u64::try_from(at - now).unwrap_or(0));
                         crew.say(Message::QuotaWait(task.provider.clone(), wait)).await;
                     }
                     Some(at)
                 }
                 Entry::Wait(Wait::Place(last_left)) => {
-                    let until =
-                        since.max(last_left).saturating_add(micros(line.settings.bulkhead.timeout));
+                    let since = *since.get_or_insert(now);
+                    let timeout = micros(line.settings.bulkhead.timeout);
+                    let until = since.max(last_left).saturating_add(timeout);
                     if until <= now {
                         let fault = Fault::new(ErrorKind::BulkheadFull, "no free place in time");
                         return Err(Lost::failed(fault, 0));
@@ -306,7 +317,8 @@ impl Lane<'_> {
                     }
                     return Ok(());
                 }
-                Err(other) => return Err(other),
+                // Whoever asks again learns anew what is refused.
+                Err(other) => return Err(Lost { rest: None, ..other }),
             }
         }
         Err(lost)

@@ -19,8 +19,6 @@ struct Share {
     held: u32,
     /// Whether it has jobs that have not ended.
     busy: bool,
-    /// Whether one of its requests waits for nothing but a lane.
-    hungry: bool,
     last_given: u64,
 }
 
@@ -34,26 +32,25 @@ impl Lanes {
     pub(super) fn set_busy(&mut self, provider: &str, busy: bool) {
         if let Some(share) = self.shares.get_mut(provider) {
             share.busy = busy;
-            share.hungry &= busy;
         }
     }
 
     /// Takes a lane for `provider`, if it is its turn: it leaves one to each other provider at work, as
-    /// far as they go, and the last free one to whoever has waited longest.
-    pub(super) fn take(&mut self, provider: &str) -> bool {
+    /// far as they go, and the last free one to whoever of the `hungry`, which wait for nothing but a
+    /// lane, has waited longest.
+    pub(super) fn take(&mut self, provider: &str, hungry: impl Fn(&str) -> bool) -> bool {
         let others = self.shares.iter().filter(|(name, share)| share.busy && *name != provider);
         let reserved = u32::try_from(others.clone().count()).unwrap_or(u32::MAX);
         let most = self.total.saturating_sub(reserved).max(1);
         let Some(own) = self.shares.get(provider) else { return false };
         let before = others
-            .filter(|(_, share)| {
-                share.hungry && share.held == 0 && share.last_given < own.last_given
+            .filter(|(name, share)| {
+                share.held == 0 && share.last_given < own.last_given && hungry(name)
             })
             .count();
         let turn = own.held < most && self.free as usize > before;
         let given = self.given + 1;
         let Some(own) = self.shares.get_mut(provider) else { return false };
-        own.hungry = !turn;
         if turn {
             own.held += 1;
             own.last_given = given;
@@ -85,19 +82,19 @@ mod tests {
     #[test]
     fn one_provider_alone_has_all_lanes() {
         let mut lanes = lanes(3, &["a"]);
-        assert_eq!((0..5).filter(|_| lanes.take("a")).count(), 3);
+        assert_eq!((0..5).filter(|_| lanes.take("a", |_| true)).count(), 3);
         lanes.give_back("a");
-        assert!(lanes.take("a"));
+        assert!(lanes.take("a", |_| true));
     }
 
     #[test]
     fn a_provider_that_hangs_leaves_a_lane_to_each_other() {
         let mut lanes = lanes(3, &["a", "b"]);
-        assert_eq!((0..5).filter(|_| lanes.take("a")).count(), 2);
-        assert!(lanes.take("b"));
+        assert_eq!((0..5).filter(|_| lanes.take("a", |_| true)).count(), 2);
+        assert!(lanes.take("b", |_| true));
         lanes.give_back("b");
         lanes.set_busy("b", false);
-        assert!(lanes.take("a"), "nobody else is at work any more");
+        assert!(lanes.take("a", |_| true), "nobody else is at work any more");
     }
 
     #[test]
@@ -105,12 +102,23 @@ mod tests {
         let mut lanes = lanes(1, &["a", "b", "c"]);
         let mut turns = Vec::new();
         for _ in 0..9 {
-            let next =
-                ["a", "b", "c"].into_iter().filter(|name| lanes.take(name)).collect::<Vec<_>>();
+            let next = ["a", "b", "c"]
+                .into_iter()
+                .filter(|name| lanes.take(name, |_| true))
+                .collect::<Vec<_>>();
             assert_eq!(next.len(), 1, "one lane");
             lanes.give_back(next[0]);
             turns.push(next[0]);
         }
         assert_eq!(turns.iter().filter(|name| **name == "c").count(), 3, "{turns:?}");
+    }
+
+    #[test]
+    fn nobody_waits_for_one_who_cannot_go() {
+        let mut lanes = lanes(1, &["a", "b"]);
+        assert!(lanes.take("a", |_| true));
+        lanes.give_back("a");
+        assert!(!lanes.take("a", |name| name == "b"));
+        assert!(lanes.take("a", |_| false));
     }
 }

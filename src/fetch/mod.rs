@@ -259,6 +259,8 @@ struct Lost {
     fault: Fault,
     attempts: u32,
     fate: Fate,
+    /// What of its range was not answered; `None` when that is all of it.
+    rest: Option<TimeRange>,
 }
 
 /// What becomes of a task that ended without its bars.
@@ -274,12 +276,12 @@ enum Fate {
 
 impl Lost {
     const fn failed(fault: Fault, attempts: u32) -> Self {
-        Self { fault, attempts, fate: Fate::Failed }
+        Self { fault, attempts, fate: Fate::Failed, rest: None }
     }
 
     fn deferred(reason: impl Into<String>) -> Self {
         let fault = Fault::new(ErrorKind::RateLimited, reason);
-        Self { fault, attempts: 0, fate: Fate::Deferred }
+        Self { fault, attempts: 0, fate: Fate::Deferred, rest: None }
     }
 
     /// The same after so many tries.

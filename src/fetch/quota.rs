@@ -60,9 +60,7 @@ impl Quota {
         for rule in &mut rules {
             rule.remember(state, written);
             // Sent before that run ended, and so before now.
-            for _ in 0..state.unsettled {
-                rule.ended(now);
-            }
+            rule.ended(state.unsettled, now);
         }
         Self { rules, in_flight: 0, paused_until: state.paused_until }
     }
@@ -82,7 +80,7 @@ impl Quota {
     /// Notes that one has ended, in whatever way.
     pub(super) fn end(&mut self, now: i64) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        self.rules.iter_mut().for_each(|rule| rule.ended(now));
+        self.rules.iter_mut().for_each(|rule| rule.ended(1, now));
     }
 
     /// Sends nothing before `until`.
@@ -163,16 +161,14 @@ impl Rule {
         });
         match longest.max_by_key(|ended| ended.len()) {
             Some(ended) => {
-                for (at, requests) in ended {
-                    (0..*requests).for_each(|_| self.ended(*at));
-                }
+                ended.iter().for_each(|(at, requests)| self.ended(*requests, *at));
             }
             None => {
                 let all = match self.kind {
                     Kind::Window { requests, .. } => u32::try_from(requests).unwrap_or(u32::MAX),
                     Kind::Bucket { burst, .. } => burst,
                 };
-                (0..all).for_each(|_| self.ended(written));
+                self.ended(all, written);
             }
         }
     }
@@ -183,10 +179,9 @@ impl Rule {
                 let Some(room) = requests.checked_sub(u64::from(in_flight) + 1) else {
                     return Leave::AfterAnother;
                 };
-                match nth_last(ended, room) {
-                    Some(at) if at.saturating_add(*per + APART) > now => {
-                        Leave::At(at.saturating_add(*per + APART))
-                    }
+                let again = |at: i64| at.saturating_add(*per).saturating_add(APART);
+                match nth_last(ended, room).map(again) {
+                    Some(at) if at > now => Leave::At(at),
                     _ => Leave::Now,
                 }
             }
@@ -203,7 +198,11 @@ impl Rule {
         }
     }
 
-    fn ended(&mut self, now: i64) {
+    /// Notes that so many requests have ended.
+    fn ended(&mut self, requests: u32, now: i64) {
+        if requests == 0 {
+            return;
+        }
         match &mut self.kind {
             Kind::Window { per, ended, .. } => {
                 let grain = (*per / GRAINS).max(1);
@@ -213,12 +212,13 @@ impl Rule {
                 }
                 let at = now.saturating_add(grain - 1).div_euclid(grain).saturating_mul(grain);
                 match ended.back_mut() {
-                    Some((last, requests)) if *last >= at => *requests = requests.saturating_add(1),
-                    _ => ended.push_back((at, 1)),
+                    Some((last, held)) if *last >= at => *held = held.saturating_add(requests),
+                    _ => ended.push_back((at, requests)),
                 }
             }
             Kind::Bucket { interval, full_at, .. } => {
-                *full_at = (*full_at).max(now).saturating_add(*interval);
+                let taken = interval.saturating_mul(i64::from(requests));
+                *full_at = (*full_at).max(now).saturating_add(taken);
             }
         }
     }

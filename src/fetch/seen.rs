@@ -58,6 +58,11 @@ impl Seen {
         TimeRange::new(start, end)
     }
 
+    /// What no page has answered for yet.
+    pub(super) const fn rest(&self) -> TimeRange {
+        TimeRange::new(self.answered_to, self.range.end)
+    }
+
     /// The newest row of those that were asked for: a stray one says nothing of how far a page reaches.
     fn newest_of(&self, answer: &Answer) -> Option<i64> {
         let broken = answer.broken.iter().filter_map(|rejection| rejection.ts);

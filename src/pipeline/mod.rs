@@ -297,7 +297,7 @@ fn work(
     let idle_symbols = plan.idle;
     if !plan.jobs.is_empty() {
         let options = fetch_options(settings, request);
-        let providers = shared_providers(settings, request.selection.shard);
+        let providers = providers(settings, request.selection.shard);
         let remembered = store.provider_states()?;
         let mut fetching =
             fetch::start(engine, plan.jobs, &providers, remembered, timeline, options)
@@ -328,10 +328,7 @@ fn fetch_options(settings: &Settings, request: &Request) -> fetch::Options {
 
 /// The providers, with this shard's part of their quotas.
 #[must_use]
-pub fn shared_providers(
-    settings: &Settings,
-    shard: Option<Shard>,
-) -> BTreeMap<String, ProviderSettings> {
+pub fn providers(settings: &Settings, shard: Option<Shard>) -> BTreeMap<String, ProviderSettings> {
     let mut providers = settings.providers.clone();
     if let Some(shard) = shard {
         let rates = providers.values_mut().flat_map(|provider| &mut provider.rates);

@@ -233,10 +233,10 @@ fn missing(want: &Want, options: &Options, wanted: TimeRange, now: i64) -> Range
 }
 
 /// The end of a series that has bars, once a day: from there on what is not settled is read again. Empty
-/// when that was done on this day.
+/// when that was done on this day. On a later one it cannot have been done: the clock was wrong then.
 fn daily_settle(want: &Want, wanted: TimeRange, now: i64) -> TimeRange {
     let day = |at: i64| at.div_euclid(DAY);
-    let done = want.settle_read_at.is_some_and(|at| day(at) >= day(now));
+    let done = want.settle_read_at.is_some_and(|at| day(at) == day(now));
     match want.watermark_ts {
         Some(last) if !done && wanted.contains(last) => TimeRange::new(last, wanted.end),
         _ => TimeRange::new(wanted.end, wanted.end),

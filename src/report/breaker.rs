@@ -1,6 +1,7 @@
 //! How the providers stand: whether their breakers let requests pass, and what they have asked for.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::config::Settings;
 use crate::domain::provider_state::{BreakerStatus, Hold, ProviderState, Stamp};
@@ -28,14 +29,15 @@ pub struct BreakerRow {
     pub opened_at: Option<i64>,
     /// From when on probes pass; `None` when it is closed.
     pub retry_at: Option<i64>,
-    /// Until when the provider is not asked at its own word, and what it said; `None` when it may be.
+    /// Until when the provider is not asked at its own word, and what it said; `None` when it may be, or
+    /// soon will be.
     pub held: Option<(i64, String)>,
     /// Requests at once while that is cut; `None` when it is not.
     pub concurrency: Option<u32>,
 }
 
 impl BreakerRow {
-    fn of(name: &str, state: &ProviderState, now: i64) -> Self {
+    fn of(name: &str, state: &ProviderState, patience: Duration, now: i64) -> Self {
         let seconds = |micros: i64| micros.div_euclid(SECOND);
         let breaker = &state.breaker;
         let failures = breaker.failures();
@@ -46,6 +48,11 @@ impl BreakerRow {
             };
             (seconds(hold.until), reason)
         };
+        let held = state.hold.as_ref().map(held).filter(|(until, _)| *until > now);
+        let paused = is_paused_for_long(state, patience, now).then(|| {
+            let reason = "it said that its quota is used up till then".to_owned();
+            (seconds(state.quota.paused_until), reason)
+        });
         Self {
             name: name.to_owned(),
             status: breaker.status,
@@ -55,7 +62,7 @@ impl BreakerRow {
             last_failure: breaker.last_failure.clone().map(|(at, words)| (seconds(at), words)),
             opened_at: breaker.opened_at.map(seconds),
             retry_at: breaker.retry_at.map(seconds),
-            held: state.hold.as_ref().map(held).filter(|(until, _)| *until > now),
+            held: held.or(paused),
             concurrency: state.concurrency,
         }
     }
@@ -116,11 +123,20 @@ pub fn judge(
     now: i64,
 ) -> Vec<BreakerRow> {
     let http = settings.providers.values().filter(|provider| !provider.is_files());
-    http.map(|provider| match states.get(&provider.name) {
-        Some((state, _)) => BreakerRow::of(&provider.name, state, now),
-        None => BreakerRow::of(&provider.name, &ProviderState::default(), now),
+    let none = ProviderState::default();
+    http.map(|provider| {
+        let state = states.get(&provider.name).map_or(&none, |(state, _)| state);
+        BreakerRow::of(&provider.name, state, provider.retry.max, now)
     })
     .collect()
+}
+
+/// Whether its own word on its quota keeps a provider from being asked for longer than `patience`, which
+/// is how long a run waits before it tries again.
+#[must_use]
+pub fn is_paused_for_long(state: &ProviderState, patience: Duration, now: i64) -> bool {
+    let patience = i64::try_from(patience.as_secs()).unwrap_or(i64::MAX);
+    state.quota.paused_until.div_euclid(SECOND) > now.saturating_add(patience)
 }
 
 /// Sorts the worst first; as bad ones stay as they are.
@@ -154,8 +170,10 @@ mod tests {
             ("open", state(BreakerStatus::Open, &[false])),
             ("shaky", state(BreakerStatus::Closed, &[true, false])),
         ];
-        let mut rows: Vec<_> =
-            states.iter().map(|(name, state)| BreakerRow::of(name, state, 10)).collect();
+        let mut rows: Vec<_> = states
+            .iter()
+            .map(|(name, state)| BreakerRow::of(name, state, Duration::ZERO, 10))
+            .collect();
         worst_first(&mut rows);
         let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
         assert_eq!(names, ["open", "half", "held", "cut", "shaky", "calm"]);
@@ -166,7 +184,7 @@ mod tests {
     fn a_hold_that_has_ended_is_none() {
         let hold = Some(Hold { until: 10 * SECOND, reason: "later".to_owned(), symbol: None });
         let state = ProviderState { hold, ..ProviderState::default() };
-        assert!(BreakerRow::of("p", &state, 9).held.is_some());
-        assert!(BreakerRow::of("p", &state, 10).is_clear());
+        assert!(BreakerRow::of("p", &state, Duration::ZERO, 9).held.is_some());
+        assert!(BreakerRow::of("p", &state, Duration::ZERO, 10).is_clear());
     }
 }

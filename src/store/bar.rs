@@ -273,19 +273,6 @@ impl Store {
         })?;
         Ok(first.zip(last).map(|(first, last)| (first, last, super::count(bars))))
     }
-
-    /// The `ts` of the last stored bar before `end`.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
-    pub fn bars_last_before(&self, series_id: i64, end: i64) -> StoreResult<Option<i64>> {
-        self.read(|connection| {
-            let sql = "SELECT max(ts) FROM bars WHERE series_id = ? AND ts < ?";
-            let mut statement = connection.prepare_cached(sql)?;
-            Ok(statement.query_row(params![series_id, end], |row| row.get(0))?)
-        })
-    }
 }
 
 fn read_range(connection: &Connection, series_id: i64, range: TimeRange) -> StoreResult<Vec<Bar>> {

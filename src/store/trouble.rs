@@ -104,6 +104,13 @@ impl StoreError {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::Error as Its;
+        if let Its::IntegralValueOutOfRange(..)
+        | Its::InvalidColumnType(..)
+        | Its::FromSqlConversionFailure(..) = error
+        {
+            return Self::Value(format!("a value that cannot be ({error})"));
+        }
         Self::Sqlite { trouble: trouble(&error), path: None, error }
     }
 }

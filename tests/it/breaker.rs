@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::support::market::Market;
-use crate::support::server::{Answer, Server};
+use crate::support::server::{Answer, Reply, Server};
 use crate::support::{DAILY, Sandbox, daily_sessions, group, polygon};
 
 /// Fifteen symbols.
@@ -111,6 +111,18 @@ fn when_the_probe_goes_well_those_who_waited_for_it_follow() {
 }
 
 #[test]
+fn a_retry_that_an_open_breaker_kept_from_being_sent_is_none() {
+    let server = Server::start(|_| Answer::status(500, "oops"));
+    let config = polygon(&server.url(), "breaker = { min_calls = 1 }")
+        + &group("p", "stock", &["AAA"], DAILY);
+    let sandbox = Sandbox::with(&config);
+    sandbox.backfill(&[]).expect_code(2);
+    assert_eq!(server.requests().len(), 1);
+    let counts = "SELECT concat_ws(' ', requests, retried, retry_count) FROM runs JOIN jobs";
+    assert_eq!(sandbox.database().texts(counts), ["1 0 0"]);
+}
+
+#[test]
 fn trouble_that_is_the_questions_fault_opens_nothing() {
     for status in [400, 404, 429] {
         let (server, sandbox) = in_trouble();
@@ -154,6 +166,24 @@ fn a_forced_run_passes_a_breaker_however_often_it_fails() {
     sandbox.backfill(&["--force", "--reason", "a test"]).expect_code(2);
     assert_eq!(server.requests().len(), 15);
     assert_eq!(state(&sandbox)[0].split(' ').next(), Some("open"));
+}
+
+#[test]
+fn a_quota_that_is_said_to_be_used_up_for_long_is_shown_and_can_be_forgotten() {
+    let (server, sandbox) = in_trouble();
+    let far = "99999999999";
+    let reply = Reply::new(200, r#"{"status":"OK","ticker":"S00","results":[]}"#)
+        .with("x-ratelimit-remaining", "0")
+        .with("x-ratelimit-reset", far);
+    server.answer_with(move |_| Answer::Whole(reply.clone()));
+    sandbox.backfill(&["S00", "S01", "--parallel", "1"]).expect_code(4);
+    assert_eq!(server.take_requests().len(), 1);
+    let list = sandbox.mdctl(&["breaker", "list"]);
+    list.expect_code(0).expect_stdout("its quota is used up");
+    sandbox.mdctl(&["breaker", "reset"]).expect_code(0).expect_stdout("reset p");
+    mend(&server);
+    sandbox.backfill(&["S01"]).expect_code(0);
+    assert_eq!(server.requests().len(), 1);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The daily pass: tails, what is not settled, another look at empty answers, and a second try.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::support::market::{Market, PolygonAsk, day, row, rows, sessions};
@@ -41,6 +42,23 @@ fn a_failed_job_is_tried_again_at_the_end() {
         .texts("SELECT concat_ws(' ', command, status, failed, retried, requests) FROM runs");
     assert_eq!(run, ["enrich succeeded 0 2 4"]);
     assert_eq!(database.number("SELECT count(*) FROM failures"), 0);
+}
+
+#[test]
+fn a_job_that_is_tried_again_asks_for_no_page_that_is_stored() {
+    let (server, sandbox) = retrying(0);
+    let market = Market::daily(&["AAA"], &daily_sessions()).paged(8);
+    let asked_before = AtomicUsize::new(0);
+    server.answer_with(move |request| match asked_before.fetch_add(1, Ordering::SeqCst) {
+        1 => Answer::status(500, "oops"),
+        _ => market.polygon(request),
+    });
+    sandbox.mdctl(&["enrich", "AAA", "--as-of", AS_OF]).expect_code(0);
+    let database = sandbox.database();
+    assert_eq!(database.bars("AAA", "1d"), rows(&daily_sessions()));
+    assert_eq!(server.requests().len(), 4, "three pages, and one of them twice");
+    let fetched = database.number("SELECT sum(records_fetched) FROM fetch_log");
+    assert_eq!(fetched, 21, "no bar came twice");
 }
 
 #[test]
@@ -86,6 +104,18 @@ fn the_second_pass_of_a_day_asks_for_nothing_and_the_next_day_reads_what_is_not_
     assert_eq!(server.take_requests().len(), 0);
     enrich(&sandbox, "2024-03-18").expect_code(0);
     assert_eq!(asked(&server.take_requests()), ["AAA 1d 2024-03-13 2024-03-18"]);
+}
+
+#[test]
+fn a_clock_that_was_ahead_keeps_nothing_from_being_read_again() {
+    let (server, sandbox) = daily_stocks(&["AAA"]);
+    enrich(&sandbox, "2024-03-15T22:00:00Z").expect_code(0);
+    server.take_requests();
+    sandbox.tamper("UPDATE series SET settle_read_at = settle_read_at + 400 * 86400");
+    enrich(&sandbox, "2024-03-16T12:00:00Z").expect_code(0);
+    assert_eq!(asked(&server.take_requests()), ["AAA 1d 2024-03-13 2024-03-15"]);
+    enrich(&sandbox, "2024-03-16T18:00:00Z").expect_code(0);
+    assert_eq!(server.take_requests().len(), 0);
 }
 
 #[test]

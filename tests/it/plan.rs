@@ -343,6 +343,14 @@ fn a_plan_says_how_long_the_quota_makes_it_take() {
     assert_eq!(plan["requests"], 11);
     let seconds = plan["quota_seconds"].as_u64().expect("seconds");
     assert!((120..=122).contains(&seconds), "{plan:#}");
+    let plan = sandbox.backfill(&["--dry-run", "--json", "--shard", "0/5"]).expect_code(0).json();
+    let requests = plan["requests"].as_u64().expect("a count");
+    assert!(requests > 1, "{plan:#}");
+    assert_eq!(
+        plan["quota_seconds"],
+        (requests - 1) * 60,
+        "one of the five a minute is this shard's"
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Quotas that outlive the process: whoever asks, however often, whatever the clock does, a provider is
 //! never sent more than it allows.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -314,4 +315,45 @@ fn a_429_halves_what_is_in_flight_and_the_next_run_begins_there() {
     }
     assert_eq!(server.requests().len() - before, 22);
     assert_eq!(cut(), Ok(Some(4)), "a process alone makes one good call: no step within it");
+}
+
+#[test]
+fn waiting_for_the_quota_takes_nothing_of_the_patience_for_a_place() {
+    let symbols = ["AAA", "BBB", "CCC", "DDD"];
+    let market = Market::daily(&symbols, &daily_sessions());
+    let asked = AtomicUsize::new(0);
+    // The third one keeps its place for a while.
+    let server = Server::start(move |request| match asked.fetch_add(1, Ordering::SeqCst) {
+        2 => Answer::Hang,
+        _ => market.polygon(request),
+    });
+    let narrow = "request_timeout = \"300ms\"
+        bulkhead = { max_concurrent = 1, timeout = \"900ms\" }
+        rate =";
+    let config = limited(&server.url(), r#"{ requests = 2, per = "1s" }"#, &symbols);
+    let sandbox = Sandbox::with(&config.replace("rate =", narrow));
+    sandbox.backfill(&["--parallel", "4"]).expect_code(0);
+    assert_eq!(sandbox.database().number("SELECT failed FROM runs"), 0);
+}
+
+#[test]
+fn a_damaged_row_is_called_so() {
+    let server = serving(&["AAA"]);
+    let sandbox =
+        Sandbox::with(&limited(&server.url(), r#"{ requests = 9, per = "1s" }"#, &["AAA"]));
+    sandbox.backfill(&[]).expect_code(0);
+    sandbox.tamper("UPDATE rate_state SET unsettled = 99999999999");
+    sandbox.backfill(&["--full"]).expect_code(74).expect_stderr("restore a backup");
+}
+
+#[test]
+fn who_waits_in_a_long_queue_says_so_now_and_then() {
+    let symbols: Vec<String> = (0..30).map(|index| format!("S{index:02}")).collect();
+    let symbols: Vec<&str> = symbols.iter().map(String::as_str).collect();
+    let server = serving(&symbols);
+    let rate = r#"{ requests = 100, per = "1s", burst = 1 }"#;
+    let sandbox = Sandbox::with(&limited(&server.url(), rate, &symbols));
+    let output = sandbox.backfill(&["-vv", "--parallel", "30"]);
+    let said = output.expect_code(0).stderr.matches("waiting for the quota").count();
+    assert!((1..=150).contains(&said), "{said} times, where 30 waited for at most 29 others each");
 }

@@ -18,14 +18,12 @@ pub(super) fn show(request: &Request, scene: &Scene) -> Done {
     let database = &scene.settings.database;
     let store = if database.exists() { Some(scene.reader()?) } else { None };
     let (plan, notes) = pipeline::plan(&scene.settings, store.as_ref(), request, scene.wall_now)?;
+    let providers = pipeline::providers(&scene.settings, request.selection.shard);
     let further = plan.jobs.iter().flat_map(|job| &job.tasks).map(|task| task.further_pages).sum();
     let costed = Costed {
-        requests: pipeline::requests(&plan, &scene.settings.providers),
+        requests: pipeline::requests(&plan, &providers),
         further,
-        quota_time: quota_time(
-            &pipeline::shared_providers(&scene.settings, request.selection.shard),
-            &plan,
-        ),
+        quota_time: quota_time(&providers, &plan),
         plan: &plan,
         notes: &notes,
     };

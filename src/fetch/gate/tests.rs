@@ -107,6 +107,15 @@ fn whoever_stands_first_goes_first() {
 }
 
 #[test]
+fn whoever_is_about_to_ask_goes_first_too() {
+    let mut gates = wide();
+    gates.expect("p", 3);
+    assert_eq!(gates.enter("p", &symbol(), 5, NOW), Entry::Wait(Wait::Others));
+    pass(&mut gates, 3);
+    pass(&mut gates, 5);
+}
+
+#[test]
 fn whoever_gives_up_lets_the_next_one_go() {
     let mut gates = wide();
     gates.enter("p", &symbol(), 1, NOW);
@@ -124,6 +133,18 @@ fn a_full_bulkhead_is_waited_for_and_so_is_a_cut_one() {
     flying.into_iter().for_each(|flying| gates.leave("p", flying, Some(&fault), NOW));
     let _two = (pass(&mut gates, 9), pass(&mut gates, 10));
     assert_eq!(enter(&mut gates, 11), Entry::Wait(Wait::Place(NOW)), "four were halved");
+}
+
+#[test]
+fn calls_that_reach_nobody_restore_nothing() {
+    let mut gates = gates_with(WIDE, WIDE, &options());
+    let end = |gates: &mut Gates, kind| {
+        let passed = pass(gates, 0);
+        gates.leave("p", passed, Some(&Fault::new(kind, "")), NOW);
+    };
+    (0..3).for_each(|_| end(&mut gates, ErrorKind::RateLimited));
+    (0..3).for_each(|_| end(&mut gates, ErrorKind::Network));
+    assert_eq!(gates.last_notes(NOW)[0].state.concurrency, Some(1), "8, 4, 2, 1");
 }
 
 #[test]
@@ -166,4 +187,19 @@ fn a_change_of_the_breaker_is_worth_a_note_at_once() {
     let notes = gates.notes(NOW);
     assert_eq!(notes[0].state.breaker.failures(), 1);
     assert!(gates.notes(NOW).is_empty(), "once");
+}
+
+#[test]
+fn whoever_must_wait_anyway_keeps_no_other_provider_from_the_only_lane() {
+    let mut gates = gates_with(WIDE, WIDE, &Options { parallel: 1, ..options() });
+    ["p", "q"].iter().for_each(|provider| gates.set_busy(provider, true));
+    let flying = pass(&mut gates, 0);
+    assert_eq!(gates.enter("q", &symbol(), 1, NOW), Entry::Wait(Wait::Ledger));
+    let notes = gates.notes(NOW);
+    gates.noted(&notes);
+    assert_eq!(gates.enter("q", &symbol(), 1, NOW), Entry::Wait(Wait::Others), "for a lane");
+    gates.leave("p", flying, None, NOW);
+    assert_eq!(enter(&mut gates, 2), Entry::Wait(Wait::Others), "it is the other's turn");
+    gates.pause("q", NOW + 300 * SECOND);
+    pass(&mut gates, 2);
 }

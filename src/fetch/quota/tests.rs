@@ -191,3 +191,22 @@ fn a_strict_quota_is_announced_one_by_one_and_a_wide_one_in_tens() {
     let burst = RateLimit { requests: 600, per: Duration::from_secs(60), burst: Some(20) };
     assert_eq!(fresh(&[burst]).allotment(), 2);
 }
+
+#[test]
+fn what_nobody_would_write_is_neither_counted_one_by_one_nor_too_much_for_a_clock() {
+    let all = |burst| RateLimit { requests: u32::MAX, per: Duration::from_millis(1), burst };
+    let used = |rule| QuotaState {
+        rules: [("other".to_owned(), rule)].into(),
+        unsettled: u32::MAX,
+        paused_until: 0,
+    };
+    let rules = [RuleState::Bucket(i64::MAX), RuleState::Window(vec![(i64::MIN, u32::MAX)])];
+    for state in rules.map(used) {
+        for rate in [all(None), all(Some(u32::MAX)), window(1, Duration::MAX)] {
+            let mut quota = Quota::new(&[rate], &state, 0, 0);
+            quota.begin();
+            quota.end(0);
+            assert!(matches!(quota.look(1), Leave::At(_)), "all of it is used");
+        }
+    }
+}
