@@ -51,6 +51,8 @@ struct Assignment {
     job: Job,
     /// Requests and jobs tried again so far.
     retries: u32,
+    /// Whether it failed before in this run.
+    again: bool,
 }
 
 /// A job that failed and may be tried again.
@@ -66,7 +68,7 @@ pub(super) async fn work(crew: Arc<Crew>, jobs: Vec<Job>) {
     let mut left: Vec<Assignment> = jobs
         .into_iter()
         .enumerate()
-        .map(|(rank, job)| Assignment { rank, job, retries: 0 })
+        .map(|(rank, job)| Assignment { rank, job, retries: 0, again: false })
         .collect();
     let mut wait = initial;
     for round in 0..=max {
@@ -265,10 +267,11 @@ impl Crew {
 
     /// Asks for every task of a job. Gives it back when it failed and there will be another round.
     async fn job(self: &Arc<Self>, assignment: Assignment, more_rounds: bool) -> Option<Again> {
-        let Assignment { rank, job, mut retries } = assignment;
+        let Assignment { rank, job, mut retries, again } = assignment;
         let symbol = job.symbol.clone();
         let provider = job.tasks.first().map(|task| task.provider.as_str()).unwrap_or_default();
         if self.is_open(provider, &symbol) {
+            retries += u32::from(again);
             self.say(Message::JobStarted(symbol.clone())).await;
         }
         let (mut tasks, mut failures) = (Vec::new(), Vec::new());
@@ -307,7 +310,8 @@ impl Crew {
         };
         let error = format!("{} {}: {}", first.series.timeframe, first.kind, first.message);
         self.say(Message::JobToRetry(symbol.clone(), error)).await;
-        let assignment = Assignment { rank, job: Job { symbol, tasks }, retries: retries + 1 };
+        let job = Job { symbol, tasks };
+        let assignment = Assignment { rank, job, retries, again: true };
         Some(Again { assignment, failures })
     }
 
@@ -317,7 +321,7 @@ impl Crew {
             self.say(Message::TaskFailed(failure)).await;
         }
         let Assignment { job, retries, .. } = again.assignment;
-        self.say(Message::JobDone(job.symbol, retries.saturating_sub(1))).await;
+        self.say(Message::JobDone(job.symbol, retries)).await;
     }
 
     async fn task(

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use url::Url;
+
 use crate::clock;
 use crate::domain::run::{Attempt, ErrorKind, Fault};
 use crate::provider::text::shown;
@@ -10,10 +12,18 @@ use crate::provider::{Answer, Ask, Cursor, Page, Provider};
 
 use super::http::room::Room;
 use super::http::secrets::Secrets;
-use super::http::{Http, Received};
+use super::http::{Http, Received, Sent};
 
 /// The longest path or token of a next page that is asked for, in bytes: servers take no more.
 const LONGEST_CURSOR: usize = 4 * 1_024;
+
+/// What a request came to.
+pub(super) enum Came {
+    /// A page.
+    Page(Read),
+    /// The word that the page is to be had there, within the origin.
+    Elsewhere(Url),
+}
 
 /// A page, read.
 pub(super) struct Read {
@@ -28,19 +38,28 @@ pub(super) struct Read {
     room: Room,
 }
 
-/// Asks for one page; `attempt` is told what came.
+/// Asks for one page, there where a redirect led if it did; `attempt` is told what came.
 pub(super) async fn exchange(
     http: &Http,
     provider: &dyn Provider,
     ask: &Ask<'_>,
+    elsewhere: Option<&Url>,
     attempt: &mut Attempt,
-) -> Result<Read, Fault> {
+) -> Result<Came, Fault> {
     let secrets = http.secrets();
     let hidden = |fault| secrets.hidden_in(fault);
-    let received = http.send(&provider.request(ask), clock::now()).await.map_err(hidden)?;
-    attempt.bytes = received.bytes;
-    attempt.http_status = Some(received.reply.status);
-    read(provider, ask, received, secrets).map_err(hidden)
+    let request = provider.request(ask);
+    match http.send(&request, elsewhere, clock::now()).await.map_err(hidden)? {
+        Sent::Answer(received) => {
+            attempt.bytes = received.bytes;
+            attempt.http_status = Some(received.reply.status);
+            read(provider, ask, received, secrets).map(Came::Page).map_err(hidden)
+        }
+        Sent::Elsewhere(status, url) => {
+            attempt.http_status = Some(status);
+            Ok(Came::Elsewhere(url))
+        }
+    }
 }
 
 /// Reads what was received; of its body nothing is left. What the fault says may repeat the key.

@@ -1,7 +1,7 @@
 //! The one place that sends: a `Request` goes out, a `Reply` or a `Fault` comes back.
 //!
-//! The key travels in a header, to the configured origin only: redirects stay within it, and none is
-//! followed that would put the key into a URL. reqwest's errors lose their URL, and what a server says
+//! The key travels in a header, to the configured origin only: redirects lead within it, and none that
+//! would put the key into a URL; whoever asked follows them, as each is a request. reqwest's errors lose their URL, and what a server says
 //! is shown without the key, which [`Secrets`] sees to. Bodies are held as far as there is [`Room`].
 
 use std::fs::File;
@@ -29,9 +29,6 @@ pub(super) mod room;
 pub(super) mod secrets;
 mod waits;
 
-/// Redirects that are followed, within the origin.
-const MOST_REDIRECTS: usize = 4;
-
 /// What is set aside for a body that outgrows the small ones, in bytes. What is not used of it costs
 /// nothing; and beyond 32 MiB glibc takes memory from the system and gives it back at once, while smaller
 /// pieces, once freed, are kept by each thread for the next.
@@ -46,6 +43,15 @@ pub(super) struct Http {
     key: Option<ApiKey>,
     key_use: KeyUse,
     secrets: Secrets,
+}
+
+/// What a request came to.
+#[derive(Debug)]
+pub(super) enum Sent {
+    /// An answer.
+    Answer(Received),
+    /// The word, under this status, that it is to be had there, within the origin.
+    Elsewhere(u16, Url),
 }
 
 /// A reply with what only the transport knows.
@@ -74,7 +80,7 @@ impl Http {
         let client = Client::builder()
             .user_agent(concat!("mdctl/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(limits.connect_timeout)
-            .redirect(within_origin(secrets.clone()))
+            .redirect(Policy::none())
             .referer(false)
             // Every try is ours to count: it takes from the quota and is logged.
             .retry(reqwest::retry::never())
@@ -92,13 +98,23 @@ impl Http {
         &self.secrets
     }
 
-    /// Sends `request` and reads the whole answer. What faults say may repeat the key.
-    pub(super) async fn send(&self, request: &Request, now: i64) -> Result<Received, Fault> {
-        let url = self.url(request)?;
+    /// Sends `request`, there where a redirect led if it did, and reads the whole answer. What faults say
+    /// may repeat the key.
+    pub(super) async fn send(
+        &self,
+        request: &Request,
+        elsewhere: Option<&Url>,
+        now: i64,
+    ) -> Result<Sent, Fault> {
+        let url = elsewhere.map_or_else(|| self.url(request), |url| Ok(url.clone()))?;
         let patience = Patience::new(&self.limits);
         let sending = self.client.get(url).headers(self.headers(request)?).send();
         let response = patience.for_the_head(sending).await?.map_err(|error| fault(&error))?;
-        self.receive(response, now, patience).await
+        let status = response.status();
+        match self.elsewhere(&response).map_err(|fault| said_with(status, fault))? {
+            Some(url) => Ok(Sent::Elsewhere(status.as_u16(), url)),
+            None => self.receive(response, now, patience).await.map(Sent::Answer),
+        }
     }
 
     /// The URL on the configured origin.
@@ -180,9 +196,6 @@ impl Http {
     /// Refuses an answer for what its head says.
     fn check_head(&self, response: &Response) -> Result<(), Fault> {
         let malformed = |what: String| Err(Fault::new(ErrorKind::Malformed, shown(&what)));
-        if let Some(why) = self.not_followed(response) {
-            return malformed(format!("HTTP {}: {why}", response.status().as_u16()));
-        }
         // What is unpacked on the way has lost this header.
         if let Some(packing) = response.headers().get(CONTENT_ENCODING) {
             let packing = String::from_utf8_lossy(packing.as_bytes());
@@ -196,8 +209,9 @@ impl Http {
         }
     }
 
-    /// Why a redirect was not followed; `None` when the answer is none.
-    fn not_followed(&self, response: &Response) -> Option<String> {
+    /// Where a redirect leads, if it may be followed: within the origin, and never with the key in the
+    /// URL. `None` when the answer is none.
+    fn elsewhere(&self, response: &Response) -> Result<Option<Url>, Fault> {
         use StatusCode as Status;
         let redirects = matches!(
             response.status(),
@@ -208,20 +222,24 @@ impl Http {
                 | Status::PERMANENT_REDIRECT
         );
         if !redirects {
-            return None;
+            return Ok(None);
         }
+        let refused = |why: &str| {
+            let message = format!("HTTP {}: {why}", response.status().as_u16());
+            Err(Fault::new(ErrorKind::Malformed, shown(&message)))
+        };
         let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
         let Some(to) = to.and_then(|to| response.url().join(to).ok()) else {
-            return Some("a redirect that says not where to".to_owned());
+            return refused("a redirect that says not where to");
         };
-        Some(if self.secrets.stand_in(to.as_str()) {
-            "a redirect whose URL holds the key is not followed".to_owned()
-        } else if to.origin() != response.url().origin() {
+        if self.secrets.stand_in(to.as_str()) {
+            return refused("a redirect whose URL holds the key is not followed");
+        }
+        if to.origin() != response.url().origin() {
             let origin = to.origin().ascii_serialization();
-            format!("a redirect to another origin, {origin}, is not followed")
-        } else {
-            format!("more than {MOST_REDIRECTS} redirects, one after the other")
-        })
+            return refused(&format!("a redirect to another origin, {origin}, is not followed"));
+        }
+        Ok(Some(to))
     }
 
     /// Reads the body piece by piece, unpacked, up to its limit and as far as there is room for it.
@@ -303,21 +321,6 @@ fn does_not_unpack(error: &reqwest::Error) -> bool {
 fn named(name: &str) -> Result<HeaderName, Fault> {
     HeaderName::from_bytes(name.as_bytes())
         .map_err(|_| Fault::new(ErrorKind::BadRequest, format!("`{name}` is no name of a header")))
-}
-
-/// Redirects only to the origin that was asked, and never with the key in the URL, so that it stays
-/// where it is.
-fn within_origin(secrets: Secrets) -> Policy {
-    Policy::custom(move |attempt| {
-        let asked = attempt.previous().first();
-        let same = asked.is_some_and(|asked| asked.origin() == attempt.url().origin());
-        let few = attempt.previous().len() <= MOST_REDIRECTS;
-        if same && few && !secrets.stand_in(attempt.url().as_str()) {
-            attempt.follow()
-        } else {
-            attempt.stop()
-        }
-    })
 }
 
 /// An error and its causes in words, without a URL: a URL may hold what is not for every eye.

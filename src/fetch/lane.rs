@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono_tz::Tz;
+use url::Url;
 
 use crate::domain::provider_state::Hold;
 use crate::domain::range::TimeRange;
@@ -14,7 +15,7 @@ use crate::domain::timeframe::DAY;
 use crate::provider::{Ask, Cursor, Provider};
 
 use super::crew::Crew;
-use super::exchange::{Read, exchange};
+use super::exchange::{Came, Read, exchange};
 use super::gate::{Entry, Pass, Rank, Wait};
 use super::http::Http;
 use super::line::{Line, locked};
@@ -25,6 +26,9 @@ use super::{Fate, Fetched, Lost, Message, attempt};
 /// Microseconds a second.
 const SECOND: i64 = 1_000_000;
 
+/// Redirects that are followed for one page, within the origin.
+const MOST_REDIRECTS: u32 = 4;
+
 /// One task's way to one provider.
 pub(super) struct Lane<'a> {
     pub(super) crew: &'a Crew,
@@ -32,6 +36,40 @@ pub(super) struct Lane<'a> {
     pub(super) provider: &'static dyn Provider,
     pub(super) base_url: &'a str,
     pub(super) rank: Rank,
+}
+
+/// The page that is wanted: of a task, in a range, behind a cursor.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    task: &'a Task,
+    range: TimeRange,
+    cursor: Option<&'a Cursor>,
+}
+
+/// A request on its way. One that breaks down gives its place back too.
+struct Flight<'a> {
+    lane: &'a Lane<'a>,
+    pass: Option<Pass>,
+}
+
+impl Flight<'_> {
+    /// Says how it ended: `fault` is what went wrong; `None` when nothing did.
+    fn land(mut self, fault: Option<&Fault>) {
+        self.end(fault);
+    }
+
+    fn end(&mut self, fault: Option<&Fault>) {
+        let Some(pass) = self.pass.take() else { return };
+        let Lane { crew, line, .. } = self.lane;
+        locked(&crew.gates).leave(&line.settings.name, pass, fault, crew.timeline.now());
+        crew.changed.notify_waiters();
+    }
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        self.end(Some(&Fault::new(ErrorKind::Cancelled, "it broke down")));
+    }
 }
 
 /// Somebody who waits at a gate; no more once dropped.
@@ -58,7 +96,8 @@ impl Lane<'_> {
         let mut seen = Seen::new(task, range);
         let mut cursor = None;
         loop {
-            let page = self.page(task, range, cursor.as_ref(), retries).await;
+            let wanted = Wanted { task, range, cursor: cursor.as_ref() };
+            let page = self.page(wanted, retries).await;
             let (reply, attempt) = page.map_err(|lost| Lost { rest: Some(seen.rest()), ..lost })?;
             let last = reply.next.is_none();
             if let Err(fault) = seen.progress(&reply.answer, last) {
@@ -87,25 +126,12 @@ impl Lane<'_> {
     }
 
     /// Asks for one page until it comes, or it is no use.
-    async fn page(
-        &self,
-        task: &Task,
-        range: TimeRange,
-        cursor: Option<&Cursor>,
-        retries: &mut u32,
-    ) -> Result<(Read, Attempt), Lost> {
+    async fn page(&self, wanted: Wanted<'_>, retries: &mut u32) -> Result<(Read, Attempt), Lost> {
         let policy = &self.line.settings.retry;
         let mut number = 1;
         loop {
             let tried = |lost: Lost| Lost { attempts: number - 1, ..lost };
-            let http = self.line.http(self.provider, self.base_url);
-            let http = http.map_err(|fault| Lost::failed(fault, number - 1))?;
-            let pass = self.enter(task).await.map_err(tried)?;
-            match number {
-                1 => locked(&self.line.budget).first_try(),
-                _ => *retries += 1,
-            }
-            let (attempt, read) = self.attempt(pass, &http, task, range, cursor, number).await;
+            let (attempt, read) = self.attempt(wanted, number, retries).await.map_err(tried)?;
             let fault = match read {
                 Ok(read) => {
                     read.quota_reset_in.iter().for_each(|wait| self.pause(*wait));
@@ -113,7 +139,7 @@ impl Lane<'_> {
                 }
                 Err(fault) => fault,
             };
-            let held = self.learn(&fault, task);
+            let held = self.learn(&fault, wanted.task);
             let verdict = retry::verdict(&fault, number, policy, &mut locked(&self.line.chance));
             let wait = match verdict {
                 Verdict::Retry(wait) if locked(&self.line.budget).take(policy) => Some(wait),
@@ -131,6 +157,44 @@ impl Lane<'_> {
             }
             self.crew.rest(wait, number).await?;
             number += 1;
+        }
+    }
+
+    /// One try at one page, whatever comes of it. Each redirect on the way is a request of its own.
+    async fn attempt(
+        &self,
+        wanted: Wanted<'_>,
+        number: u32,
+        retries: &mut u32,
+    ) -> Result<(Attempt, Result<Read, Fault>), Lost> {
+        let http = self.line.http(self.provider, self.base_url);
+        let http = http.map_err(|fault| Lost::failed(fault, 0))?;
+        let mut elsewhere = None;
+        let mut redirects = 0;
+        loop {
+            let flight = self.enter(wanted.task).await?;
+            match (redirects, number) {
+                (0, 1) => locked(&self.line.budget).first_try(),
+                (0, _) => *retries += 1,
+                _ => {}
+            }
+            let (attempt, came) =
+                self.request(flight, &http, wanted, elsewhere.as_ref(), number).await;
+            match came {
+                Ok(Came::Page(read)) => return Ok((attempt, Ok(read))),
+                Err(fault) => return Ok((attempt, Err(fault))),
+                Ok(Came::Elsewhere(_)) if redirects == MOST_REDIRECTS => {
+                    let message =
+                        format!("more than {MOST_REDIRECTS} redirects, one after the other");
+                    let fault = Fault::new(ErrorKind::Malformed, message);
+                    return Ok((Attempt { fault: Some(fault.clone()), ..attempt }, Err(fault)));
+                }
+                Ok(Came::Elsewhere(url)) => {
+                    redirects += 1;
+                    elsewhere = Some(url);
+                    self.crew.say(Message::Redirected(attempt)).await;
+                }
+            }
         }
     }
 
@@ -181,7 +245,7 @@ impl Lane<'_> {
     }
 
     /// Waits for leave to send one request.
-    async fn enter(&self, task: &Task) -> Result<Pass, Lost> {
+    async fn enter(&self, task: &Task) -> Result<Flight<'_>, Lost> {
         let Self { crew, line, rank, .. } = self;
         let provider = &line.settings.name;
         let _turn = Turn { lane: self };
@@ -199,7 +263,7 @@ impl Lane<'_> {
             let entry = locked(&crew.gates).enter(provider, &task.key.symbol, *rank, now);
             since = since.filter(|_| matches!(entry, Entry::Wait(Wait::Place(_))));
             let until = match entry {
-                Entry::Go(pass) => return Ok(pass),
+                Entry::Go(pass) => return Ok(Flight { lane: self, pass: Some(pass) }),
                 Entry::Fail(fault) => return Err(Lost::failed(fault, 0)),
                 Entry::Defer(reason) => return Err(Lost::deferred(reason)),
                 Entry::Wait(Wait::Quota(at)) if at > crew.ends_at => {
@@ -235,43 +299,41 @@ impl Lane<'_> {
         }
     }
 
-    /// One try at one page, whatever comes of it.
-    async fn attempt(
+    /// One request, whatever comes of it.
+    async fn request(
         &self,
-        pass: Pass,
+        flight: Flight<'_>,
         http: &Http,
-        task: &Task,
-        range: TimeRange,
-        cursor: Option<&Cursor>,
+        wanted: Wanted<'_>,
+        elsewhere: Option<&Url>,
         number: u32,
-    ) -> (Attempt, Result<Read, Fault>) {
-        let Self { crew, line, .. } = self;
-        let mut attempt = attempt(task, range, number);
+    ) -> (Attempt, Result<Came, Fault>) {
+        let ending = &self.crew.ending;
+        let mut attempt = attempt(wanted.task, wanted.range, number);
         let started = Instant::now();
-        let asking = self.ask(http, task, range, cursor, &mut attempt);
-        let answered = crew.ending.cut.run_until_cancelled(asking).await;
-        let read = answered.unwrap_or_else(|| Err(crew.ending.fault()));
-        let fault = read.as_ref().err();
-        locked(&crew.gates).leave(&line.settings.name, pass, fault, crew.timeline.now());
-        crew.changed.notify_waiters();
+        let asking = self.ask(http, wanted, elsewhere, &mut attempt);
+        let answered = ending.cut.run_until_cancelled(asking).await;
+        let came = answered.unwrap_or_else(|| Err(ending.fault()));
+        let fault = came.as_ref().err();
+        flight.land(fault);
         attempt.response_time = started.elapsed();
         if let Some(fault) = fault {
             attempt.http_status = attempt.http_status.or(fault.http_status);
             attempt.fault = Some(fault.clone());
         }
-        (attempt, read)
+        (attempt, came)
     }
 
     /// Words what is asked for, and asks it.
     async fn ask(
         &self,
         http: &Http,
-        task: &Task,
-        range: TimeRange,
-        cursor: Option<&Cursor>,
+        wanted: Wanted<'_>,
+        elsewhere: Option<&Url>,
         attempt: &mut Attempt,
-    ) -> Result<Read, Fault> {
+    ) -> Result<Came, Fault> {
         let settings = &self.line.settings;
+        let Wanted { task, range, cursor } = wanted;
         let range = TimeRange::new(range.start, range.end.min(self.published(task)));
         let ask = Ask {
             symbols: std::slice::from_ref(&task.ask_symbol),
@@ -283,7 +345,7 @@ impl Lane<'_> {
             zone: self.crew.options.zones.get(&task.key.symbol).copied().unwrap_or(Tz::UTC),
             cursor,
         };
-        exchange(http, self.provider, &ask, attempt).await
+        exchange(http, self.provider, &ask, elsewhere, attempt).await
     }
 
     /// Asks again without the parts of a refused range that a key's plan may not hold: today, and the

@@ -62,6 +62,8 @@ pub enum Message {
     Page(Box<Fetched>),
     /// An attempt failed; it is tried again after the wait, if there is one.
     AttemptFailed(Attempt, Option<Duration>),
+    /// A request was answered by the word that the page is to be had elsewhere.
+    Redirected(Attempt),
     /// A request is going to wait so long for its provider's quota.
     QuotaWait(String, Duration),
     /// A refused range is asked for again without the refused part.

@@ -46,6 +46,8 @@ struct JobLine {
     error: Option<String>,
     /// Why some of it is left for the next run.
     deferred: Option<String>,
+    /// Whether it failed so far, and has not begun anew.
+    to_retry: bool,
 }
 
 impl<'a> Desk<'a> {
@@ -125,9 +127,17 @@ impl<'a> Desk<'a> {
         match message {
             Message::JobStarted(symbol) => {
                 tx.job_start(&self.run_id, &symbol, clock::now())?;
+                if let Some(job) = self.jobs.get_mut(&symbol) {
+                    self.totals.retried += u64::from(std::mem::take(&mut job.to_retry));
+                }
                 Ok(vec![Event::JobStarted { symbol }])
             }
             Message::Page(fetched) => self.page(tx, *fetched),
+            Message::Redirected(attempt) => {
+                self.count(&attempt);
+                tx.fetch_log_add(&self.run_id, &attempt, &PageCounts::default())?;
+                Ok(Vec::new())
+            }
             Message::AttemptFailed(attempt, retry_in) => {
                 self.count(&attempt);
                 tx.fetch_log_add(&self.run_id, &attempt, &PageCounts::default())?;
@@ -141,7 +151,9 @@ impl<'a> Desk<'a> {
             // What it reminds of is written with every batch.
             Message::Remind => Ok(Vec::new()),
             Message::JobToRetry(symbol, error) => {
-                self.totals.retried += 1;
+                if let Some(job) = self.jobs.get_mut(&symbol) {
+                    job.to_retry = true;
+                }
                 tx.job_retry(&self.run_id, &symbol, &error)?;
                 Ok(vec![Event::JobToRetry { symbol, error }])
             }

@@ -177,7 +177,8 @@ pub fn run(
     }
     if let Err(error) = work(engine, store, request, timeline, &mut ledger, sink) {
         let words = format!("{error:#}");
-        let exit = exit::Exit::of_error(&error);
+        let stopped = engine.stopped().map(exit::Exit::Stopped);
+        let exit = stopped.unwrap_or_else(|| exit::Exit::of_error(&error));
         // The database may be what failed; then the next run finds this one crashed.
         let _ = store.write(|tx| ledger.write(tx, RunStatus::Failed, exit, Some(&words)));
         return Err(error);

@@ -37,9 +37,21 @@ impl Writer<'_> {
              AND run_id IN (SELECT run_id FROM runs WHERE status = 'running')",
             [],
         )?;
+        // It could not say what it had done; its log rows do.
         Ok(self.connection.execute(
             "UPDATE runs SET status = 'crashed',
-                    error = 'it ended without saying so: killed, or the machine went down'
+                    error = 'it ended without saying so: killed, or the machine went down',
+                    (requests, rate_limited, retried, records_inserted) =
+                        (SELECT coalesce(sum(http_status IS NOT NULL OR error_kind IS NOT NULL), 0),
+                                coalesce(sum(error_kind = 'rate_limited'), 0),
+                                coalesce(sum(attempt > 1), 0), coalesce(sum(records_inserted), 0)
+                           FROM fetch_log WHERE run_id = runs.run_id),
+                    (symbols_total, successful, failed, deferred, skipped) =
+                        (SELECT count(*), coalesce(sum(status = 'completed'), 0),
+                                coalesce(sum(status = 'failed'), 0),
+                                coalesce(sum(status = 'deferred'), 0),
+                                coalesce(sum(status = 'skipped'), 0)
+                           FROM jobs WHERE run_id = runs.run_id)
              WHERE status = 'running'",
             [],
         )?)
@@ -157,7 +169,7 @@ impl Writer<'_> {
     pub fn job_retry(&self, run_id: &RunId, symbol: &Symbol, error: &str) -> StoreResult<()> {
         self.connection
             .prepare_cached(
-                "UPDATE jobs SET status = 'retry', retry_count = retry_count + 1, last_error = ?3
+                "UPDATE jobs SET status = 'retry', last_error = ?3
                  WHERE run_id = ?1 AND symbol = ?2",
             )?
             .execute(params![run_id.0, symbol.as_str(), error])?;

@@ -6,10 +6,10 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::domain::control::{Deed, Pause};
 use crate::domain::provider_state::{
-    Boot, BreakerState, Hold, ProviderState, QuotaState, RuleState, Stamp,
+    Boot, BreakerState, BreakerStatus, Hold, ProviderState, QuotaState, RuleState, Stamp,
 };
 
-use super::{Store, StoreError, StoreResult, Writer, word};
+use super::{Store, StoreResult, Writer, word};
 
 /// Microseconds a second: of what people read, whole seconds are kept.
 const SECOND: i64 = 1_000_000;
@@ -183,7 +183,7 @@ fn provider_states(connection: &Connection) -> StoreResult<BTreeMap<String, Reme
         "SELECT provider, rules, unsettled, paused_until_us, held_until_us, held_reason, concurrency,
                 saved_at_us, boot_id, uptime_us, state, outcomes, last_failure_at, last_failure,
                 opened_at, retry_at_us, held_symbol
-           FROM rate_state JOIN breaker_state USING (provider)",
+           FROM rate_state LEFT JOIN breaker_state USING (provider)",
     )?;
     let mut rows = statement.query([])?;
     let mut states = BTreeMap::new();
@@ -200,7 +200,7 @@ fn remembered(row: &Row<'_>) -> StoreResult<Remembered> {
     let micros = |at: i64| at.saturating_mul(SECOND);
     let state = ProviderState {
         quota: QuotaState {
-            rules: rules_of(&row.get::<_, String>(1)?)?,
+            rules: rules_of(&row.get::<_, String>(1)?),
             unsettled: row.get(2)?,
             paused_until: row.get::<_, Option<i64>>(3)?.unwrap_or(0),
         },
@@ -210,8 +210,13 @@ fn remembered(row: &Row<'_>) -> StoreResult<Remembered> {
         },
         concurrency: row.get(6)?,
         breaker: BreakerState {
-            status: word(&row.get::<_, String>(10)?)?,
-            outcomes: row.get::<_, String>(11)?.chars().map(|c| c == '.').collect(),
+            status: row
+                .get::<_, Option<String>>(10)?
+                .map_or(Ok(BreakerStatus::Closed), |text| word(&text))?,
+            outcomes: row
+                .get::<_, Option<String>>(11)?
+                .map(|outcomes| outcomes.chars().map(|c| c == '.').collect())
+                .unwrap_or_default(),
             last_failure: failure.map(|(at, words)| (micros(at), words)),
             opened_at: row.get::<_, Option<i64>>(14)?.map(micros),
             retry_at: row.get(15)?,
@@ -232,13 +237,17 @@ fn json_of(rules: &BTreeMap<String, RuleState>) -> String {
     serde_json::Value::Object(object).to_string()
 }
 
-fn rules_of(json: &str) -> StoreResult<BTreeMap<String, RuleState>> {
-    let wrong = || StoreError::Value("a rate_state that cannot be read".to_owned());
-    let object: BTreeMap<String, serde_json::Value> =
-        serde_json::from_str(json).map_err(|_| wrong())?;
-    let rule = |value: serde_json::Value| match value.as_i64() {
-        Some(full_at) => Ok(RuleState::Bucket(full_at)),
-        None => serde_json::from_value(value).map(RuleState::Window).map_err(|_| wrong()),
+/// The rules of such an object. Of one that cannot be read all that is known is that something was used:
+/// then every rule begins used up, as of when it was written.
+fn rules_of(json: &str) -> BTreeMap<String, RuleState> {
+    let read = || {
+        let object: BTreeMap<String, serde_json::Value> = serde_json::from_str(json).ok()?;
+        let rule = |value: serde_json::Value| match value.as_i64() {
+            Some(full_at) => Some(RuleState::Bucket(full_at)),
+            None => serde_json::from_value(value).map(RuleState::Window).ok(),
+        };
+        let rules = object.into_iter().map(|(name, value)| Some((name, rule(value)?)));
+        rules.collect::<Option<BTreeMap<_, _>>>()
     };
-    object.into_iter().map(|(name, value)| Ok((name, rule(value)?))).collect()
+    read().unwrap_or_else(|| BTreeMap::from([("unreadable".to_owned(), RuleState::Bucket(0))]))
 }

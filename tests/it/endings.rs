@@ -153,8 +153,12 @@ fn a_second_signal_ends_at_once() {
     assert_eq!(sandbox.database().texts("SELECT status FROM runs"), ["running"]);
     server.answer_with(|_| Answer::status(404, "{}"));
     sandbox.backfill(&[]).expect_code(1);
-    let runs = sandbox.database().texts("SELECT status FROM runs ORDER BY run_id");
-    assert_eq!(runs, ["crashed", "partial"]);
+    let runs = sandbox.database().texts(
+        "SELECT concat_ws(' ', status, symbols_total, successful, skipped, requests, records_inserted)
+         FROM runs ORDER BY run_id",
+    );
+    assert_eq!(runs[0], "crashed 5 1 4 1 21", "what was in flight never told");
+    assert!(runs[1].starts_with("partial"), "{runs:?}");
 }
 
 #[test]

@@ -145,6 +145,22 @@ fn another_limit_gives_no_second_helping() {
 }
 
 #[test]
+fn a_memory_that_cannot_be_read_counts_as_used_up_and_stops_nothing() {
+    for damage in [
+        "UPDATE rate_state SET rules = '[]'",
+        "UPDATE rate_state SET rules = '{\"1/1h\":\"x\"}'; DELETE FROM breaker_state",
+    ] {
+        let server = serving(&["AAA"]);
+        let rate = r#"{ requests = 1, per = "1h" }"#;
+        let sandbox = Sandbox::with(&limited(&server.url(), rate, &["AAA"]));
+        sandbox.backfill(&[]).expect_code(0);
+        sandbox.tamper(damage);
+        sandbox.backfill(&["--full", "--max-duration", "5s"]).expect_code(4);
+        assert_eq!(server.requests().len(), 1, "{damage}");
+    }
+}
+
+#[test]
 fn shards_divide_the_quota() {
     let symbols: Vec<String> = (0..16).map(|index| format!("S{index:02}")).collect();
     let symbols: Vec<&str> = symbols.iter().map(String::as_str).collect();
@@ -274,6 +290,31 @@ fn a_providers_own_word_that_its_quota_is_used_up_is_obeyed() {
     assert_eq!(server.requests().len(), 1);
     sandbox.backfill(&["--max-duration", "20s"]).expect_code(4);
     assert_eq!(server.requests().len(), 1, "nor does the next run ask");
+}
+
+#[test]
+fn each_redirect_is_a_request_of_its_own() {
+    let market = Market::daily(&["AAA", "BBB"], &daily_sessions());
+    let server = Server::start(move |request| {
+        let hop: u32 = request.parameter("hop").map_or(0, |hop| hop.parse().expect("a number"));
+        if hop == 2 {
+            return market.polygon(request);
+        }
+        let to = format!("{}?limit=5000&hop={}", request.path, hop + 1);
+        Answer::Whole(Reply::new(302, "").with("Location", to))
+    });
+    let config = limited(&server.url(), r#"{ requests = 2, per = "300ms" }"#, &["AAA", "BBB"]);
+    let sandbox = Sandbox::with(&config);
+    sandbox.backfill(&["--max-requests", "2"]).expect_code(4);
+    assert_eq!(server.requests().len(), 2);
+    sandbox.backfill(&[]).expect_code(0);
+    let requests = server.requests();
+    assert_eq!(requests.len(), 2 + 6);
+    expect_never_more(&requests, 2, Duration::from_millis(300));
+    let database = sandbox.database();
+    assert_eq!(database.numbers("SELECT requests FROM runs ORDER BY run_id"), [2, 6]);
+    assert_eq!(database.number("SELECT count(*) FROM fetch_log WHERE http_status = 302"), 6);
+    assert_eq!(database.number("SELECT sum(retry_count) FROM jobs"), 0);
 }
 
 #[test]

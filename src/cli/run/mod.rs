@@ -107,6 +107,12 @@ pub(super) fn exec(pass: Pass, args: &RunArgs, scene: &Scene) -> Done {
     let outcome = pipeline::run(&scene.settings, &engine, &mut store, &request, &mut |event| {
         tell::tell(&event);
         progress.take(&event);
+    });
+    let outcome = outcome.map_err(|error| {
+        let mut failure = Failure::from(error);
+        // Whatever else went wrong, it was to end.
+        failure.exit = engine.stopped().map_or(failure.exit, Exit::Stopped);
+        failure
     })?;
     show(scene, &store, &outcome.run_id)?;
     Ok(outcome.exit)
