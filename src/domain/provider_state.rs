@@ -6,6 +6,16 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
+
+/// Microseconds a second.
+pub const SECOND: i64 = 1_000_000;
+
+/// A length of time in microseconds; as long as can be, when it is longer.
+#[must_use]
+pub fn micros(span: Duration) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
+}
 
 /// An instant by the wall clock and, where the system tells, by the time since the machine started.
 #[derive(Clone, Debug, PartialEq, Eq)]

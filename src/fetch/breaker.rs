@@ -8,10 +8,7 @@
 use std::collections::VecDeque;
 
 use crate::domain::policy::BreakerPolicy;
-use crate::domain::provider_state::{BreakerState, BreakerStatus};
-
-/// Microseconds a second.
-const SECOND: i64 = 1_000_000;
+use crate::domain::provider_state::{BreakerState, BreakerStatus, SECOND, micros};
 
 /// The breaker of one provider.
 #[derive(Clone, Debug)]
@@ -196,7 +193,7 @@ impl Breaker {
 }
 
 fn recovery(policy: &BreakerPolicy) -> i64 {
-    i64::try_from(policy.recovery.as_micros()).unwrap_or(i64::MAX)
+    micros(policy.recovery)
 }
 
 /// Whether too many of the last calls failed.

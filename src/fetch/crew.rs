@@ -1,30 +1,27 @@
 //! Jobs at work side by side: who works on what, in which order, and what becomes of a job that fails.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::runtime::Handle;
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use crate::clock::{self, Timeline};
 use crate::config::{JobRetries, Source};
-use crate::domain::run::{Attempt, ErrorKind, Failure, Fault, Stage};
+use crate::domain::provider_state::micros;
+use crate::domain::run::{ErrorKind, Failure, Stage};
 use crate::domain::series::Symbol;
 use crate::domain::task::{Job, Task};
 use crate::provider::files::file_name;
 
 use super::ending::Ending;
-use super::files;
 use super::gate::{Gates, Rank};
 use super::lane::Lane;
 use super::line::{Line, locked};
-use super::seen::Seen;
-use super::{Exhausted, Fate, Fetched, Lost, Message, Options, Place, WAITING_ROWS, attempt};
+use super::{Exhausted, Fate, Fetched, Lost, Message, Options, Place, WAITING_ROWS};
 
 /// A server's clock that is off by more than this is not believed.
 const BELIEVABLE_SKEW: i64 = 3_600;
@@ -220,8 +217,7 @@ impl Crew {
     /// What becomes of it when the run ends first.
     pub(super) async fn rest(&self, wait: Duration, attempts: u32) -> Result<(), Lost> {
         let ending = &self.ending;
-        let micros = i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
-        if self.timeline.now().saturating_add(micros) > self.ends_at {
+        if self.timeline.now().saturating_add(micros(wait)) > self.ends_at {
             return Err(Lost {
                 attempts,
                 ..Lost::deferred("the run's time is up before another try")
@@ -342,56 +338,6 @@ impl Crew {
                     Err(lost) if lost.is_refusal() => lane.narrowed(task, lost, retries).await,
                     ended => ended,
                 }
-            }
-        }
-    }
-
-    /// Reads a file from a thread that may block.
-    async fn file(self: &Arc<Self>, task: &Arc<Task>, path: PathBuf) -> Result<(), Lost> {
-        if let Some(lost) = self.ending.lost(0) {
-            return Err(lost);
-        }
-        let (crew, reading) = (Arc::clone(self), Arc::clone(task));
-        let reading = tokio::task::spawn_blocking(move || crew.file_pages(&reading, &path));
-        match reading.await {
-            Ok(ended) => ended,
-            Err(error) => {
-                let message = format!("reading the file failed: {error}");
-                Err(Lost::failed(Fault::new(ErrorKind::Malformed, message), 1))
-            }
-        }
-    }
-
-    fn file_pages(&self, task: &Arc<Task>, path: &Path) -> Result<(), Lost> {
-        let failed = |fault| Lost::failed(fault, 1);
-        let finished_by = self.finished_by(None);
-        let mut pages = files::Pages::open(path).map_err(failed)?;
-        let mut seen = Seen::new(task, task.range);
-        loop {
-            let started = Instant::now();
-            let page = pages.next().map_err(failed)?;
-            let fetched = Fetched {
-                attempt: Attempt {
-                    response_time: started.elapsed(),
-                    bytes: page.bytes,
-                    ..attempt(task, task.range, 1)
-                },
-                task: Arc::clone(task),
-                answered: seen.answered(task, &page.answer, page.last),
-                answer: page.answer,
-                lines: page.lines,
-                from_file: true,
-                file_mark: pages.mark.filter(|_| page.last),
-                finished_by,
-                place: None,
-            };
-            Handle::current().block_on(self.hand_over(fetched));
-            if page.last || self.sender.is_closed() {
-                return Ok(());
-            }
-            // What is left of the file is read by the next run, from its beginning.
-            if let Some(lost) = self.ending.lost(1) {
-                return Err(lost);
             }
         }
     }

@@ -2,17 +2,24 @@
 
 use std::fs::File;
 use std::io::BufReader;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
 
 use csv::{Reader, ReaderBuilder, StringRecord};
+use tokio::runtime::Handle;
 
 use crate::domain::bar::Bar;
 use crate::domain::fact::FileMark;
-use crate::domain::run::{ErrorKind, Fault};
+use crate::domain::run::{Attempt, ErrorKind, Fault};
+use crate::domain::task::Task;
 use crate::provider::Answer;
 use crate::provider::files::Columns;
 
+use super::crew::Crew;
 use super::http::too_many_files;
+use super::seen::Seen;
+use super::{Fetched, Lost, attempt};
 
 /// Rows a page: what is in memory at once.
 const ROWS: usize = 50_000;
@@ -109,6 +116,62 @@ impl Pages {
 
     fn read(&mut self) -> Result<bool, Fault> {
         self.reader.read_record(&mut self.record).map_err(|error| unreadable(&error))
+    }
+}
+
+impl Crew {
+    /// Reads a file from a thread that may block.
+    pub(super) async fn file(
+        self: &Arc<Self>,
+        task: &Arc<Task>,
+        path: PathBuf,
+    ) -> Result<(), Lost> {
+        if let Some(lost) = self.ending.lost(0) {
+            return Err(lost);
+        }
+        let (crew, reading) = (Arc::clone(self), Arc::clone(task));
+        let reading = tokio::task::spawn_blocking(move || crew.file_pages(&reading, &path));
+        match reading.await {
+            Ok(ended) => ended,
+            Err(error) => {
+                let message = format!("reading the file failed: {error}");
+                Err(Lost::failed(Fault::new(ErrorKind::Malformed, message), 1))
+            }
+        }
+    }
+
+    fn file_pages(&self, task: &Arc<Task>, path: &Path) -> Result<(), Lost> {
+        let failed = |fault| Lost::failed(fault, 1);
+        let finished_by = self.finished_by(None);
+        let mut pages = Pages::open(path).map_err(failed)?;
+        let mut seen = Seen::new(task, task.range);
+        loop {
+            let started = Instant::now();
+            let page = pages.next().map_err(failed)?;
+            let fetched = Fetched {
+                attempt: Attempt {
+                    response_time: started.elapsed(),
+                    bytes: page.bytes,
+                    ..attempt(task, task.range, 1)
+                },
+                task: Arc::clone(task),
+                answered: seen.answered(task, &page.answer, page.last),
+                answer: page.answer,
+                lines: page.lines,
+                from_file: true,
+                file_mark: pages.mark.filter(|_| page.last),
+                finished_by,
+                place: None,
+            };
+            Handle::current().block_on(self.hand_over(fetched));
+            if page.last || self.sender.is_closed() {
+                return Ok(());
+            }
+            // What is left of the file is read by the next run, from its beginning.
+            if let Some(lost) = self.ending.lost(1) {
+                return Err(lost);
+            }
+        }
     }
 }
 

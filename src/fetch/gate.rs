@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::ProviderSettings;
-use crate::domain::provider_state::{Hold, ProviderState, Stamp};
+use crate::domain::provider_state::{Hold, ProviderState, SECOND, Stamp};
 use crate::domain::run::{ErrorKind, Fault};
 use crate::domain::series::Symbol;
 use crate::domain::words::{instant, span};
@@ -17,9 +17,6 @@ use super::breaker::{Breaker, Call, Look};
 use super::lanes::Lanes;
 use super::quota::{Leave, Quota};
 use super::throttle::{Strain, Throttle};
-
-/// Microseconds a second.
-const SECOND: i64 = 1_000_000;
 
 /// A job's place in the plan's order; smaller goes first.
 pub(super) type Rank = usize;

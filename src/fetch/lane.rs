@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use chrono_tz::Tz;
 use url::Url;
 
-use crate::domain::provider_state::Hold;
+use crate::domain::provider_state::{Hold, SECOND, micros};
 use crate::domain::range::TimeRange;
 use crate::domain::run::{Attempt, ErrorKind, Fault};
 use crate::domain::task::{Purpose, Task};
@@ -22,9 +22,6 @@ use super::line::{Line, locked};
 use super::retry::{self, Verdict};
 use super::seen::Seen;
 use super::{Fate, Fetched, Lost, Message, attempt};
-
-/// Microseconds a second.
-const SECOND: i64 = 1_000_000;
 
 /// Redirects that are followed for one page, within the origin.
 const MOST_REDIRECTS: u32 = 4;
@@ -393,10 +390,6 @@ const EDGE: i64 = 7 * DAY;
 
 fn seconds(span: Duration) -> i64 {
     i64::try_from(span.as_secs()).unwrap_or(i64::MAX)
-}
-
-fn micros(span: Duration) -> i64 {
-    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// What is left of a refused range without what a plan may not hold, in the order of trying: without

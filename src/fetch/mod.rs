@@ -16,7 +16,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use crate::clock::{self, Timeline};
 use crate::config::{JobRetries, ProviderSettings};
 use crate::domain::fact::FileMark;
-use crate::domain::provider_state::{ProviderState, Stamp};
+use crate::domain::provider_state::{ProviderState, Stamp, micros};
 use crate::domain::range::TimeRange;
 use crate::domain::run::{Attempt, ErrorKind, Failure, Fault};
 use crate::domain::series::{SeriesKey, Symbol};
@@ -235,8 +235,7 @@ pub fn start(
     let (sender, messages) = mpsc::channel(WAITING_MESSAGES);
     let lines =
         providers.iter().map(|(name, settings)| (name.clone(), Line::new(settings.clone())));
-    let time = i64::try_from(options.time.as_micros()).unwrap_or(i64::MAX);
-    let ends_at = timeline.began_at().saturating_add(time);
+    let ends_at = timeline.began_at().saturating_add(micros(options.time));
     let left = Duration::from_micros(u64::try_from(ends_at.saturating_sub(now.at)).unwrap_or(0));
     let crew = Arc::new(Crew {
         lines: lines.collect(),

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::domain::policy::RateLimit;
-use crate::domain::provider_state::{QuotaState, RuleState};
+use crate::domain::provider_state::{QuotaState, RuleState, micros};
 
 /// Entries that a window keeps, at most: requests that end within this part of it count as one moment,
 /// the latest.
@@ -120,7 +120,7 @@ impl Leave {
 
 impl Rule {
     fn new(rate: &RateLimit) -> Self {
-        let per = i64::try_from(rate.per.as_micros()).unwrap_or(i64::MAX);
+        let per = micros(rate.per);
         let name = format!("{}/{}", rate.requests, humantime::format_duration(rate.per));
         match rate.burst {
             None => {

@@ -4,11 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::config::Settings;
-use crate::domain::provider_state::{BreakerStatus, Hold, ProviderState, Stamp};
+use crate::domain::provider_state::{BreakerStatus, Hold, ProviderState, SECOND, Stamp};
 use crate::domain::words::instant;
-
-/// Microseconds a second: states are remembered in the one, reports tell the other.
-const SECOND: i64 = 1_000_000;
 
 /// One provider, as its state was last written down. Times are epoch seconds UTC.
 #[derive(Clone, Debug, PartialEq)]

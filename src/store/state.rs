@@ -6,13 +6,10 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::domain::control::{Deed, Pause};
 use crate::domain::provider_state::{
-    Boot, BreakerState, BreakerStatus, Hold, ProviderState, QuotaState, RuleState, Stamp,
+    Boot, BreakerState, BreakerStatus, Hold, ProviderState, QuotaState, RuleState, SECOND, Stamp,
 };
 
 use super::{Store, StoreResult, Writer, word};
-
-/// Microseconds a second: of what people read, whole seconds are kept.
-const SECOND: i64 = 1_000_000;
 
 /// A provider's state with the instant at which it was written down.
 pub type Remembered = (ProviderState, Stamp);
