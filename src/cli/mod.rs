@@ -202,7 +202,10 @@ fn parse_trouble(error: &clap::Error, json: bool) -> Exit {
         return if shown { Exit::Success } else { Exit::Usage };
     }
     let text = error.render().to_string();
-    let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    let said = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+    let said: Vec<&str> = said.take_while(|line| !line.is_empty()).collect();
+    let message = said.join(" ");
+    let message = message.trim_start_matches("error: ");
     let hint = format!("see {} --help", Cli::command().get_name());
     let failure = Failure::usage(message).hinted(hint);
     let _ = failure.tell(true);

@@ -7,8 +7,7 @@ use clap::{ArgGroup, Args};
 
 use crate::config::Span;
 use crate::domain::control;
-use crate::domain::timeframe::DAY;
-use crate::domain::words::{instant, span};
+use crate::domain::words::instant;
 use crate::exit::Exit;
 use crate::render;
 use crate::render::pause::Told;
@@ -19,9 +18,6 @@ use super::failure::Failure;
 use super::scene::Scene;
 use super::times::AsOf;
 use super::{Done, print};
-
-/// The longest pause: who asks for more has mistyped the year.
-const LONGEST: i64 = 366 * DAY;
 
 /// Make runs do nothing for a while, or until an instant.
 ///
@@ -98,6 +94,9 @@ pub(super) fn resume(command: &Resume, scene: &Scene) -> Done {
     tell(scene, None, previous)
 }
 
+/// 9999-12-31T23:59:59Z, the last instant that can be written down.
+const END_OF_9999: i64 = 253_402_300_799;
+
 /// The first instant after the pause.
 fn end(command: &Pause, now: i64) -> Result<i64, Failure> {
     let until = match (command.span, command.until) {
@@ -113,12 +112,9 @@ fn end(command: &Pause, now: i64) -> Result<i64, Failure> {
         return Err(Failure::usage("the pause would have ended already")
             .hinted(format!("it is {} now; name a later end, or `--for 2h`", instant(now))));
     }
-    let length = until - now;
-    if length > LONGEST {
-        return Err(Failure::usage(format!("the pause would last {}", span(length))).hinted(
-            "at most a year is taken, lest a mistyped year stop the runs for good; take the timer \
-             away to stop them for longer",
-        ));
+    if until > END_OF_9999 {
+        return Err(Failure::usage("the pause would end in no year that a calendar has")
+            .hinted("name an earlier end, or take the timer away"));
     }
     Ok(until)
 }

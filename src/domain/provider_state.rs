@@ -36,19 +36,28 @@ pub struct Boot {
 }
 
 impl Stamp {
-    /// Microseconds from `earlier` to this stamp, never below 0.
+    /// Microseconds from `earlier` to this stamp that have surely passed, never below 0.
     ///
-    /// Within one start of the machine the clock has no say. After another one it has, but no less time
-    /// has passed than the machine is up.
+    /// Within one start of the machine the clock has no say. After another one, or on another machine,
+    /// it has; a clock that went back tells nothing.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> i64 {
-        let by_clock = self.at.saturating_sub(earlier.at);
         match (&self.boot, &earlier.boot) {
             (Some(now), Some(then)) if now.id == then.id => now.uptime.saturating_sub(then.uptime),
-            (Some(now), _) => by_clock.max(now.uptime),
-            (None, _) => by_clock,
+            _ => self.at.saturating_sub(earlier.at),
         }
         .max(0)
+    }
+
+    /// Likewise, for what is waited for: when the clock went back over a start of the machine, at least
+    /// as long as it is up, so that nothing is waited for until the clock comes to where it was.
+    fn waited_since(&self, earlier: &Self) -> i64 {
+        let known = self.since(earlier);
+        match (&self.boot, &earlier.boot) {
+            (Some(now), Some(then)) if now.id == then.id => known,
+            (Some(now), _) if self.at < earlier.at => now.uptime.max(known),
+            _ => known,
+        }
     }
 }
 
@@ -182,13 +191,14 @@ impl ProviderState {
     /// the two makes no difference, and what is past lies in the past.
     #[must_use]
     pub fn carried_over(mut self, saved: &Stamp, now: &Stamp) -> Self {
-        let shift = now.at.saturating_sub(now.since(saved)).saturating_sub(saved.at);
-        let past = |at: i64| at.min(saved.at).saturating_add(shift);
-        let coming = |at: i64| at.saturating_add(shift);
+        let shift = |passed: i64| now.at.saturating_sub(passed).saturating_sub(saved.at);
+        let (used, waited) = (shift(now.since(saved)), shift(now.waited_since(saved)));
+        let past = |at: i64| at.min(saved.at).saturating_add(used);
+        let coming = |at: i64| at.saturating_add(waited);
         for rule in self.quota.rules.values_mut() {
             match rule {
                 RuleState::Window(ended) => ended.iter_mut().for_each(|(at, _)| *at = past(*at)),
-                RuleState::Bucket(full_at) => *full_at = coming(*full_at),
+                RuleState::Bucket(full_at) => *full_at = full_at.saturating_add(used),
             }
         }
         self.quota.paused_until = coming(self.quota.paused_until);
@@ -236,11 +246,29 @@ mod tests {
     #[test]
     fn after_another_start_the_clock_counts_but_never_backwards() {
         let saved = stamp(1_000 * MINUTE, "a", 900 * MINUTE);
-        let since = |at, uptime| stamp(at * MINUTE, "b", uptime * MINUTE).since(&saved) / MINUTE;
-        assert_eq!(since(1_030, 2), 30);
-        assert_eq!(since(900, 2), 2, "the clock went back, yet the machine is up that long");
+        let now = |at, uptime| stamp(at * MINUTE, "b", uptime * MINUTE);
+        assert_eq!(now(1_030, 2).since(&saved), 30 * MINUTE);
+        assert_eq!(now(1_030, 9_000).since(&saved), 30 * MINUTE, "another machine, long up");
+        assert_eq!(now(900, 2).since(&saved), 0);
         let unknown = Stamp { at: 900 * MINUTE, boot: None };
         assert_eq!(unknown.since(&saved), 0);
+    }
+
+    #[test]
+    fn a_wait_ends_though_the_clock_went_back_over_a_start() {
+        let saved = stamp(1_000_000 * MINUTE, "a", 900 * MINUTE);
+        let mut state = used(saved.at);
+        state.hold =
+            Some(Hold { until: saved.at + 60 * MINUTE, reason: String::new(), symbol: None });
+        let left = |uptime| {
+            let now = stamp(1_000 * MINUTE, "b", uptime * MINUTE);
+            let state = state.clone().carried_over(&saved, &now);
+            let RuleState::Window(ended) = &state.quota.rules["5/1m"] else { panic!("a window") };
+            assert_eq!(ended, &[(now.at, 5)], "what is used up is used up just now");
+            state.hold.map(|hold| (hold.until - now.at) / MINUTE)
+        };
+        assert_eq!(left(10), Some(50));
+        assert_eq!(left(60), Some(0));
     }
 
     #[test]

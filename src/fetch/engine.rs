@@ -8,8 +8,9 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use rustix::process::Signal;
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{self, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::run::StopSignal;
@@ -50,6 +51,8 @@ impl Engine {
         ] {
             runtime.spawn(listen(signal(kind)?, meaning, Arc::clone(&stop)));
         }
+        // A file that may not grow further is an error like any other, and no death.
+        let _ = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?;
         drop(_inside);
         Ok(Self { runtime: Some(runtime), stop })
     }
@@ -92,7 +95,7 @@ impl Drop for Engine {
     }
 }
 
-async fn listen(mut signals: Signal, meaning: StopSignal, stop: Arc<Stop>) {
+async fn listen(mut signals: unix::Signal, meaning: StopSignal, stop: Arc<Stop>) {
     while signals.recv().await.is_some() {
         if stop.signal.set(meaning).is_err() {
             // The run's row says `running` and its lock is free: the next run calls it crashed.

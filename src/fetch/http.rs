@@ -77,7 +77,13 @@ impl Http {
         key_use: KeyUse,
     ) -> Result<Self, Fault> {
         let secrets = Secrets::new(key.clone());
-        let client = Client::builder()
+        let mut builder = Client::builder();
+        if !base_url.starts_with("https:") {
+            // In clear it goes to this machine alone, whatever proxy the environment names. Through https
+            // a proxy sees no key.
+            builder = builder.no_proxy();
+        }
+        let client = builder
             .user_agent(concat!("mdctl/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(limits.connect_timeout)
             .redirect(Policy::none())

@@ -11,10 +11,12 @@ pub struct Lock {
     _file: File,
 }
 
-/// The lock's file, beside the database.
+/// The lock's file, beside the database: the file itself, where links lead to it, so that two names of
+/// one database are one lock.
 #[must_use]
 pub fn path_of(database: &Path) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
+    let database = database.canonicalize().unwrap_or_else(|_| database.to_owned());
+    let mut name = database.into_os_string();
     name.push(".lock");
     PathBuf::from(name)
 }

@@ -156,6 +156,12 @@ fn explain(trouble: Trouble, path: Option<&Path>, error: &rusqlite::Error) -> St
         Trouble::Other => return error.to_string(),
     };
     match error.sqlite_error() {
+        // Whether for want of space or not, SQLite does not say.
+        Some(code) if code.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE => {
+            format!(
+                "the disk failed or is full: the index of the log of {file} cannot grow ({error})"
+            )
+        }
         // `disk I/O error` is all that the words say; the code says at what.
         Some(code) if trouble == Trouble::DiskBroken => {
             format!("{what} ({error}, code {})", code.extended_code)

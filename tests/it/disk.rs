@@ -343,6 +343,23 @@ fn with_few_file_descriptors_a_run_works_or_says_what_it_lacks() {
     }
 }
 
+#[test]
+fn a_file_that_may_not_grow_further_is_an_error_and_no_death() {
+    let (_server, whole) = daily_stocks(&["AAA"]);
+    let sandbox = another(&whole);
+    let mut command = Command::new("sh");
+    // In blocks of 512 bytes, or of 1,024: less than the schema takes.
+    command.args([
+        "-c",
+        "ulimit -f 40; exec \"$0\" \"$@\"",
+        env!("CARGO_BIN_EXE_mdctl"),
+        "backfill",
+    ]);
+    command.args(["-q", "--as-of", AS_OF]).current_dir(sandbox.path(""));
+    let output = sandbox.finish(command.env("KEY", KEY));
+    output.expect_code(74).expect_stderr("hint: ");
+}
+
 // Readers, and the log that they read.
 
 #[test]

@@ -211,6 +211,16 @@ fn lock_holders(sandbox: &Sandbox) -> usize {
 }
 
 #[test]
+fn two_names_of_one_database_are_one_lock() {
+    let (server, sandbox) = hanging("50ms");
+    sandbox.mdctl(&["db", "migrate"]).expect_code(0);
+    std::os::unix::fs::symlink("mdctl.db", sandbox.path("link.db")).expect("a link");
+    let _first = sandbox.start(&["backfill", "--as-of", AS_OF]);
+    server.wait_for(4);
+    sandbox.backfill(&["--db", "link.db"]).expect_code(75);
+}
+
+#[test]
 fn a_signal_ends_the_wait_for_the_lock() {
     let (server, sandbox) = hanging("50ms");
     let _first = sandbox.start(&["backfill", "--as-of", AS_OF]);

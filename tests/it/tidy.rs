@@ -58,7 +58,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("dbg!", &[]),
     ("unsafe ", &[]),
     ("process::exit", &["main.rs", "fetch/engine.rs"]),
-    ("rustix", &["clock.rs", "config/env.rs"]),
+    ("rustix", &["clock.rs", "config/env.rs", "fetch/engine.rs"]),
     ("thread::sleep", &[]),
 ];
 

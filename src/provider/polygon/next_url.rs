@@ -9,6 +9,9 @@ use super::super::reading::{malformed, only_symbol};
 use super::super::{Ask, Cursor, Reply};
 use super::span;
 
+/// Names under which a key stands in a query, here and elsewhere.
+const KEYS: [&str; 6] = ["apikey", "api_key", "api-key", "key", "token", "access_token"];
+
 /// The next page's path and query, if they are this endpoint's and this symbol's, less any key.
 pub(super) fn cursor(ask: &Ask<'_>, reply: &Reply, url: &str) -> Result<Cursor, Fault> {
     let foreign = || malformed(reply, "next_url leads to another endpoint or symbol");
@@ -22,7 +25,8 @@ pub(super) fn cursor(ask: &Ask<'_>, reply: &Reply, url: &str) -> Result<Cursor, 
     }
     let mut pairs: Vec<&str> = query
         .split('&')
-        .filter(|pair| !pair.is_empty() && !is_named(pair, "apikey") && !is_named(pair, "adjusted"))
+        .filter(|pair| !pair.is_empty() && !KEYS.iter().any(|name| is_named(pair, name)))
+        .filter(|pair| !is_named(pair, "adjusted"))
         .collect();
     // The cursor does not carry it along: without it page two might come adjusted otherwise.
     let adjusted = format!("adjusted={}", ask.adjusted);

@@ -7,10 +7,9 @@ use flate2::write::GzEncoder;
 use serde_json::json;
 
 use super::{Cases, run, with_head};
-use crate::support::KEY;
-use crate::support::daily_sessions;
-use crate::support::market::{PolygonAsk, polygon_body, row};
+use crate::support::market::{Market, PolygonAsk, polygon_body, row};
 use crate::support::server::{Answer, Reply, Request, Server};
+use crate::support::{AS_OF, DAILY, KEY, Sandbox, daily_sessions, group, polygon};
 
 /// The answer as it should come.
 fn good(request: &Request) -> String {
@@ -327,4 +326,21 @@ fn a_redirect_within_the_origin_is_followed_with_the_key() {
     });
     cases.always("another", "not_found", Answer::status(404, ""));
     run(cases);
+}
+
+#[test]
+fn what_goes_to_this_machine_in_clear_goes_through_no_proxy() {
+    let proxy = Server::start(|_| Answer::status(200, "{}"));
+    let market = Market::daily(&["AAA"], &daily_sessions());
+    let server = Server::start(move |request| market.polygon(request));
+    let sandbox =
+        Sandbox::with(&(polygon(&server.url(), "") + &group("p", "stock", &["AAA"], DAILY)));
+    let mut command = sandbox.command(&["backfill", "--as-of", AS_OF]);
+    for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]
+    {
+        command.env(name, proxy.url());
+    }
+    sandbox.finish(&mut command).expect_code(0);
+    assert_eq!(proxy.requests().len(), 0);
+    assert_eq!(sandbox.database().times("AAA", "1d"), daily_sessions());
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -105,8 +106,10 @@ impl Sandbox {
     /// Starts the binary and lets it run.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
         let mut command = self.command(arguments);
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        Running(command.spawn().expect("mdctl starts"))
+        let said = self.path("said.log");
+        let stderr = fs::File::create(&said).expect("a file for what it says");
+        command.stdout(Stdio::null()).stderr(stderr);
+        Running { child: command.spawn().expect("mdctl starts"), said }
     }
 
     /// A `backfill` that is judged at [`AS_OF`].
@@ -142,28 +145,32 @@ impl Sandbox {
 }
 
 /// A process that was started and is killed, if need be, when the test is over.
-pub(crate) struct Running(Child);
+pub(crate) struct Running {
+    child: Child,
+    /// The file of what it says on stderr.
+    said: PathBuf,
+}
 
 impl Running {
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) {
-        let pid = Pid::from_child(&self.0);
+        let pid = Pid::from_child(&self.child);
         kill_process(pid, signal).expect("the signal is sent");
     }
 
     /// Waits for its end; tells the exit code.
     pub(crate) fn wait(mut self) -> Option<i32> {
-        self.0.wait().expect("it ended").code()
+        self.child.wait().expect("it ended").code()
     }
 
     /// The exit code, once it has ended.
     pub(crate) fn ended(&mut self) -> Option<Option<i32>> {
-        self.0.try_wait().expect("it can be asked").map(|status| status.code())
+        self.child.try_wait().expect("it can be asked").map(|status| status.code())
     }
 
     /// The most memory that it has had so far, in bytes; `None` where the system does not say.
     pub(crate) fn peak_memory(&self) -> Option<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id())).ok()?;
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
         let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
         Some(kibibytes * 1_024)
@@ -171,15 +178,20 @@ impl Running {
 
     /// Kills it as `kill -9` does.
     pub(crate) fn kill(mut self) {
-        self.0.kill().expect("it is killed");
-        self.0.wait().expect("it ended");
+        self.child.kill().expect("it is killed");
+        self.child.wait().expect("it ended");
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        if thread::panicking() {
+            let ended = self.child.try_wait();
+            let said = fs::read_to_string(&self.said).unwrap_or_default();
+            let _ = writeln!(std::io::stderr(), "--- a started mdctl ({ended:?}) said\n{said}");
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
