@@ -48,6 +48,11 @@ pub enum Event {
         /// How long.
         wait: Duration,
     },
+    /// The database's log cannot be emptied, for a reader is in the way, and grows.
+    LogGrown {
+        /// Its length.
+        bytes: u64,
+    },
     /// The run began to come to its end before its work is done.
     Ending {
         /// Why.

@@ -362,6 +362,9 @@ fn store_all(
             Ok((events, notes))
         })?;
         fetching.noted(&notes);
+        if let Some(bytes) = store.log_grown() {
+            sink(Event::LogGrown { bytes });
+        }
         events.into_iter().for_each(&mut *sink);
         if let Some(exhausted) = desk.exhausted.take() {
             return Err(exhausted.into());

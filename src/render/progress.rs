@@ -77,6 +77,7 @@ impl Progress {
             }
             Event::Finished { .. } => bar.finish_and_clear(),
             Event::Failed(_)
+            | Event::LogGrown { .. }
             | Event::Narrowed { .. }
             | Event::JobToRetry { .. }
             | Event::Ending { .. } => {}

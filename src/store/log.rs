@@ -31,11 +31,13 @@ pub(super) struct Log {
     limits: Limits,
     /// The length at which it is emptied next.
     next: u64,
+    /// Its length when a reader was found to be in the way, until somebody has asked.
+    in_the_way: Option<u64>,
 }
 
 impl Log {
     pub(super) fn of(database: &Path, limits: Limits) -> Self {
-        Self { path: beside(database, "-wal"), limits, next: limits.step }
+        Self { path: beside(database, "-wal"), limits, next: limits.step, in_the_way: None }
     }
 
     fn bytes(&self) -> u64 {
@@ -54,12 +56,18 @@ impl Store {
         if self.log_empty()? {
             self.log.next = step;
         } else if bytes < most {
+            self.log.in_the_way = Some(bytes);
             // Whoever reads is not asked again at every commit.
             self.log.next = bytes.saturating_add(step).min(most);
         } else {
             return Err(StoreError::LogFull { path: self.log.path.clone(), bytes });
         }
         Ok(())
+    }
+
+    /// The length of the log, if it has grown behind a reader since this was last asked for.
+    pub fn log_grown(&mut self) -> Option<u64> {
+        self.log.in_the_way.take()
     }
 
     /// Moves what the log holds into the database and empties it; `false` when a reader is in the way.
@@ -158,6 +166,8 @@ mod tests {
             assert_eq!(store.log.next, LIMITS.step);
             write(&mut store).expect("a write");
         }
+        assert!(store.log_grown().is_some_and(|bytes| bytes >= LIMITS.step));
+        assert_eq!(store.log_grown(), None, "it is told once");
         let next = store.log.next;
         assert!(next >= 2 * LIMITS.step, "{next}");
         write(&mut store).expect("a write");

@@ -40,6 +40,11 @@ pub(super) fn tell(event: &Event) {
             let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
             tracing::debug!(provider, wait_ms, "waiting for the quota");
         }
+        Event::LogGrown { bytes } => tracing::warn!(
+            bytes,
+            "the database's log grows, for a program reads the database in a transaction that it does \
+             not end"
+        ),
         Event::Ending { reason, grace } => {
             let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
             tracing::warn!(grace_ms, "{reason}; what is in flight may finish");
