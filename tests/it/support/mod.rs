@@ -26,7 +26,7 @@ pub(crate) const KEY: &str = "sekrit-4711-Zyxw";
 pub(crate) const AS_OF: &str = "2024-03-15";
 
 /// How long a state is waited for before a test gives up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A folder of its own, with a home and a key.
 pub(crate) struct Sandbox {
