@@ -213,21 +213,17 @@ impl Gates {
     pub(super) fn hold(&mut self, provider: &str, hold: Hold, now: i64) -> bool {
         let Some(gate) = self.by_provider.get_mut(provider) else { return false };
         gate.ledger.change();
-        match gate.hold.as_mut().filter(|held| held.until > now) {
-            Some(held) if held.symbol != hold.symbol => {
-                let until = held.until.max(hold.until);
-                *held = Hold { until, symbol: None, ..hold };
-                true
-            }
-            Some(held) => {
-                held.until = held.until.max(hold.until);
-                false
-            }
-            None => {
-                gate.hold = Some(hold);
-                false
-            }
+        let Some(held) = gate.hold.as_mut().filter(|held| held.until > now) else {
+            gate.hold = Some(hold);
+            return false;
+        };
+        let another = held.symbol.is_none() || held.symbol != hold.symbol;
+        held.until = held.until.max(hold.until);
+        if another {
+            held.symbol = None;
+            held.reason = hold.reason;
         }
+        another
     }
 
     /// Asks nothing more of a provider in this run.

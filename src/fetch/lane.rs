@@ -26,6 +26,9 @@ use super::{Fate, Fetched, Lost, Message, attempt};
 /// Redirects that are followed for one page, within the origin.
 const MOST_REDIRECTS: u32 = 4;
 
+/// The HTTP status by which a provider says that it no longer listens to this caller at all.
+const BANNED: u16 = 418;
+
 /// One task's way to one provider.
 pub(super) struct Lane<'a> {
     pub(super) crew: &'a Crew,
@@ -215,7 +218,8 @@ impl Lane<'_> {
         let hold = Hold {
             until: now.saturating_add(micros(wait)),
             reason: fault.message.clone(),
-            symbol: Some(task.key.symbol.to_string()),
+            // A ban is of the caller, whatever was asked for.
+            symbol: (fault.http_status != Some(BANNED)).then(|| task.key.symbol.to_string()),
         };
         let again = locked(&crew.gates).hold(provider, hold, now);
         crew.changed.notify_waiters();

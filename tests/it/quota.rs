@@ -267,6 +267,18 @@ fn a_long_wait_that_one_symbol_is_told_is_no_others() {
 }
 
 #[test]
+fn a_ban_is_of_the_caller_and_nobody_else_is_asked_for() {
+    let (server, sandbox) = faulty_stocks(&["AAA", "BBB", "CCC"], |_| {
+        Answer::Whole(Reply::new(418, "{}").with("Retry-After", 3_600))
+    });
+    sandbox.backfill(&["--parallel", "1"]).expect_code(1);
+    sandbox.backfill(&["--parallel", "1"]).expect_code(4);
+    assert_eq!(server.requests().len(), 1);
+    let jobs = sandbox.database().texts("SELECT status FROM jobs ORDER BY run_id, symbol");
+    assert_eq!(jobs, ["failed", "deferred", "deferred", "deferred", "deferred", "deferred"]);
+}
+
+#[test]
 fn a_ban_of_centuries_is_not_believed() {
     let (_server, sandbox) = faulty_stocks(&["AAA"], |_| {
         Answer::Whole(Reply::new(429, "{}").with("Retry-After", u64::MAX))

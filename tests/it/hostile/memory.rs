@@ -12,9 +12,11 @@ const MOST: u64 = 150_000_000;
 /// The longest body that is taken, in bytes.
 const MAX_BODY: usize = 16 << 20;
 
-/// A body of the longest length that begins so, and then goes on so.
+/// A body of the longest length that begins so, and then goes on so. What comes behind its end would meet
+/// whoever is asked for next on the same connection: here only memory counts.
 fn long(first: &str, then: &str) -> Answer {
-    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {MAX_BODY}\r\n\r\n{first}");
+    let head = "HTTP/1.1 200 OK\r\nconnection: close\r\n";
+    let head = format!("{head}content-length: {MAX_BODY}\r\n\r\n{first}");
     Answer::endless(head, then.repeat(4_096))
 }
 
