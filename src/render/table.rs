@@ -161,8 +161,8 @@ fn toned(cell: Cell, tone: Tone) -> Cell {
     }
 }
 
-/// The columns of the terminal that stdout is; `None` when it is none.
+/// The columns of the terminal that stdout is; `None` when it is none, or does not say.
 #[must_use]
 pub fn terminal_width() -> Option<u16> {
-    Table::new().width()
+    Table::new().width().filter(|columns| *columns > 0)
 }
