@@ -59,7 +59,8 @@ struct Again {
     failures: Vec<Failure>,
 }
 
-/// Works on the jobs in their order; those that failed are tried again at the end, as `retries` says.
+/// Works on the jobs in their order; those that failed are tried again at the end, as `job_retries`
+/// says.
 pub(super) async fn work(crew: Arc<Crew>, jobs: Vec<Job>) {
     let JobRetries { max, initial, multiplier } = crew.options.job_retries;
     let mut left: Vec<Assignment> = jobs
@@ -223,12 +224,8 @@ impl Crew {
                 ..Lost::deferred("the run's time is up before another try")
             });
         }
-        match ending.closing.run_until_cancelled(tokio::time::sleep(wait)).await {
-            Some(()) => Ok(()),
-            None => {
-                Err(ending.lost(attempts).unwrap_or_else(|| Lost::failed(ending.fault(), attempts)))
-            }
-        }
+        ending.closing.run_until_cancelled(tokio::time::sleep(wait)).await;
+        ending.lost(attempts).map_or(Ok(()), Err)
     }
 
     /// Waits for a change, an instant on the timeline, or the end of the run.

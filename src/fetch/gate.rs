@@ -256,7 +256,7 @@ impl Gates {
     }
 
     /// The last words of a run, in which nothing more is sent.
-    pub(super) fn last_notes(&mut self, now: i64) -> Vec<Note> {
+    pub(super) fn last_notes(&self, now: i64) -> Vec<Note> {
         let used = self.by_provider.iter().filter(|(_, gate)| gate.ledger.used);
         used.map(|(provider, gate)| Note {
             provider: provider.clone(),

@@ -170,37 +170,37 @@ pub fn run(
 ) -> anyhow::Result<Outcome> {
     let timeline = Timeline::begin();
     let started_at = clock::now();
-    let mut ledger = Ledger { settings, run_id: &request.run_id, totals: Totals::default() };
+    let mut record = Record { settings, run_id: &request.run_id, totals: Totals::default() };
     if let Some(pause) = open(settings, store, request, started_at)? {
         let words = format!("paused {pause}");
-        return ledger.close(store, RunStatus::Skipped, exit::Exit::Success, Some(&words), sink);
+        return record.close(store, RunStatus::Skipped, exit::Exit::Success, Some(&words), sink);
     }
-    if let Err(error) = work(engine, store, request, timeline, &mut ledger, sink) {
+    if let Err(error) = work(engine, store, request, timeline, &mut record, sink) {
         let words = format!("{error:#}");
         let stopped = engine.stopped().map(exit::Exit::Stopped);
         let exit = stopped.unwrap_or_else(|| exit::Exit::of_error(&error));
         // The database may be what failed; then the next run finds this one crashed.
-        let _ = store.write(|tx| ledger.write(tx, RunStatus::Failed, exit, Some(&words)));
+        let _ = store.write(|tx| record.write(tx, RunStatus::Failed, exit, Some(&words)));
         return Err(error);
     }
     if let Some(signal) = engine.stopped() {
         let words = format!("stopped by {}", signal.as_str());
         let exit = exit::Exit::Stopped(signal);
-        return ledger.close(store, RunStatus::Interrupted, exit, Some(&words), sink);
+        return record.close(store, RunStatus::Interrupted, exit, Some(&words), sink);
     }
-    let status = ledger.totals.status();
+    let status = record.totals.status();
     let exit = exit::Exit::of_run(status, settings.run.treat_as);
-    ledger.close(store, status, exit, None, sink)
+    record.close(store, status, exit, None, sink)
 }
 
 /// A run on record.
-struct Ledger<'a> {
+struct Record<'a> {
     settings: &'a Settings,
     run_id: &'a RunId,
     totals: Totals,
 }
 
-impl Ledger<'_> {
+impl Record<'_> {
     /// Closes the run's row with its outcome.
     fn close(
         self,
@@ -278,10 +278,10 @@ fn work(
     store: &mut Store,
     request: &Request,
     timeline: Timeline,
-    ledger: &mut Ledger<'_>,
+    record: &mut Record<'_>,
     sink: &mut dyn FnMut(Event),
 ) -> anyhow::Result<()> {
-    let (settings, run_id) = (ledger.settings, ledger.run_id);
+    let (settings, run_id) = (record.settings, record.run_id);
     let now = request.as_of.unwrap_or_else(clock::now);
     let holdings = holdings(store)?;
     let (wants, notes) = wanted(settings, request, &holdings, now);
@@ -304,11 +304,11 @@ fn work(
             fetch::start(engine, plan.jobs, &providers, remembered, timeline, options)
                 .context("the threads that fetch are gone")?;
         let stored = store_all(engine, store, &mut desk, &mut fetching, sink);
-        ledger.totals = desk.totals(idle_symbols.len() as u64);
+        record.totals = desk.totals(idle_symbols.len() as u64);
         stored?;
     }
     store.write(|tx| desk.derive_idle(tx, &idle_symbols))?;
-    ledger.totals = desk.totals(idle_symbols.len() as u64);
+    record.totals = desk.totals(idle_symbols.len() as u64);
     store.write(|tx| account::account(tx, settings, now))?;
     Ok(())
 }
