@@ -32,6 +32,14 @@ pub struct SeriesFact {
     /// When what is not settled of it was last read, by the instant that run was judged at; `None`
     /// before the first time.
     pub settle_read_at: Option<i64>,
+    /// From which `ts` on its features are to be computed anew; `None` when they are as its bars are.
+    pub features_from: Option<i64>,
+    /// From which `ts` on its bars are still to be looked at; `None` when all were.
+    pub quality_from: Option<i64>,
+    /// The last bar that has features; `None` when none has.
+    pub features_ts: Option<i64>,
+    /// When features were last computed, epoch seconds UTC.
+    pub features_computed_at: Option<i64>,
     /// The file that was read for it; `None` where there is none, or it was never read to its end.
     pub file_mark: Option<FileMark>,
 }

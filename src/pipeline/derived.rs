@@ -42,12 +42,14 @@ impl Desk<'_> {
     pub(super) fn derive_idle(&mut self, tx: &Writer<'_>, idle: &[Symbol]) -> StoreResult<()> {
         for symbol in idle {
             self.end_idle(tx, symbol, &BTreeSet::new())?;
+            self.settle_actions(tx, symbol)?;
             let (group, member) = self.place(symbol);
             for (timeframe, stored) in &group.timeframes {
                 let Some(source) = stored.derived_from else { continue };
                 let due = self.settings.due(group, member);
                 self.derive(tx, symbol, *timeframe, source, &due)?;
             }
+            self.to_conclude.push_back(symbol.clone());
         }
         Ok(())
     }
@@ -132,6 +134,9 @@ impl Desk<'_> {
         let stamp = clock::now();
         let put = tx.bars_put(line.series_id, &self.run_id, stamp, derived)?;
         tx.series_fetched(line.series_id, stamp, &put)?;
+        if let Some(ts) = put.changed_from {
+            line.changed(tx, ts)?;
+        }
         if let (Some(first), Some(last)) = (derived.first(), derived.last()) {
             line.wrote(first.ts, last.ts);
         }

@@ -1,6 +1,6 @@
 //! The writer's desk: turns what fetching says into stored facts and events, and keeps count.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use crate::calendar::due::Due;
 use crate::clock;
@@ -32,6 +32,8 @@ pub(super) struct Desk<'a> {
     totals: Totals,
     /// What went wrong last with each series that failed.
     failed: BTreeMap<SeriesKey, String>,
+    /// Symbols whose bars are stored, and from whose bars something follows.
+    pub(super) to_conclude: VecDeque<Symbol>,
     /// What this machine lacks to go on; `None` while it lacks nothing.
     pub(super) exhausted: Option<Exhausted>,
 }
@@ -86,6 +88,7 @@ impl<'a> Desk<'a> {
             jobs: jobs.collect(),
             totals: Totals::default(),
             failed: BTreeMap::new(),
+            to_conclude: VecDeque::new(),
             exhausted: None,
         }
     }
@@ -222,11 +225,13 @@ impl<'a> Desk<'a> {
             self.series_done(tx, &key, &due, now)?;
         }
         self.end_idle(tx, &symbol, &asked)?;
+        self.settle_actions(tx, &symbol)?;
         for (timeframe, stored) in &group.timeframes {
             if let Some(source) = stored.derived_from {
                 self.derive(tx, &symbol, *timeframe, source, &due)?;
             }
         }
+        self.to_conclude.push_back(symbol.clone());
         let Some(job) = self.jobs.get_mut(&symbol) else { return Ok(Vec::new()) };
         job.ended = true;
         let status = match (&job.error, &job.deferred) {

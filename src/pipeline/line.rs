@@ -32,6 +32,10 @@ pub(super) struct Line {
     pub(super) asked: bool,
     /// Up to which `ts` it was answered in this run.
     pub(super) read_to: i64,
+    /// From which `ts` on its features are to be computed anew.
+    pub(super) features_from: Option<i64>,
+    /// From which `ts` on its bars are still to be looked at.
+    pub(super) quality_from: Option<i64>,
 }
 
 impl Line {
@@ -47,6 +51,8 @@ impl Line {
             gaps,
             asked: false,
             read_to: i64::MIN,
+            features_from: fact.features_from,
+            quality_from: fact.quality_from,
         }
     }
 
@@ -54,6 +60,14 @@ impl Line {
     pub(super) fn wrote(&mut self, first: i64, last: i64) {
         self.first_ts = Some(self.first_ts.map_or(first, |held| held.min(first)));
         self.watermark_ts = Some(self.watermark_ts.map_or(last, |held| held.max(last)));
+    }
+
+    /// Notes that bars from `ts` on are new or changed.
+    pub(super) fn changed(&mut self, tx: &Writer<'_>, ts: i64) -> StoreResult<()> {
+        for mark in [&mut self.features_from, &mut self.quality_from] {
+            *mark = Some(mark.map_or(ts, |from| from.min(ts)));
+        }
+        tx.series_changed(self.series_id, ts)
     }
 
     /// Notes that `range` was asked for and answered.

@@ -26,8 +26,12 @@ use crate::store::{NewRun, Store, StoreResult, Tracked, Writer};
 use crate::{clock, exit};
 
 mod account;
+mod actions;
+mod compute;
+mod conclude;
 mod derived;
 mod desk;
+mod inspect;
 mod line;
 mod page;
 mod want;
@@ -308,6 +312,7 @@ fn work(
         stored?;
     }
     store.write(|tx| desk.derive_idle(tx, &idle_symbols))?;
+    conclude(engine, store, &mut desk)?;
     record.totals = desk.totals(idle_symbols.len() as u64);
     store.write(|tx| account::account(tx, settings, now))?;
     Ok(())
@@ -366,6 +371,7 @@ fn store_all(
             sink(Event::LogGrown { bytes });
         }
         events.into_iter().for_each(&mut *sink);
+        conclude(engine, store, desk)?;
         if let Some(exhausted) = desk.exhausted.take() {
             return Err(exhausted.into());
         }
@@ -377,6 +383,15 @@ fn store_all(
         if stopped { Ok(Vec::new()) } else { desk.finish(tx) }
     })?;
     events.into_iter().for_each(sink);
+    Ok(())
+}
+
+/// Makes what follows from the bars of symbols that came to their end, unless the run is being stopped:
+/// then the next one does.
+fn conclude(engine: &Engine, store: &mut Store, desk: &mut desk::Desk<'_>) -> StoreResult<()> {
+    while desk.has_to_conclude() && engine.stopped().is_none() {
+        store.write(|tx| desk.conclude(tx))?;
+    }
     Ok(())
 }
 

@@ -70,6 +70,9 @@ impl Desk<'_> {
         }
         answer(tx, line, &due, self.now, &fetched, &checked)?;
         tx.series_fetched(line.series_id, now, &put)?;
+        if let Some(ts) = put.changed_from {
+            line.changed(tx, ts)?;
+        }
         if let Some(mark) = fetched.file_mark {
             tx.file_read(line.series_id, mark)?;
         }

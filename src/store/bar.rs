@@ -25,6 +25,8 @@ pub struct Put {
     pub updated: u64,
     /// The `ts` of the new bars, from the first to the last.
     pub grown: Option<TimeRange>,
+    /// The first `ts` of a bar that is new or changed.
+    pub changed_from: Option<i64>,
 }
 
 /// Which bars to read.
@@ -59,10 +61,16 @@ impl Writer<'_> {
         let held = read_range(self.connection, series_id, range)?;
         if held.is_empty() {
             self.bars_insert(series_id, bars)?;
-            return Ok(Put { inserted: bars.len() as u64, updated: 0, grown: Some(range) });
+            return Ok(Put {
+                inserted: bars.len() as u64,
+                updated: 0,
+                grown: Some(range),
+                changed_from: Some(range.start),
+            });
         }
         let mut new = Vec::new();
         let mut updated = 0;
+        let mut changed_from: Option<i64> = None;
         let mut held = held.into_iter().peekable();
         for bar in bars {
             while held.next_if(|old| old.ts < bar.ts).is_some() {}
@@ -72,15 +80,18 @@ impl Writer<'_> {
                 Some(old) => {
                     self.bar_revise(series_id, run, now, &old, bar)?;
                     updated += 1;
+                    changed_from.get_or_insert(bar.ts);
                 }
             }
         }
         self.bars_insert(series_id, &new)?;
         let grown = new.first().zip(new.last());
+        let first_new = grown.map(|(first, _)| first.ts);
         Ok(Put {
             inserted: new.len() as u64,
             updated,
             grown: grown.map(|(first, last)| TimeRange::new(first.ts, last.ts + 1)),
+            changed_from: changed_from.into_iter().chain(first_new).min(),
         })
     }
 

@@ -105,7 +105,8 @@ mod tests {
         store.write(|tx| {
             let text = "x".repeat(40_000);
             tx.connection.execute(
-                "INSERT INTO rejected_bars SELECT count(*), NULL, 'run', 'reason', ? FROM rejected_bars",
+                "INSERT INTO rejected_bars (series_id, run_id, reason, text)
+                 SELECT count(*), 'run', 'reason', ? FROM rejected_bars",
                 [text],
             )?;
             Ok(())

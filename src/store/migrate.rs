@@ -12,6 +12,7 @@ pub(super) const APPLICATION_ID: i64 = 0x6d64_6374;
 const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0001_bars_and_runs.sql"),
     include_str!("../../migrations/0002_what_outlives_a_run.sql"),
+    include_str!("../../migrations/0003_what_makes_bars_trustworthy.sql"),
 ];
 
 /// The schema version that this program writes.

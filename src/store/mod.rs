@@ -18,8 +18,10 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
+mod action;
 mod bar;
 mod fact;
+mod factor;
 mod gap;
 pub mod lock;
 mod log;

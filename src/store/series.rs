@@ -96,6 +96,21 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// Notes that bars from `ts` on are new or changed: what was made of them is to be made anew.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be written.
+    pub fn series_changed(&self, series_id: i64, ts: i64) -> StoreResult<()> {
+        self.connection
+            .prepare_cached(
+                "UPDATE series SET features_from = min(coalesce(features_from, ?2), ?2),
+                 quality_from = min(coalesce(quality_from, ?2), ?2) WHERE series_id = ?1",
+            )?
+            .execute(params![series_id, ts])?;
+        Ok(())
+    }
+
     /// Notes the file that was read for a series, to its end.
     ///
     /// # Errors
@@ -185,10 +200,16 @@ fn read_all(connection: &rusqlite::Connection) -> StoreResult<BTreeMap<SeriesKey
     // Reports work on older schemas too.
     let known = connection.column_exists(None, "series", "settle_read_at")?;
     let settle_read_at = if known { "settle_read_at" } else { "NULL" };
+    let known = connection.column_exists(None, "series", "features_from")?;
+    let marks = if known {
+        "features_from, quality_from, features_ts, features_computed_at"
+    } else {
+        "NULL, NULL, NULL, NULL"
+    };
     let mut statement = connection.prepare_cached(&format!(
         "SELECT series_id, symbol, timeframe, first_ts, watermark_ts, bar_count, adjustment,
                 last_fetched_at, consecutive_failures, last_error, file_modified_ns, file_bytes,
-                {settle_read_at}
+                {settle_read_at}, {marks}
            FROM series ORDER BY series_id",
     ))?;
     let mut rows = statement.query([])?;
@@ -236,6 +257,10 @@ fn fact_of(row: &Row<'_>, symbol: Symbol, added_at: i64) -> StoreResult<SeriesFa
         last_error: row.get(9)?,
         added_at,
         settle_read_at: row.get(12)?,
+        features_from: row.get(13)?,
+        quality_from: row.get(14)?,
+        features_ts: row.get(15)?,
+        features_computed_at: row.get(16)?,
         file_mark: row
             .get::<_, Option<i64>>(10)?
             .zip(row.get(11)?)

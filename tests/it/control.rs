@@ -133,15 +133,6 @@ fn add_skipped_runs(sandbox: &Sandbox, count: usize) {
     ));
 }
 
-/// What a database of the first schema lacks.
-fn go_back_to_schema_1(sandbox: &Sandbox) {
-    sandbox.tamper(
-        "DROP TABLE rate_state; DROP TABLE breaker_state; DROP TABLE controls; DROP TABLE audit_log;
-         ALTER TABLE series DROP COLUMN settle_read_at;
-         PRAGMA user_version = 1;",
-    );
-}
-
 // Pauses.
 
 #[test]
@@ -677,7 +668,7 @@ fn only_skipped_runs_are_no_run() {
 #[test]
 fn reports_work_on_a_database_of_the_first_schema() {
     let (_server, sandbox) = three_providers();
-    go_back_to_schema_1(&sandbox);
+    sandbox.go_back_to_schema_1();
     let json = health(&sandbox);
     assert_eq!((&json["status"], &json["paused"]), (&"healthy".into(), &Value::Null));
     assert_eq!(json["breakers"][1]["state"], "closed");
@@ -697,7 +688,7 @@ fn orders_bring_a_database_of_the_first_schema_up_to_date() {
         (&["breaker", "reset"], "nothing to reset"),
     ];
     for (command, words) in commands {
-        go_back_to_schema_1(&sandbox);
+        sandbox.go_back_to_schema_1();
         sandbox.mdctl(command).expect_code(0).expect_stdout(words);
         assert_eq!(sandbox.database().number("PRAGMA user_version"), newest, "{command:?}");
     }

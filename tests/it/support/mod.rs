@@ -135,6 +135,45 @@ impl Sandbox {
         connection.execute_batch(sql).expect("the database is changed");
     }
 
+    /// Makes the database one that the first release wrote: what stands in tables and columns that came
+    /// later is gone.
+    pub(crate) fn go_back_to_schema_1(&self) {
+        let old = Connection::open(self.path("old.db")).expect("a database");
+        let newer = self.path("mdctl.db");
+        old.execute_batch(include_str!("../../../migrations/0001_bars_and_runs.sql"))
+            .expect("the first schema");
+        old.execute("ATTACH ? AS newer", [newer.to_str()]).expect("the newer database");
+        let mut tables = old
+            .prepare("SELECT name FROM main.sqlite_schema WHERE type = 'table'")
+            .expect("its tables");
+        let names: Vec<String> = tables
+            .query_map([], |row| row.get(0))
+            .and_then(Iterator::collect)
+            .expect("their names");
+        drop(tables);
+        for table in names {
+            let columns: String = old
+                .query_row(
+                    "SELECT group_concat('\"' || name || '\"') FROM pragma_table_info(?)",
+                    [&table],
+                    |row| row.get(0),
+                )
+                .expect("its columns");
+            let copy = format!("INSERT INTO main.{table} SELECT {columns} FROM newer.{table}");
+            old.execute(&copy, []).expect("its rows");
+        }
+        old.execute_batch(
+            "DETACH newer; PRAGMA application_id = 0x6d646374; PRAGMA user_version = 1;
+             PRAGMA journal_mode = WAL;",
+        )
+        .expect("its marks");
+        drop(old);
+        for ending in ["-wal", "-shm"] {
+            let _ = fs::remove_file(self.path(&format!("mdctl.db{ending}")));
+        }
+        fs::rename(self.path("old.db"), newer).expect("it takes the newer one's place");
+    }
+
     /// Whether `needle` stands in any file here.
     pub(crate) fn holds(&self, needle: &str) -> bool {
         files(self.folder.path()).iter().any(|path| {
