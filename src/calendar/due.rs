@@ -187,7 +187,8 @@ impl Due {
     }
 
     /// The end of the labels that its listing allows, exclusive; `None` while it is listed.
-    fn listed_until(&self, timeframe: Timeframe) -> Option<i64> {
+    #[must_use]
+    pub fn listed_until(&self, timeframe: Timeframe) -> Option<i64> {
         let after = self.delisted?.checked_add_days(Days::new(1))?;
         let midnight = after.and_time(NaiveTime::MIN);
         Some(if timeframe.is_intraday() {

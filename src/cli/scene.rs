@@ -94,10 +94,8 @@ impl Scene {
     }
 
     fn read_facts(&self, store: &Store, coverage: bool) -> StoreResult<Facts> {
-        let mut facts = Facts { series: store.series_all()?, ..Facts::default() };
-        for row in store.gaps_all()? {
-            facts.gaps.entry(row.series_id).or_default().push(row.gap);
-        }
+        let mut facts =
+            Facts { series: store.series_all()?, gaps: store.gaps_all()?, ..Facts::default() };
         if coverage {
             facts.coverage = store.coverage_all()?;
         }

@@ -69,6 +69,11 @@ pub enum Event {
         /// What was left out, in words.
         message: String,
     },
+    /// A provider of adjusted prices has restated history; the whole series is asked for again.
+    Restated {
+        /// Whose history.
+        series: SeriesKey,
+    },
     /// A job failed so far, and is tried again at the end of the run.
     JobToRetry {
         /// Whose job.

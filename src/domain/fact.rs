@@ -32,6 +32,8 @@ pub struct SeriesFact {
     /// When what is not settled of it was last read, by the instant that run was judged at; `None`
     /// before the first time.
     pub settle_read_at: Option<i64>,
+    /// Until when it is left alone after its failures, epoch seconds UTC; `None` when it is not.
+    pub rests_until: Option<i64>,
     /// From which `ts` on its features are to be computed anew; `None` when they are as its bars are.
     pub features_from: Option<i64>,
     /// From which `ts` on its bars are still to be looked at; `None` when all were.

@@ -1,7 +1,5 @@
 //! The books at a run's end: what nobody has answered for, and how fresh every series is.
 
-use std::collections::HashMap;
-
 use crate::config::Settings;
 use crate::domain::fact::FreshnessFact;
 use crate::domain::gap::{Gap, GapReason};
@@ -16,15 +14,11 @@ use super::want::{Holdings, Selection, wants};
 pub(super) fn account(tx: &Writer<'_>, settings: &Settings, now: i64) -> StoreResult<()> {
     let holdings =
         Holdings { series: tx.series_all()?, coverage: tx.coverage_all()?, gaps: tx.gaps_all()? };
-    let mut held: HashMap<i64, Vec<Gap>> = HashMap::new();
-    for row in &holdings.gaps {
-        held.entry(row.series_id).or_default().push(row.gap);
-    }
     let (wants, _) = wants(settings, &Selection::default(), &holdings, now);
     for want in &wants {
         let Some(whole) = want.whole(now) else { continue };
         let reason = holdings.series.get(&want.key).map_or(GapReason::Unfetched, unanswered_reason);
-        let old = held.get(&want.series_id).map(Vec::as_slice).unwrap_or_default();
+        let old = holdings.gaps_of(want.series_id);
         let mut new: Vec<Gap> =
             old.iter().filter(|gap| gap.reason.is_explained()).copied().collect();
         new.extend(gaps::unanswered(&want.known(now), whole, &want.coverage, reason, old));
@@ -33,23 +27,17 @@ pub(super) fn account(tx: &Writer<'_>, settings: &Settings, now: i64) -> StoreRe
             tx.gaps_set(want.series_id, old, &new)?;
         }
     }
-    tx.freshness_set(&freshness(settings, &holdings, &held, now), now)
+    tx.freshness_set(&freshness(settings, &holdings, now), now)
 }
 
 /// How fresh every series of the config is at `now`.
-fn freshness(
-    settings: &Settings,
-    holdings: &Holdings,
-    gaps: &HashMap<i64, Vec<Gap>>,
-    now: i64,
-) -> Vec<FreshnessFact> {
+fn freshness(settings: &Settings, holdings: &Holdings, now: i64) -> Vec<FreshnessFact> {
     let mut facts = Vec::new();
     for (key, group, member) in settings.series() {
         let Some(series) = holdings.series.get(&key) else { continue };
-        let explained: RangeSet = gaps
-            .get(&series.series_id)
-            .into_iter()
-            .flatten()
+        let explained: RangeSet = holdings
+            .gaps_of(series.series_id)
+            .iter()
             .filter(|gap| !gap.reason.is_hole())
             .map(|gap| gap.range)
             .collect();

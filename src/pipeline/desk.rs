@@ -1,19 +1,18 @@
 //! The writer's desk: turns what fetching says into stored facts and events, and keeps count.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::calendar::due::Due;
 use crate::clock;
 use crate::config::{Group, Member, Settings};
 use crate::domain::event::Event;
-use crate::domain::gap::Gap;
 use crate::domain::run::{
     Attempt, ErrorKind, Failure, JobOutcome, JobStatus, PageCounts, RunId, Stage, Totals,
 };
 use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::timeframe::Timeframe;
 use crate::fetch::{Exhausted, Message};
-use crate::plan::Plan;
+use crate::plan::{Plan, rest};
 use crate::store::{Put, StoreResult, Writer};
 
 use super::line::Line;
@@ -31,7 +30,9 @@ pub(super) struct Desk<'a> {
     jobs: BTreeMap<Symbol, JobLine>,
     totals: Totals,
     /// What went wrong last with each series that failed.
-    failed: BTreeMap<SeriesKey, String>,
+    failed: BTreeMap<SeriesKey, (ErrorKind, String)>,
+    /// Series of which all is to be asked for again, for the provider has restated them.
+    pub(super) restated: BTreeSet<SeriesKey>,
     /// Symbols whose bars are stored, and from whose bars something follows.
     pub(super) to_conclude: VecDeque<Symbol>,
     /// What this machine lacks to go on; `None` while it lacks nothing.
@@ -50,6 +51,8 @@ struct JobLine {
     deferred: Option<String>,
     /// Whether it failed so far, and has not begun anew.
     to_retry: bool,
+    /// Tries after the first, of requests and of itself.
+    retries: u32,
 }
 
 impl<'a> Desk<'a> {
@@ -60,13 +63,9 @@ impl<'a> Desk<'a> {
         now: i64,
         plan: &Plan,
     ) -> Self {
-        let mut gaps: HashMap<i64, Vec<Gap>> = HashMap::new();
-        for row in holdings.gaps {
-            gaps.entry(row.series_id).or_default().push(row.gap);
-        }
         let series = holdings.series.into_iter().map(|(key, fact)| {
             let coverage = holdings.coverage.remove(&fact.series_id).unwrap_or_default();
-            let gaps = gaps.remove(&fact.series_id).unwrap_or_default();
+            let gaps = holdings.gaps.remove(&fact.series_id).unwrap_or_default();
             (key, Line::new(&fact, coverage, gaps))
         });
         let mut members = BTreeMap::new();
@@ -88,24 +87,26 @@ impl<'a> Desk<'a> {
             jobs: jobs.collect(),
             totals: Totals::default(),
             failed: BTreeMap::new(),
+            restated: BTreeSet::new(),
             to_conclude: VecDeque::new(),
             exhausted: None,
         }
     }
 
-    /// The totals, with `idle` jobs for which nothing was due.
-    pub(super) fn totals(&self, idle: u64) -> Totals {
+    /// The totals, with `idle` jobs for which nothing was due, and `resting` ones that are left alone.
+    pub(super) fn totals(&self, idle: u64, resting: u64) -> Totals {
+        let open = self.jobs.values().filter(|job| !job.ended).count() as u64;
         Totals {
-            symbols_total: self.jobs.len() as u64 + idle,
+            symbols_total: self.jobs.len() as u64 + idle + resting,
             successful: self.totals.successful + idle,
-            skipped: self.jobs.values().filter(|job| !job.ended).count() as u64,
+            skipped: open + resting,
             ..self.totals
         }
     }
 
     /// Closes as failed what ended without a word: a worker that broke down is no success.
     pub(super) fn finish(&mut self, tx: &Writer<'_>) -> StoreResult<Vec<Event>> {
-        let open = self.jobs.iter().filter(|(_, job)| !job.ended);
+        let open = self.jobs.iter().filter(|(symbol, job)| !job.ended && !self.goes_on(symbol));
         let open: Vec<_> = open.map(|(symbol, job)| (symbol.clone(), job.asked.clone())).collect();
         let mut events = Vec::new();
         for (symbol, asked) in open {
@@ -189,7 +190,7 @@ impl<'a> Desk<'a> {
         if let Some(job) = self.jobs.get_mut(&failure.series.symbol) {
             job.error = Some(format!("{} {words}", failure.series.timeframe));
         }
-        self.failed.insert(failure.series.clone(), words);
+        self.failed.insert(failure.series.clone(), (failure.kind, words));
         Ok(Event::Failed(failure))
     }
 
@@ -209,13 +210,24 @@ impl<'a> Desk<'a> {
         (group, &group.members[member])
     }
 
+    /// Whether a job is not at its end yet: more is to be asked for than was planned.
+    fn goes_on(&self, symbol: &Symbol) -> bool {
+        self.restated.iter().any(|key| key.symbol == *symbol)
+    }
+
     /// Closes a job: gaps named, derived bars made, statuses written.
-    fn job_done(
+    pub(super) fn job_done(
         &mut self,
         tx: &Writer<'_>,
         symbol: Symbol,
         retries: u32,
     ) -> StoreResult<Vec<Event>> {
+        if let Some(job) = self.jobs.get_mut(&symbol) {
+            job.retries += retries;
+        }
+        if self.goes_on(&symbol) {
+            return Ok(Vec::new());
+        }
         let (group, member) = self.place(&symbol);
         let due = self.settings.due(group, member);
         let now = self.now;
@@ -242,7 +254,7 @@ impl<'a> Desk<'a> {
         let outcome = JobOutcome {
             symbol,
             status,
-            retry_count: retries,
+            retry_count: job.retries,
             records_inserted: job.inserted,
             records_updated: job.updated,
             last_error: job.error.clone().or_else(|| job.deferred.clone()),
@@ -265,16 +277,19 @@ impl<'a> Desk<'a> {
         now: i64,
     ) -> StoreResult<()> {
         let settle = self.place(&key.symbol).0.settle;
-        let error = self.failed.get(key).map(String::as_str);
+        let error = self.failed.get(key);
         let Some(line) = self.series.get_mut(key) else { return Ok(()) };
         // What was not even tried is no better and no worse for it.
         if !line.asked && error.is_none() {
             return Ok(());
         }
         let settled = line.settled(settle, now);
-        tx.series_ended(line.series_id, settled, error)?;
+        let rest = |kind| rest::after_failure(line.failures.saturating_add(1), kind);
+        let ended = error.map(|(kind, words)| (words.as_str(), rest(*kind).map(|rest| now + rest)));
+        tx.series_ended(line.series_id, settled, ended)?;
         let tail_end = due.end(key.timeframe, now);
-        if error.is_none() && tail_end.is_some_and(|end| line.read_to >= end) {
+        let read_to = line.read.ranges().last().map(|range| range.end);
+        if error.is_none() && tail_end.is_some() && read_to >= tail_end {
             tx.settle_read(line.series_id, now)?;
         }
         let untraded = if line.asked { line.reconsider(tx, due, now)? } else { Vec::new() };

@@ -23,6 +23,8 @@ pub(super) struct Line {
     pub(super) adjustment: Adjustment,
     pub(super) first_ts: Option<i64>,
     pub(super) watermark_ts: Option<i64>,
+    /// Failed runs since the last good one, before this one.
+    pub(super) failures: u32,
     /// When its provider last answered, before this run.
     pub(super) fetched_at: Option<i64>,
     pub(super) coverage: RangeSet,
@@ -30,8 +32,8 @@ pub(super) struct Line {
     pub(super) gaps: Vec<Gap>,
     /// Whether anything was asked for it and answered.
     pub(super) asked: bool,
-    /// Up to which `ts` it was answered in this run.
-    pub(super) read_to: i64,
+    /// Which `ts` were answered in this run.
+    pub(super) read: RangeSet,
     /// From which `ts` on its features are to be computed anew.
     pub(super) features_from: Option<i64>,
     /// From which `ts` on its bars are still to be looked at.
@@ -46,11 +48,12 @@ impl Line {
             adjustment: fact.adjustment,
             first_ts: fact.first_ts,
             watermark_ts: fact.watermark_ts,
+            failures: fact.consecutive_failures,
             fetched_at: fact.last_fetched_at,
             coverage,
             gaps,
             asked: false,
-            read_to: i64::MIN,
+            read: RangeSet::new(),
             features_from: fact.features_from,
             quality_from: fact.quality_from,
         }

@@ -19,6 +19,7 @@ use crate::domain::range::RangeSet;
 use crate::domain::run::{JobStatus, RunId, RunStatus, Totals};
 use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::shard::Shard;
+use crate::domain::task::Job;
 use crate::domain::words::instant;
 use crate::fetch::{self, Engine, Fetching, Note};
 use crate::plan::{self, Plan, Want};
@@ -34,6 +35,7 @@ mod desk;
 mod inspect;
 mod line;
 mod page;
+mod restate;
 mod want;
 
 pub use want::{Holdings, Selection};
@@ -154,7 +156,7 @@ pub fn wants_of(
     now: i64,
 ) -> Vec<Want> {
     let holdings =
-        Holdings { series: series.clone(), coverage: coverage.clone(), gaps: Vec::new() };
+        Holdings { series: series.clone(), coverage: coverage.clone(), ..Holdings::default() };
     want::wants(settings, &Selection::default(), &holdings, now).0
 }
 
@@ -299,31 +301,66 @@ fn work(
         notes,
     });
     let mut desk = desk::Desk::new(settings, holdings, run_id.clone(), now, &plan);
-    let idle_symbols = plan.idle;
-    if !plan.jobs.is_empty() {
-        let options = fetch_options(settings, request);
+    let (idle, resting) = (plan.idle.len() as u64, plan.resting.len() as u64);
+    let quiet: Vec<Symbol> =
+        plan.idle.into_iter().chain(plan.resting.into_iter().map(|(symbol, _)| symbol)).collect();
+    let mut jobs = plan.jobs;
+    while !jobs.is_empty() {
+        let used = desk.totals(0, 0).requests;
+        let options = fetch_options(settings, request, used);
         let providers = providers(settings, request.selection.shard);
         let remembered = store.provider_states()?;
         let mut fetching =
-            fetch::start(engine, plan.jobs, &providers, remembered, timeline, options)
+            fetch::start(engine, jobs, &providers, remembered, timeline.clone(), options)
                 .context("the threads that fetch are gone")?;
         let stored = store_all(engine, store, &mut desk, &mut fetching, sink);
-        record.totals = desk.totals(idle_symbols.len() as u64);
+        record.totals = desk.totals(idle, resting);
         stored?;
+        jobs = if engine.stopped().is_some() {
+            Vec::new()
+        } else {
+            ask_anew(settings, store, &mut desk, now, sink)?
+        };
     }
-    store.write(|tx| desk.derive_idle(tx, &idle_symbols))?;
+    store.write(|tx| desk.derive_idle(tx, &quiet))?;
     conclude(engine, store, &mut desk)?;
-    record.totals = desk.totals(idle_symbols.len() as u64);
+    record.totals = desk.totals(idle, resting);
     store.write(|tx| account::account(tx, settings, now))?;
     Ok(())
 }
 
-fn fetch_options(settings: &Settings, request: &Request) -> fetch::Options {
+/// The jobs that ask for all of the series that turned out to be restated, in the same run.
+fn ask_anew(
+    settings: &Settings,
+    store: &mut Store,
+    desk: &mut desk::Desk<'_>,
+    now: i64,
+    sink: &mut dyn FnMut(Event),
+) -> StoreResult<Vec<Job>> {
+    let restated = std::mem::take(&mut desk.restated);
+    if restated.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut left: BTreeSet<Symbol> = restated.iter().map(|key| key.symbol.clone()).collect();
+    let selection = Selection { symbols: left.clone(), ..Selection::default() };
+    let (mut wants, _) = want::wants(settings, &selection, &holdings(store)?, now);
+    wants.retain(|want| restated.contains(&want.key));
+    let jobs = plan::make(&wants, &plan::Options::default(), now).jobs;
+    left.retain(|symbol| !jobs.iter().any(|job| job.symbol == *symbol));
+    // Of the others the provider has nothing more than what was read.
+    for symbol in left {
+        let events = store.write(|tx| desk.job_done(tx, symbol, 0))?;
+        events.into_iter().for_each(&mut *sink);
+    }
+    Ok(jobs)
+}
+
+fn fetch_options(settings: &Settings, request: &Request, used: u64) -> fetch::Options {
     fetch::Options {
         parallel: request.parallel,
         stagger: settings.run.stagger,
         job_retries: request.job_retries,
-        max_requests: request.max_requests,
+        max_requests: request.max_requests.map(|most| most.saturating_sub(used)),
         time: request.time,
         grace: settings.run.grace,
         forced: request.force.is_some(),
@@ -405,9 +442,11 @@ fn keep(tx: &Writer<'_>, fetching: &Fetching, notes: &[Note]) -> StoreResult<()>
 }
 
 fn jobs_open(tx: &Writer<'_>, run_id: &RunId, plan: &Plan) -> StoreResult<()> {
-    let pending = plan.jobs.iter().map(|job| (&job.symbol, JobStatus::Pending));
-    let idle = plan.idle.iter().map(|symbol| (symbol, JobStatus::Completed));
-    tx.jobs_open(run_id, clock::now(), pending.chain(idle))
+    let pending = plan.jobs.iter().map(|job| (&job.symbol, JobStatus::Pending, None));
+    let idle = plan.idle.iter().map(|symbol| (symbol, JobStatus::Completed, None));
+    let resting = plan.resting.iter();
+    let resting = resting.map(|(symbol, why)| (symbol, JobStatus::Skipped, Some(why.as_str())));
+    tx.jobs_open(run_id, clock::now(), pending.chain(idle).chain(resting))
 }
 
 /// First pages that are requests; files are none.

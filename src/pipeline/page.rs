@@ -54,7 +54,7 @@ impl Desk<'_> {
         let adjusted = self.adjustment(&fetched);
         let Some(line) = self.series.get_mut(&key) else { return Ok(Vec::new()) };
         line.asked = true;
-        line.read_to = line.read_to.max(fetched.answered.end);
+        line.read.insert(fetched.answered);
         if line.adjustment != adjusted && !checked.accepted.is_empty() {
             line.adjustment = adjusted;
             tx.adjustment_set(line.series_id, adjusted)?;
@@ -63,12 +63,14 @@ impl Desk<'_> {
         tx.rejections_add(line.series_id, &self.run_id, &checked.rejected)?;
         if let (Some(first), Some(last)) = (checked.accepted.first(), checked.accepted.last()) {
             line.wrote(first.ts, last.ts);
+            line.read.insert(TimeRange::new(first.ts, last.ts + 1));
             if fetched.from_file {
                 let stored = TimeRange::new(first.ts, last.ts + 1);
                 tx.rejections_outlived(line.series_id, stored)?;
             }
         }
         answer(tx, line, &due, self.now, &fetched, &checked)?;
+        let restated = line.restated(tx, &put.again)?;
         tx.series_fetched(line.series_id, now, &put)?;
         if let Some(ts) = put.changed_from {
             line.changed(tx, ts)?;
@@ -90,7 +92,12 @@ impl Desk<'_> {
             self.unmake(tx, &key, TimeRange::new(first.ts, last.ts + 1))?;
         }
         self.add(&key.symbol, put);
-        Ok(vec![Event::PageStored { series: key, counts, attempt: fetched.attempt }])
+        let mut events =
+            vec![Event::PageStored { series: key.clone(), counts, attempt: fetched.attempt }];
+        if restated && self.restated.insert(key.clone()) {
+            events.push(Event::Restated { series: key });
+        }
+        Ok(events)
     }
 
     /// Notes a stretch that the provider's plan does not hold: for this key its bars begin later.

@@ -11,9 +11,9 @@ use crate::domain::series::{AssetClass, SeriesKey, Symbol};
 use crate::domain::shard::Shard;
 use crate::domain::timeframe::Timeframe;
 use crate::domain::words::span;
+use crate::plan::rest::{self, Heard, Rest};
 use crate::plan::{BEGINNING, FileState, Want};
 use crate::provider::{Reach, files::file_name};
-use crate::store::GapRow;
 
 /// Which series a call is about; an empty list leaves its axis open.
 #[derive(Clone, Debug, Default)]
@@ -61,8 +61,15 @@ pub struct Holdings {
     pub series: BTreeMap<SeriesKey, SeriesFact>,
     /// Coverage by series.
     pub coverage: HashMap<i64, RangeSet>,
-    /// Every gap.
-    pub gaps: Vec<GapRow>,
+    /// Gaps by series, ascending.
+    pub gaps: HashMap<i64, Vec<Gap>>,
+}
+
+impl Holdings {
+    /// The gaps of a series, ascending.
+    pub(super) fn gaps_of(&self, series_id: i64) -> &[Gap] {
+        self.gaps.get(&series_id).map_or(&[], Vec::as_slice)
+    }
 }
 
 /// The wants of a call, and what had to be left out of them, a sentence each.
@@ -80,6 +87,7 @@ pub(super) fn wants(
     });
     let look_again =
         gaps_where(&holdings.gaps, |gap| gap.next_check_at.is_some_and(|at| at <= now));
+    let rests = rests(settings, selection, holdings, now);
     let mut notes = Vec::new();
     let mut wants = Vec::new();
     for group in &settings.groups {
@@ -115,6 +123,7 @@ pub(super) fn wants(
                     first_ts: held.and_then(|fact| fact.first_ts),
                     watermark_ts: held.and_then(|fact| fact.watermark_ts),
                     added_at: held.map_or(now, |fact| fact.added_at),
+                    rest: held.and_then(|fact| rests.get(&fact.series_id)).copied(),
                     file: file_state(provider, &key, held),
                     key,
                 });
@@ -124,17 +133,58 @@ pub(super) fn wants(
     (wants, notes)
 }
 
+/// The series that are left alone for now; who is named is asked all the same.
+fn rests(
+    settings: &Settings,
+    selection: &Selection,
+    holdings: &Holdings,
+    now: i64,
+) -> HashMap<i64, Rest> {
+    let named = |fact: &SeriesFact| selection.symbols.contains(&fact.key.symbol);
+    let mut rests = HashMap::new();
+    for fact in holdings.series.values().filter(|fact| !named(fact)) {
+        let failing = fact.rests_until;
+        let rest =
+            failing.and_then(|until| Rest::of_failing(fact.consecutive_failures, until, now));
+        rests.extend(rest.map(|rest| (fact.series_id, rest)));
+    }
+    // To look at a file costs nothing.
+    let asked = settings.series().filter(|(_, group, _)| !settings.provider_of(group).is_files());
+    let heard: Vec<Heard<'_>> = asked
+        .filter_map(|(key, group, _)| {
+            let fact = holdings.series.get(&key)?;
+            Some(Heard {
+                key: &fact.key,
+                feed: (&group.provider, group.calendar.name()),
+                watermark_ts: fact.watermark_ts,
+                gaps: holdings.gaps_of(fact.series_id),
+            })
+        })
+        .collect();
+    for (key, silence) in rest::silent(&heard) {
+        let until = silence.next_check_at.filter(|until| *until > now);
+        if let (Some(until), Some(fact)) = (until, holdings.series.get(key).filter(|f| !named(f))) {
+            let rest = Rest::Silent { since: silence.first_seen_at, until };
+            rests.entry(fact.series_id).or_insert(rest);
+        }
+    }
+    rests
+}
+
 fn of(by_series: &HashMap<i64, RangeSet>, held: Option<&SeriesFact>) -> RangeSet {
     held.and_then(|fact| by_series.get(&fact.series_id)).cloned().unwrap_or_default()
 }
 
 /// The stretches of those gaps that `meant` says yes to, by series.
-fn gaps_where(gaps: &[GapRow], meant: impl Fn(&Gap) -> bool) -> HashMap<i64, RangeSet> {
-    let mut stretches: HashMap<i64, RangeSet> = HashMap::new();
-    for row in gaps.iter().filter(|row| meant(&row.gap)) {
-        stretches.entry(row.series_id).or_default().insert(row.gap.range);
-    }
-    stretches
+fn gaps_where(
+    gaps: &HashMap<i64, Vec<Gap>>,
+    meant: impl Fn(&Gap) -> bool,
+) -> HashMap<i64, RangeSet> {
+    let stretches = |gaps: &Vec<Gap>| -> RangeSet {
+        gaps.iter().filter(|gap| meant(gap)).map(|gap| gap.range).collect()
+    };
+    let by_series = gaps.iter().map(|(series_id, gaps)| (*series_id, stretches(gaps)));
+    by_series.filter(|(_, stretches)| !stretches.ranges().is_empty()).collect()
 }
 
 /// How far back the bars of a timeframe are wanted and can be had.

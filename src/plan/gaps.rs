@@ -10,6 +10,9 @@ use crate::domain::timeframe::{DAY, Timeframe};
 /// After how many days a provider's empty answer is asked for again: the first, second, third time.
 const LOOK_AGAIN_DAYS: [i64; 3] = [1, 3, 9];
 
+/// After how many days every further time, where nothing later is stored that would explain it.
+const LOOK_SELDOM_DAYS: i64 = 27;
+
 /// A series as far as its gaps need to know it.
 #[derive(Clone, Copy, Debug)]
 pub struct Known<'a> {
@@ -149,7 +152,7 @@ fn judged_anew(known: &Known<'_>, held: &[Gap], (missing, reason): (Missing, Gap
     let checked_count = before.map_or(0, |gap| gap.checked_count) + u32::from(due_again);
     let next_check_at = if due_again {
         let index = usize::try_from(checked_count).unwrap_or(usize::MAX).saturating_sub(1);
-        LOOK_AGAIN_DAYS.get(index).map(|days| known.now + days * DAY)
+        Some(known.now + LOOK_AGAIN_DAYS.get(index).unwrap_or(&LOOK_SELDOM_DAYS) * DAY)
     } else {
         before.and_then(|gap| gap.next_check_at)
     };
@@ -159,31 +162,56 @@ fn judged_anew(known: &Known<'_>, held: &[Gap], (missing, reason): (Missing, Gap
 
 /// The gaps with the reasons that they deserve now that more is known.
 ///
-/// An empty answer before the first stored bar is the time before the listing. One that a later bar
-/// follows, and that was looked at often enough, is a window without a trade; so is, at once, an
+/// An empty answer before the first stored bar is the time before the listing; one after the last session
+/// of a delisted symbol was to be expected. One that a later bar follows, and that was looked at often enough, is a window without a trade; so is, at once, an
 /// intraday one of a closed session that holds a bar.
 #[must_use]
 pub fn reconsidered(known: &Known<'_>, gaps: &[Gap]) -> Vec<Gap> {
-    let (Some(first), Some(last)) = (known.first_ts, known.watermark_ts) else {
-        return gaps.to_vec();
-    };
     let mut out: Vec<Gap> = Vec::with_capacity(gaps.len());
-    for gap in gaps {
-        if gap.reason != GapReason::ProviderEmpty {
-            out.push(*gap);
-            continue;
-        }
-        let reason = |reason| Gap { reason, next_check_at: None, ..*gap };
-        let looked_enough = gap.next_check_at.is_none() && gap.checked_count > 0;
-        if gap.range.end <= first {
-            out.push(reason(GapReason::PreListing));
-        } else if gap.range.start < last && looked_enough {
-            out.push(reason(GapReason::NoTrade));
-        } else {
-            out.extend(split_at_sessions(known, gap));
+    for gap in gaps.iter().flat_map(|gap| split_at_delisting(known, gap)) {
+        match (gap.reason, known.first_ts, known.watermark_ts) {
+            (GapReason::ProviderEmpty, Some(first), Some(last)) => {
+                out.extend(explained(known, gap, first, last));
+            }
+            _ => out.push(gap),
         }
     }
     out
+}
+
+/// What an empty answer is called once bars from `first` to `last` are stored.
+fn explained(known: &Known<'_>, gap: Gap, first: i64, last: i64) -> Vec<Gap> {
+    let reason = |reason| vec![Gap { reason, next_check_at: None, ..gap }];
+    let looked_enough = gap.checked_count as usize > LOOK_AGAIN_DAYS.len();
+    if gap.range.end <= first {
+        reason(GapReason::PreListing)
+    } else if gap.range.start < last && looked_enough {
+        reason(GapReason::NoTrade)
+    } else {
+        split_at_sessions(known, &gap)
+    }
+}
+
+/// Calls an empty answer that lies after a symbol's last session so, and no longer so once the config
+/// takes that session back.
+fn split_at_delisting(known: &Known<'_>, gap: &Gap) -> Vec<Gap> {
+    let end = known.due.listed_until(known.timeframe).unwrap_or(i64::MAX);
+    match gap.reason {
+        GapReason::Delisted if gap.range.start < end => {
+            let next_check_at = Some(known.now);
+            vec![Gap { reason: GapReason::ProviderEmpty, next_check_at, ..*gap }]
+        }
+        GapReason::ProviderEmpty if gap.range.end > end => {
+            let listed = TimeRange::new(gap.range.start, end.max(gap.range.start));
+            let before = recut(known, gap, listed);
+            let missing = gap.missing.saturating_sub(before.map_or(0, |before| before.missing));
+            let range = TimeRange::new(listed.end, gap.range.end);
+            let after = Gap { range, missing, reason: GapReason::Delisted, ..*gap };
+            let after = Gap { next_check_at: None, ..after };
+            before.into_iter().chain((missing > 0).then_some(after)).collect()
+        }
+        _ => vec![*gap],
+    }
 }
 
 /// Cuts an intraday gap at its first and its last session: where one of them is closed and holds a

@@ -13,9 +13,13 @@ use crate::domain::range::{RangeSet, TimeRange};
 use crate::domain::series::{AssetClass, SeriesKey, Symbol};
 use crate::domain::task::{Job, Purpose, Task};
 use crate::domain::timeframe::{DAY, Timeframe};
+use crate::domain::words::instant;
 use crate::provider::Reach;
 
 pub mod gaps;
+pub mod rest;
+
+use rest::Rest;
 
 /// Where the history of a provider without a limit begins: 1900-01-01.
 pub const BEGINNING: i64 = -2_208_988_800;
@@ -59,6 +63,8 @@ pub struct Want {
     pub watermark_ts: Option<i64>,
     /// Since when it is tracked, epoch seconds UTC.
     pub added_at: i64,
+    /// Why it is left alone for now; `None` when it is not.
+    pub rest: Option<Rest>,
     /// Whether it is read from a file as a whole, and that file changed since it was read.
     pub file: Option<FileState>,
 }
@@ -135,6 +141,8 @@ pub struct Plan {
     pub jobs: Vec<Job>,
     /// Symbols for which nothing is due.
     pub idle: Vec<Symbol>,
+    /// Symbols that are left alone for now, each with the reason.
+    pub resting: Vec<(Symbol, String)>,
 }
 
 /// The plan for `wants` at `now`.
@@ -144,8 +152,12 @@ pub struct Plan {
 #[must_use]
 pub fn make(wants: &[Want], options: &Options, now: i64) -> Plan {
     let mut by_symbol: BTreeMap<&Symbol, (Rank, Vec<Task>)> = BTreeMap::new();
+    let mut resting: BTreeMap<&Symbol, String> = BTreeMap::new();
     for want in wants {
-        let tasks = tasks(want, options, now);
+        let mut tasks = tasks(want, options, now);
+        if let Some(reason) = leave_alone(want, options, &mut tasks) {
+            resting.entry(&want.key.symbol).or_insert(reason);
+        }
         let rank = tasks.iter().map(|task| rank(want, task, now)).min();
         let entry = by_symbol.entry(&want.key.symbol).or_insert_with(|| (Rank::last(), Vec::new()));
         entry.0 = rank.unwrap_or(Rank::last()).min(entry.0);
@@ -155,7 +167,10 @@ pub fn make(wants: &[Want], options: &Options, now: i64) -> Plan {
     let mut ranked = Vec::new();
     for (symbol, (rank, mut tasks)) in by_symbol {
         if tasks.is_empty() {
-            plan.idle.push(symbol.clone());
+            match resting.remove(symbol) {
+                Some(reason) => plan.resting.push((symbol.clone(), reason)),
+                None => plan.idle.push(symbol.clone()),
+            }
         } else {
             tasks.sort_by_key(|task| (task.purpose, task.key.timeframe, task.range.start));
             ranked.push((rank, Job { symbol: symbol.clone(), tasks }));
@@ -164,6 +179,32 @@ pub fn make(wants: &[Want], options: &Options, now: i64) -> Plan {
     ranked.sort_by_key(|(rank, _)| *rank);
     plan.jobs = ranked.into_iter().map(|(_, job)| job).collect();
     plan
+}
+
+/// Takes the tasks away for which a series is left alone for now, and says why; whoever asks for a
+/// repair or a range asks all the same.
+fn leave_alone(want: &Want, options: &Options, tasks: &mut Vec<Task>) -> Option<String> {
+    let rest = want.rest?;
+    if options.repair || options.full || options.from.is_some() || options.to.is_some() {
+        return None;
+    }
+    let before = tasks.len();
+    match rest {
+        Rest::Silent { .. } => tasks.retain(|task| task.purpose == Purpose::Hole),
+        Rest::Failing { .. } => tasks.clear(),
+    }
+    let timeframe = want.key.timeframe;
+    (tasks.len() < before).then(|| match rest {
+        Rest::Silent { since, until } => format!(
+            "{timeframe}: nothing has come since {}; asked again from {} on",
+            instant(since),
+            instant(until)
+        ),
+        Rest::Failing { failures, until } => format!(
+            "{timeframe}: failed {failures} times running; asked again from {} on",
+            instant(until)
+        ),
+    })
 }
 
 /// Where a task stands in the queue; smaller is earlier.

@@ -63,6 +63,9 @@ pub fn table(out: &mut dyn Write, costed: &Costed<'_>, look: Look) -> io::Result
     for note in costed.notes {
         writeln!(out, "note: {note}")?;
     }
+    for (symbol, reason) in &costed.plan.resting {
+        writeln!(out, "left alone: {symbol} {reason}")?;
+    }
     write!(
         out,
         "{} to ask for, {} up to date; {}",
@@ -89,7 +92,15 @@ struct Document<'a> {
     quota_seconds: u64,
     notes: &'a [String],
     up_to_date: Vec<&'a str>,
+    resting: Vec<Resting<'a>>,
     tasks: Vec<Row<'a>>,
+}
+
+/// A symbol that is left alone for now.
+#[derive(Serialize)]
+struct Resting<'a> {
+    symbol: &'a str,
+    reason: &'a str,
 }
 
 #[derive(Serialize)]
@@ -122,6 +133,7 @@ pub fn json(out: &mut dyn Write, costed: &Costed<'_>, now: i64) -> io::Result<()
         bars: task.bars,
         further_pages: task.further_pages,
     });
+    let resting = costed.plan.resting.iter();
     let document = Document {
         schema: super::SCHEMA,
         timestamp: instant(now),
@@ -130,6 +142,9 @@ pub fn json(out: &mut dyn Write, costed: &Costed<'_>, now: i64) -> io::Result<()
         quota_seconds: costed.quota_time.as_secs(),
         notes: costed.notes,
         up_to_date: costed.plan.idle.iter().map(|symbol| symbol.as_str()).collect(),
+        resting: resting
+            .map(|(symbol, reason)| Resting { symbol: symbol.as_str(), reason })
+            .collect(),
         tasks: tasks.collect(),
     };
     super::json(out, &document)

@@ -79,6 +79,7 @@ impl Progress {
             Event::Failed(_)
             | Event::LogGrown { .. }
             | Event::Narrowed { .. }
+            | Event::Restated { .. }
             | Event::JobToRetry { .. }
             | Event::Ending { .. } => {}
         }

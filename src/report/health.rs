@@ -8,7 +8,8 @@ use crate::domain::control::Pause;
 use crate::domain::fact::{FailureFact, FetchFacts, JobFact, RunFact};
 use crate::domain::policy::Freshness;
 use crate::domain::run::{ErrorKind, JobStatus, RunStatus};
-use crate::domain::words::span;
+use crate::domain::series::Symbol;
+use crate::domain::words::{instant, span};
 use crate::exit::Exit;
 
 use super::breaker::BreakerRow;
@@ -173,6 +174,7 @@ pub fn judge(settings: &Settings, evidence: Evidence) -> Health {
     issues.extend(series_missing(&series));
     issues.extend(series_stale(settings, &evidence, &series));
     issues.extend(keeps_failing(&series));
+    issues.extend(suspected_delisted(&series));
     issues.extend(high_failure_rate(settings, &evidence));
     issues.extend(rate_limited(&evidence));
     issues.extend(evidence.breakers.iter().filter_map(held));
@@ -420,6 +422,30 @@ fn keeps_failing(series: &[&SeriesState]) -> Option<Issue> {
             worst.key, worst.consecutive_failures
         ),
         hint: format!("mdctl status {}", worst.key.symbol),
+    })
+}
+
+/// Symbols for which nothing comes any more, while others of their feed go on.
+fn suspected_delisted(series: &[&SeriesState]) -> Option<Issue> {
+    let silent: BTreeMap<&Symbol, i64> =
+        series.iter().rev().filter_map(|row| Some((&row.key.symbol, row.silent_since?))).collect();
+    let (symbol, since) = silent.iter().min_by_key(|(_, since)| **since)?;
+    let count = silent.len() as u64;
+    Some(Issue {
+        code: "suspected_delisted",
+        severity: Severity::Warning,
+        subject: symbol.to_string(),
+        count,
+        since: Some(*since),
+        message: format!(
+            "nothing has come for {symbol} since {}, however often it was asked; it is asked less and \
+             less often",
+            instant(*since)
+        ),
+        hint: format!(
+            "if it is delisted, say so in the config, {{ symbol = \"{symbol}\", delisted = \"DATE\" }}, or \
+             mdctl symbols remove {symbol}; to ask it now, mdctl backfill {symbol}"
+        ),
     })
 }
 

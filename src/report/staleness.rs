@@ -11,6 +11,7 @@ use crate::domain::range::RangeSet;
 use crate::domain::series::SeriesKey;
 use crate::domain::timeframe::Timeframe;
 use crate::freshness::{self, Held, Judged};
+use crate::plan::rest::{self, Heard};
 
 use super::Facts;
 
@@ -61,6 +62,9 @@ pub struct SeriesState {
     pub consecutive_failures: u32,
     /// What went wrong last.
     pub last_error: Option<String>,
+    /// Since when nothing has come for it, however often it was asked, while others of its feed went on;
+    /// epoch seconds UTC. `None` while something comes.
+    pub silent_since: Option<i64>,
 }
 
 impl Staleness {
@@ -88,6 +92,7 @@ impl Staleness {
 #[must_use]
 pub fn judge(settings: &Settings, facts: &Facts, now: i64) -> Staleness {
     let mut series = Vec::with_capacity(facts.series.len());
+    let silent = silent(settings, facts);
     for group in &settings.groups {
         let names = (Arc::from(group.name.as_str()), Arc::from(group.provider.as_str()));
         let mut judge = Judge { group, now, known: HashMap::new() };
@@ -99,13 +104,31 @@ pub fn judge(settings: &Settings, facts: &Facts, now: i64) -> Staleness {
                 let explained = fact.map(|fact| facts.explained(fact)).unwrap_or_default();
                 let verdict = judge.judge(&due, *timeframe, fact, &explained);
                 let beyond = group.freshness.thresholds(*timeframe).stale.as_secs();
-                series.push(state(key, &names, fact, verdict, beyond, now));
+                let silent_since = silent.get(&key).copied();
+                let row = state(key, &names, fact, verdict, beyond, now);
+                series.push(SeriesState { silent_since, ..row });
             }
         }
     }
     series
         .sort_by(|a, b| (b.status, b.lag_seconds, &a.key).cmp(&(a.status, a.lag_seconds, &b.key)));
     Staleness { series }
+}
+
+/// Since when which series are silent.
+fn silent(settings: &Settings, facts: &Facts) -> HashMap<SeriesKey, i64> {
+    let mut heard = Vec::new();
+    for (key, group, _) in settings.series() {
+        let Some(fact) = facts.series.get(&key) else { continue };
+        heard.push(Heard {
+            key: &fact.key,
+            feed: (&group.provider, group.calendar.name()),
+            watermark_ts: fact.watermark_ts,
+            gaps: facts.gaps_of(fact.series_id),
+        });
+    }
+    let silent = rest::silent(&heard).into_iter();
+    silent.map(|(key, silence)| (key.clone(), silence.first_seen_at)).collect()
 }
 
 /// Judges the series of one group. Most of them end with the same bar and share its verdict.
@@ -162,5 +185,6 @@ fn state(
         beyond_stale: judged.lag_seconds.unsigned_abs() >= beyond_seconds,
         consecutive_failures: fact.map_or(0, |fact| fact.consecutive_failures),
         last_error: fact.and_then(|fact| fact.last_error.clone()),
+        silent_since: None,
     }
 }

@@ -17,7 +17,7 @@ const COLUMNS: usize = 9;
 const SLICE: u64 = 10_000;
 
 /// What writing a page of bars came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Put {
     /// Bars that were new.
     pub inserted: u64,
@@ -27,6 +27,33 @@ pub struct Put {
     pub grown: Option<TimeRange>,
     /// The first `ts` of a bar that is new or changed.
     pub changed_from: Option<i64>,
+    /// How the closes that were stored already came now.
+    pub again: Again,
+}
+
+/// Bars that were stored and came again: by which ratios their closes differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Again {
+    /// How many.
+    pub bars: u64,
+    /// The `ts` of the first of them.
+    pub first_ts: i64,
+    /// The smallest of new by old.
+    pub least: f64,
+    /// The largest.
+    pub most: f64,
+}
+
+impl Again {
+    fn add(&mut self, old: &Bar, new: &Bar) {
+        let ratio = new.close / old.close;
+        *self = if self.bars == 0 {
+            Self { bars: 1, first_ts: new.ts, least: ratio, most: ratio }
+        } else {
+            let (least, most) = (self.least.min(ratio), self.most.max(ratio));
+            Self { bars: self.bars + 1, least, most, ..*self }
+        };
+    }
 }
 
 /// Which bars to read.
@@ -66,18 +93,21 @@ impl Writer<'_> {
                 updated: 0,
                 grown: Some(range),
                 changed_from: Some(range.start),
+                again: Again::default(),
             });
         }
         let mut new = Vec::new();
         let mut updated = 0;
         let mut changed_from: Option<i64> = None;
+        let mut again = Again::default();
         let mut held = held.into_iter().peekable();
         for bar in bars {
             while held.next_if(|old| old.ts < bar.ts).is_some() {}
             match held.next_if(|old| old.ts == bar.ts) {
                 None => new.push(*bar),
-                Some(old) if old == *bar => {}
+                Some(old) if old == *bar => again.add(&old, bar),
                 Some(old) => {
+                    again.add(&old, bar);
                     self.bar_revise(series_id, run, now, &old, bar)?;
                     updated += 1;
                     changed_from.get_or_insert(bar.ts);
@@ -92,6 +122,7 @@ impl Writer<'_> {
             updated,
             grown: grown.map(|(first, last)| TimeRange::new(first.ts, last.ts + 1)),
             changed_from: changed_from.into_iter().chain(first_new).min(),
+            again,
         })
     }
 

@@ -10,15 +10,6 @@ use crate::domain::timeframe::Timeframe;
 
 use super::{Store, StoreResult, Writer, count, sql_count, word};
 
-/// A gap with the series that it belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GapRow {
-    /// Whose gap.
-    pub series_id: i64,
-    /// The gap.
-    pub gap: Gap,
-}
-
 const GAP_COLUMNS: &str =
     "series_id, from_ts, to_ts, missing, reason, first_seen_at, checked_count, next_check_at";
 
@@ -130,12 +121,12 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Every gap.
+    /// Every gap, by series, ascending.
     ///
     /// # Errors
     ///
     /// When the database cannot be read.
-    pub fn gaps_all(&self) -> StoreResult<Vec<GapRow>> {
+    pub fn gaps_all(&self) -> StoreResult<HashMap<i64, Vec<Gap>>> {
         gaps_all(self.connection)
     }
 }
@@ -150,12 +141,12 @@ impl Store {
         self.read(coverage_all)
     }
 
-    /// Every gap, by series and time.
+    /// Every gap, by series, ascending.
     ///
     /// # Errors
     ///
     /// When the database cannot be read.
-    pub fn gaps_all(&self) -> StoreResult<Vec<GapRow>> {
+    pub fn gaps_all(&self) -> StoreResult<HashMap<i64, Vec<Gap>>> {
         self.read(gaps_all)
     }
 }
@@ -192,28 +183,25 @@ fn bars_gone(connection: &rusqlite::Connection) -> StoreResult<Vec<(i64, TimeRan
     Ok(gone)
 }
 
-fn gaps_all(connection: &rusqlite::Connection) -> StoreResult<Vec<GapRow>> {
+fn gaps_all(connection: &rusqlite::Connection) -> StoreResult<HashMap<i64, Vec<Gap>>> {
     let mut statement = connection
         .prepare_cached(&format!("SELECT {GAP_COLUMNS} FROM gaps ORDER BY series_id, from_ts"))?;
     let mut rows = statement.query([])?;
-    let mut all = Vec::new();
+    let mut all: HashMap<i64, Vec<Gap>> = HashMap::new();
     while let Some(row) = rows.next()? {
-        all.push(gap_of(row)?);
+        all.entry(row.get(0)?).or_default().push(gap_of(row)?);
     }
     Ok(all)
 }
 
-fn gap_of(row: &Row<'_>) -> StoreResult<GapRow> {
+fn gap_of(row: &Row<'_>) -> StoreResult<Gap> {
     let reason: GapReason = word(row.get_ref(4)?.as_str().map_err(rusqlite::Error::from)?)?;
-    Ok(GapRow {
-        series_id: row.get(0)?,
-        gap: Gap {
-            range: TimeRange::new(row.get(1)?, row.get(2)?),
-            missing: count(row.get(3)?),
-            reason,
-            first_seen_at: row.get(5)?,
-            checked_count: row.get(6)?,
-            next_check_at: row.get(7)?,
-        },
+    Ok(Gap {
+        range: TimeRange::new(row.get(1)?, row.get(2)?),
+        missing: count(row.get(3)?),
+        reason,
+        first_seen_at: row.get(5)?,
+        checked_count: row.get(6)?,
+        next_check_at: row.get(7)?,
     })
 }

@@ -31,8 +31,7 @@ mod series;
 mod state;
 mod trouble;
 
-pub use bar::{BarQuery, Put};
-pub use gap::GapRow;
+pub use bar::{Again, BarQuery, Put};
 pub use run::NewRun;
 pub use series::Tracked;
 pub use state::Remembered;

@@ -134,14 +134,16 @@ impl Writer<'_> {
         &self,
         run_id: &RunId,
         at: i64,
-        jobs: impl Iterator<Item = (&'a Symbol, JobStatus)>,
+        jobs: impl Iterator<Item = (&'a Symbol, JobStatus, Option<&'a str>)>,
     ) -> StoreResult<()> {
         let mut insert = self.connection.prepare_cached(
-            "INSERT INTO jobs (run_id, symbol, status, completed_at) VALUES (?, ?, ?, ?)",
+            "INSERT INTO jobs (run_id, symbol, status, completed_at, last_error)
+             VALUES (?, ?, ?, ?, ?)",
         )?;
-        for (symbol, status) in jobs {
-            let completed_at = (status == JobStatus::Completed).then_some(at);
-            insert.execute(params![run_id.0, symbol.as_str(), status.as_str(), completed_at])?;
+        for (symbol, status, why) in jobs {
+            let completed_at = (status != JobStatus::Pending).then_some(at);
+            let row = params![run_id.0, symbol.as_str(), status.as_str(), completed_at, why];
+            insert.execute(row)?;
         }
         Ok(())
     }

@@ -137,7 +137,8 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Notes how a series' part of a job ended: `error` is `None` when it went well.
+    /// Notes how a series' part of a job ended: `error` is `None` when it went well, else what went
+    /// wrong and until when the series is left alone for it.
     ///
     /// # Errors
     ///
@@ -146,15 +147,17 @@ impl Writer<'_> {
         &self,
         series_id: i64,
         settled_ts: Option<i64>,
-        error: Option<&str>,
+        error: Option<(&str, Option<i64>)>,
     ) -> StoreResult<()> {
+        let (error, rests_until) = error.unzip();
         self.connection
             .prepare_cached(
                 "UPDATE series SET last_error = ?2, settled_ts = coalesce(?3, settled_ts),
+                 rests_until = ?4,
                  consecutive_failures = CASE WHEN ?2 IS NULL THEN 0 ELSE consecutive_failures + 1 END
                  WHERE series_id = ?1",
             )?
-            .execute(params![series_id, error, settled_ts])?;
+            .execute(params![series_id, error, settled_ts, rests_until.flatten()])?;
         Ok(())
     }
 
@@ -202,9 +205,9 @@ fn read_all(connection: &rusqlite::Connection) -> StoreResult<BTreeMap<SeriesKey
     let settle_read_at = if known { "settle_read_at" } else { "NULL" };
     let known = connection.column_exists(None, "series", "features_from")?;
     let marks = if known {
-        "features_from, quality_from, features_ts, features_computed_at"
+        "features_from, quality_from, features_ts, features_computed_at, rests_until"
     } else {
-        "NULL, NULL, NULL, NULL"
+        "NULL, NULL, NULL, NULL, NULL"
     };
     let mut statement = connection.prepare_cached(&format!(
         "SELECT series_id, symbol, timeframe, first_ts, watermark_ts, bar_count, adjustment,
@@ -261,6 +264,7 @@ fn fact_of(row: &Row<'_>, symbol: Symbol, added_at: i64) -> StoreResult<SeriesFa
         quality_from: row.get(14)?,
         features_ts: row.get(15)?,
         features_computed_at: row.get(16)?,
+        rests_until: row.get(17)?,
         file_mark: row
             .get::<_, Option<i64>>(10)?
             .zip(row.get(11)?)

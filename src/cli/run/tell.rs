@@ -61,6 +61,11 @@ pub(super) fn tell(event: &Event) {
         Event::Narrowed { series, message } => {
             tracing::warn!(symbol = %series.symbol, timeframe = %series.timeframe, "{message}");
         }
+        Event::Restated { series } => tracing::warn!(
+            symbol = %series.symbol,
+            timeframe = %series.timeframe,
+            "the provider has restated its adjusted prices; the whole series is fetched again"
+        ),
         Event::JobToRetry { symbol, error } => {
             tracing::warn!(%symbol, "job failed so far and is tried again at the end: {error}");
         }

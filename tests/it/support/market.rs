@@ -96,6 +96,7 @@ fn utc(ts: i64) -> DateTime<chrono::Utc> {
 pub(crate) struct Market {
     series: BTreeMap<(String, String), Vec<Row>>,
     page: Option<usize>,
+    adjusted: bool,
 }
 
 impl Market {
@@ -121,6 +122,12 @@ impl Market {
         self
     }
 
+    /// The same, said to be adjusted for splits.
+    pub(crate) fn adjusted(mut self) -> Self {
+        self.adjusted = true;
+        self
+    }
+
     fn rows(&self, symbol: &str, timeframe: &str) -> &[Row] {
         let key = (symbol.to_owned(), timeframe.to_owned());
         self.series.get(&key).map(Vec::as_slice).unwrap_or_default()
@@ -140,7 +147,9 @@ impl Market {
         let page = self.page.unwrap_or(limit).min(limit);
         let results = found.iter().take(page).map(|row| asked.result(row)).collect();
         let next = found.get(page).map(|row| asked.next_url(asked.stamp(row.ts), limit));
-        Answer::ok(polygon_body(&asked.symbol, results, next).to_string())
+        let mut body = polygon_body(&asked.symbol, results, next);
+        body["adjusted"] = self.adjusted.into();
+        Answer::ok(body.to_string())
     }
 
     /// Answers as binance does: both ends inclusive, compared with the open time, ascending, at most
