@@ -12,7 +12,7 @@ use super::window::{self, Stochastic, Sums};
 use super::{FIRST, LOOKBACK, volume};
 
 /// How many bars are computed at a time, column by column: as many as leave the columns in the cache.
-const BLOCK: usize = 1024;
+const BLOCK: usize = 1000;
 
 /// Numbers of the bars before a block, then of those in it. NaN where there are none.
 type Lane = Vec<f64>;
@@ -222,9 +222,12 @@ impl Engine {
 
     fn write(&self, bars: &[Bar], rows: &mut Vec<Row>) {
         let columns = &self.columns;
-        rows.extend(bars[..bars.len().min(BLOCK)].iter().enumerate().map(|(index, bar)| Row {
-            ts: bar.ts,
-            values: std::array::from_fn(|column| columns[column][index % BLOCK]),
+        let mut index = 0;
+        rows.extend(bars.iter().map(|bar| {
+            let row =
+                Row { ts: bar.ts, values: std::array::from_fn(|column| columns[column][index]) };
+            index += 1;
+            row
         }));
     }
 

@@ -71,3 +71,6 @@ pub const LOOKBACK: usize = 200;
 /// The index of the first bar for which each feature is defined, in the order of the columns.
 const FIRST: [usize; COUNT] =
     [19, 49, 199, 11, 25, 14, 33, 33, 33, 19, 19, 19, 14, 27, 17, 17, 0, 10, 1, 20, 19, 0];
+
+#[cfg(test)]
+mod tests;

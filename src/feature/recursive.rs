@@ -60,21 +60,10 @@ pub(super) struct MovingAverages<'a> {
     pub(super) macd_hist: &'a mut [f64],
 }
 
-impl MovingAverages<'_> {
-    fn put(&mut self, index: usize, state: &State) {
-        let line = state.macd_fast - state.ema_26;
-        self.ema_12[index] = state.ema_12;
-        self.ema_26[index] = state.ema_26;
-        self.macd[index] = line;
-        self.macd_signal[index] = state.macd_signal;
-        self.macd_hist[index] = line - state.macd_signal;
-    }
-}
-
 /// EMA and MACD.
 pub(super) fn moving_averages(state: &mut State, close: &[f64], columns: MovingAverages<'_>) {
     let count = close.len();
-    let mut columns = MovingAverages {
+    let columns = MovingAverages {
         ema_12: &mut columns.ema_12[..count],
         ema_26: &mut columns.ema_26[..count],
         macd: &mut columns.macd[..count],
@@ -84,18 +73,28 @@ pub(super) fn moving_averages(state: &mut State, close: &[f64], columns: MovingA
     let warm_up = warm_up(state.seen, count);
     // A copy, which can live in registers.
     let mut held = *state;
-    for index in 0..warm_up {
-        seed_moving_averages(&mut held, state.seen + index as u64, close[index]);
-        columns.put(index, &held);
-    }
-    for index in warm_up..count {
-        held.ema_12 = exponential::<12>(held.ema_12, close[index]);
-        held.ema_26 = exponential::<26>(held.ema_26, close[index]);
-        held.macd_fast = exponential::<12>(held.macd_fast, close[index]);
-        held.macd_signal = exponential::<9>(held.macd_signal, held.macd_fast - held.ema_26);
-        columns.put(index, &held);
+    for (index, close) in close.iter().enumerate() {
+        if index < warm_up {
+            seed_moving_averages(&mut held, state.seen + index as u64, *close);
+        } else {
+            next_moving_averages(&mut held, *close);
+        }
+        let line = held.macd_fast - held.ema_26;
+        columns.ema_12[index] = held.ema_12;
+        columns.ema_26[index] = held.ema_26;
+        columns.macd[index] = line;
+        columns.macd_signal[index] = held.macd_signal;
+        columns.macd_hist[index] = line - held.macd_signal;
     }
     *state = held;
+}
+
+#[inline]
+fn next_moving_averages(held: &mut State, close: f64) {
+    held.ema_12 = exponential::<12>(held.ema_12, close);
+    held.ema_26 = exponential::<26>(held.ema_26, close);
+    held.macd_fast = exponential::<12>(held.macd_fast, close);
+    held.macd_signal = exponential::<9>(held.macd_signal, held.macd_fast - held.ema_26);
 }
 
 fn seed_moving_averages(held: &mut State, index: u64, close: f64) {
