@@ -27,6 +27,7 @@
 //! | [`fetch`] | sends; retries; keeps to quota, breaker and budgets; hears signals: the only async room | decide what to ask for |
 //! | [`validate`] | sorts rows into bars, rejected ones and dropped ones | fail |
 //! | [`mod@derive`] | makes bars of the timeframes that a provider lacks | fill a hole |
+//! | [`feature`] | computes the features of bars, in one pass or resumed at any bar | touch anything |
 //! | [`store`] | all SQL, one writer, the lock | judge |
 //! | [`pipeline`] | the straight line of one run | anything by itself |
 //! | [`freshness`], [`report`] | judge facts at an instant | read a clock or a file |
@@ -56,6 +57,7 @@ pub mod config;
 pub mod derive;
 pub mod domain;
 pub mod exit;
+pub mod feature;
 pub mod fetch;
 pub mod freshness;
 pub mod logging;

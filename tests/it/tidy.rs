@@ -13,6 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("validate", &["domain", "calendar"]),
     ("plan", &["domain", "calendar", "provider"]),
     ("derive", &["domain", "calendar"]),
+    ("feature", &["domain"]),
     ("freshness", &["domain", "calendar"]),
     ("config", &["domain", "calendar", "provider"]),
     ("fetch", &["domain", "provider", "clock", "config"]),

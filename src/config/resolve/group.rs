@@ -10,6 +10,7 @@ use toml::Spanned;
 use crate::calendar::{Calendar, Overrides};
 use crate::config::values::{Span, Text};
 use crate::config::{ConfigError, Group, Member, ProviderSettings, Source, Stored, file, nearest};
+use crate::domain::feature;
 use crate::domain::policy::FreshnessPolicy;
 use crate::domain::series::{AssetClass, Symbol};
 use crate::domain::timeframe::{DAY, Timeframe};
@@ -150,41 +151,18 @@ fn timeframes(
     Ok(stored)
 }
 
-/// The words that `features` may hold. Nothing computes them yet.
-const FEATURES: &[&str] = &[
-    "default",
-    "sma_20",
-    "sma_50",
-    "sma_200",
-    "ema_12",
-    "ema_26",
-    "rsi_14",
-    "macd",
-    "macd_signal",
-    "macd_hist",
-    "bb_upper",
-    "bb_middle",
-    "bb_lower",
-    "atr_14",
-    "adx_14",
-    "stoch_k",
-    "stoch_d",
-    "obv",
-    "roc_10",
-    "log_return",
-    "volatility_20",
-    "volume_ratio_20",
-    "vwap_session",
-];
-
+/// Refuses `features` that nobody knows.
 fn check_features(context: &Context<'_>, table: &file::Group) -> Result<()> {
     let Some(features) = &table.features else { return Ok(()) };
     for name in features.get_ref().values().flatten() {
-        if !FEATURES.contains(&name.as_str()) {
+        if !feature::words().any(|word| word == name) {
             let error = context.at(features, format!("unknown feature `{name}`"));
-            return Err(match nearest(name, FEATURES.iter().copied()) {
+            return Err(match nearest(name, feature::words()) {
                 Some(near) => error.hinted(format!("did you mean `{near}`?")),
-                None => error.hinted(format!("features are {}", FEATURES.join(", "))),
+                None => error.hinted(format!(
+                    "features are {}",
+                    feature::words().collect::<Vec<_>>().join(", ")
+                )),
             });
         }
     }
