@@ -88,6 +88,8 @@ CREATE TABLE features (
 CREATE TABLE feature_state (
     series_id INTEGER NOT NULL,
     ts        INTEGER NOT NULL,
+    -- How many bars it is the state after.
+    bars      INTEGER NOT NULL,
     state     BLOB    NOT NULL,
     PRIMARY KEY (series_id, ts)
 ) STRICT, WITHOUT ROWID;

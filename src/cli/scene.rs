@@ -191,6 +191,10 @@ fn cut_off(store: &Store, fact: &mut SeriesFact, due: &Due, as_of: i64) -> Store
     fact.first_ts = extent.map(|(first, _, _)| first);
     fact.watermark_ts = extent.map(|(_, last, _)| last);
     fact.bar_count = extent.map_or(0, |(_, _, bars)| bars);
+    if let Some(features) = &mut fact.features {
+        features.last_ts = features.last_ts.min(fact.watermark_ts);
+        features.from = features.from.filter(|from| *from < end);
+    }
     Ok(())
 }
 

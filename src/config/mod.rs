@@ -12,6 +12,7 @@ use chrono::NaiveDate;
 
 use crate::calendar::due::Due;
 use crate::calendar::{Calendar, Layout};
+use crate::domain::feature::FeatureSet;
 use crate::domain::policy::{
     BreakerPolicy, Bulkhead, FreshnessPolicy, HealthPolicy, Publication, RateLimit, RequestLimits,
     RetryPolicy,
@@ -275,6 +276,16 @@ pub struct Group {
     pub priority: i64,
     /// How its lag is judged.
     pub freshness: FreshnessPolicy,
+    /// Which features are computed of each timeframe; of others none.
+    pub features: BTreeMap<Timeframe, FeatureSet>,
+}
+
+impl Group {
+    /// The features that are computed of `timeframe`.
+    #[must_use]
+    pub fn features(&self, timeframe: Timeframe) -> FeatureSet {
+        self.features.get(&timeframe).copied().unwrap_or_default()
+    }
 }
 
 /// How a timeframe of a group is stored.

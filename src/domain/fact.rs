@@ -1,6 +1,7 @@
 //! What the store remembers, as the reports and the plan read it.
 
 use super::bar::Adjustment;
+use super::feature::FeatureSet;
 use super::policy::Freshness;
 use super::run::{ErrorKind, JobStatus, RunId, RunStatus, Stage, Totals};
 use super::series::{SeriesKey, Symbol};
@@ -34,16 +35,34 @@ pub struct SeriesFact {
     pub settle_read_at: Option<i64>,
     /// Until when it is left alone after its failures, epoch seconds UTC; `None` when it is not.
     pub rests_until: Option<i64>,
-    /// From which `ts` on its features are to be computed anew; `None` when they are as its bars are.
-    pub features_from: Option<i64>,
     /// From which `ts` on its bars are still to be looked at; `None` when all were.
     pub quality_from: Option<i64>,
-    /// The last bar that has features; `None` when none has.
-    pub features_ts: Option<i64>,
-    /// When features were last computed, epoch seconds UTC.
-    pub features_computed_at: Option<i64>,
+    /// Its features; `None` in a database of a schema that has none.
+    pub features: Option<FeaturesFact>,
     /// The file that was read for it; `None` where there is none, or it was never read to its end.
     pub file_mark: Option<FileMark>,
+}
+
+/// How far the features of a series are computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FeaturesFact {
+    /// Which ones.
+    pub set: FeatureSet,
+    /// From which `ts` on they are to be computed anew; `None` when they are as the bars are.
+    pub from: Option<i64>,
+    /// The last bar that has any; `None` when none has.
+    pub last_ts: Option<i64>,
+    /// When they were last computed, epoch seconds UTC.
+    pub computed_at: Option<i64>,
+}
+
+impl FeaturesFact {
+    /// A `ts` up to which bars have the features that they should have; `None` when none has.
+    #[must_use]
+    pub fn up_to(&self) -> Option<i64> {
+        let last = self.last_ts?;
+        Some(self.from.map_or(last, |from| last.min(from - 1)))
+    }
 }
 
 /// What tells one state of a file from another.
@@ -176,9 +195,11 @@ pub struct FreshnessFact {
     pub key: SeriesKey,
     /// Its last stored bar.
     pub last_bar_ts: Option<i64>,
-    /// Its lag in seconds.
+    /// When its features were last computed, epoch seconds UTC.
+    pub last_computed_at: Option<i64>,
+    /// The lag of its bars in seconds.
     pub lag_seconds: i64,
-    /// The lag, judged.
+    /// The worse of its bars' and its features' freshness.
     pub status: Freshness,
 }
 

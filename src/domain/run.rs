@@ -274,6 +274,23 @@ pub struct Failure {
     pub at: i64,
 }
 
+/// A row of `compute_log`: the computing of a series' features in a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ComputeFact {
+    /// Whose features.
+    pub series: SeriesKey,
+    /// How many features of each bar.
+    pub features: u64,
+    /// Rows written.
+    pub rows: u64,
+    /// How long it took, reading and writing included.
+    pub took: Duration,
+    /// What went wrong; `None` when nothing did.
+    pub error: Option<String>,
+    /// When it ended, epoch seconds UTC.
+    pub at: i64,
+}
+
 /// How one job ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobOutcome {

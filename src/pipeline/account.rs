@@ -49,12 +49,18 @@ fn freshness(settings: &Settings, holdings: &Holdings, now: i64) -> Vec<Freshnes
             added_at: series.added_at,
             explained: &explained,
         };
-        let judged = freshness::judge(&held, group.freshness.thresholds(key.timeframe), now);
+        let thresholds = group.freshness.thresholds(key.timeframe);
+        let bars = freshness::judge(&held, thresholds, now);
+        let features = (!group.features(key.timeframe).is_empty()).then(|| {
+            let watermark_ts = series.features.and_then(|features| features.up_to());
+            freshness::judge(&Held { watermark_ts, ..held }, thresholds, now).status
+        });
         facts.push(FreshnessFact {
             key,
             last_bar_ts: series.watermark_ts,
-            lag_seconds: judged.lag_seconds,
-            status: judged.status,
+            last_computed_at: series.features.and_then(|features| features.computed_at),
+            lag_seconds: bars.lag_seconds,
+            status: features.map_or(bars.status, |features| features.max(bars.status)),
         });
     }
     facts

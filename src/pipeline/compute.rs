@@ -1,19 +1,211 @@
-//! Features of what changed.
+//! Features of what changed: from the state before the first changed bar on, a slice at a time.
 
+use std::time::{Duration, Instant};
+
+use chrono_tz::Tz;
+
+use crate::clock;
+use crate::domain::bar::Bar;
+use crate::domain::feature::{FeatureSet, Row};
+use crate::domain::range::TimeRange;
+use crate::domain::run::{ComputeFact, ErrorKind, Failure, Stage};
 use crate::domain::series::SeriesKey;
-use crate::store::{StoreResult, Writer};
+use crate::feature::LOOKBACK;
+use crate::feature::engine::Engine;
+use crate::feature::state::State;
+use crate::store::{StoreError, StoreResult, Writer};
 
 use super::desk::Desk;
 
+/// Bars after which a state is kept for good: how far back computing begins at most.
+const STEP: u64 = 20_000;
+
+/// A series whose features are to be computed.
+struct Work<'a> {
+    key: &'a SeriesKey,
+    series_id: i64,
+    set: FeatureSet,
+    /// The first bar whose features are not what they should be.
+    from: i64,
+    /// The zone in which its sessions have dates; `None` for days and weeks.
+    zone: Option<Tz>,
+}
+
+/// How far a slice came.
+struct Slice {
+    /// Rows written.
+    rows: u64,
+    /// The last bar that has features now.
+    last: Option<i64>,
+    /// The bar to go on from; `None` when all are computed.
+    left: Option<i64>,
+}
+
 impl Desk<'_> {
     /// Computes the features of a series anew from where its bars changed, as far as there is `room`
-    /// for rows; tells whether that is all.
+    /// for rows; tells whether that is all. What cannot be computed is logged, and tried again by the
+    /// next run; the bars are what they are.
     pub(super) fn compute(
         &mut self,
-        _tx: &Writer<'_>,
-        _key: &SeriesKey,
-        _room: &mut usize,
+        tx: &Writer<'_>,
+        key: &SeriesKey,
+        room: &mut usize,
     ) -> StoreResult<bool> {
+        let Some(work) = self.work_on(tx, key)? else { return Ok(true) };
+        let started = Instant::now();
+        let most = (*room as u64).max(1);
+        let slice = match tx.attempt(|tx| self.compute_slice(tx, &work, most))? {
+            Ok(slice) => slice,
+            Err(error) => {
+                self.compute_failed(tx, &work, started.elapsed(), &error)?;
+                return Ok(true);
+            }
+        };
+        *room = room.saturating_sub(usize::try_from(slice.rows).unwrap_or(usize::MAX).max(1));
+        let so_far = self.computed.entry(key.clone()).or_default();
+        so_far.0 += slice.rows;
+        so_far.1 += started.elapsed();
+        if let Some(line) = self.series.get_mut(key) {
+            line.features_from = slice.left;
+            line.feature_set = work.set;
+        }
+        if slice.left.is_some() {
+            *room = 0;
+            return Ok(false);
+        }
+        let (rows, took) = self.computed.remove(key).unwrap_or_default();
+        self.log_compute(tx, &work, (rows, took), None)?;
         Ok(true)
+    }
+
+    /// What there is to compute of a series; `None` when nothing is.
+    fn work_on<'key>(
+        &mut self,
+        tx: &Writer<'_>,
+        key: &'key SeriesKey,
+    ) -> StoreResult<Option<Work<'key>>> {
+        let (group, _) = self.place(&key.symbol);
+        let set = group.features(key.timeframe);
+        let zone = key.timeframe.is_intraday().then(|| group.calendar.zone());
+        let Some(line) = self.series.get_mut(key) else { return Ok(None) };
+        if self.no_features || self.uncomputed.contains(key) {
+            return Ok(None);
+        }
+        if set.is_empty() {
+            if line.feature_set != FeatureSet::NONE {
+                tx.features_clear(line.series_id)?;
+                (line.feature_set, line.features_from) = (FeatureSet::NONE, None);
+            }
+            return Ok(None);
+        }
+        // Other columns are asked for than there are: all of them anew.
+        let first = line.first_ts.filter(|_| line.feature_set != set);
+        let from = line.features_from.into_iter().chain(first).min();
+        let series_id = line.series_id;
+        Ok(from.map(|from| Work { key, series_id, set, from, zone }))
+    }
+
+    /// Computes the next rows of a series, about `most`.
+    fn compute_slice(&self, tx: &Writer<'_>, work: &Work<'_>, most: u64) -> StoreResult<Slice> {
+        let id = work.series_id;
+        let factors = tx.factors_of(id)?;
+        let adjust = |bars: &mut Vec<Bar>| {
+            if !factors.steps().is_empty() {
+                bars.iter_mut().for_each(|bar| *bar = factors.adjusted(bar));
+            }
+        };
+        tx.feature_states_drop(id, work.from)?;
+        let (mut engine, mut next) = match self.resumed(tx, work, &adjust)? {
+            Some((engine, ts)) => (engine, ts + 1),
+            None => (Engine::new(work.zone), i64::MIN),
+        };
+        let mut slice = Slice { rows: 0, last: None, left: None };
+        let mut rows: Vec<Row> = Vec::new();
+        while slice.rows < most {
+            let step = STEP - engine.state().seen() % STEP;
+            let mut bars = tx.bars_first(id, TimeRange::new(next, i64::MAX), step)?;
+            adjust(&mut bars);
+            let Some(last) = bars.last().map(|bar| bar.ts) else { break };
+            rows.clear();
+            engine.push_all(&bars, &mut rows);
+            // Those before the first changed bar are what they were.
+            let kept = rows.partition_point(|row| row.ts < work.from);
+            tx.features_put(id, &rows[kept..], work.set)?;
+            slice.rows += (rows.len() - kept) as u64;
+            (slice.last, next) = (Some(last), last + 1);
+            let state = engine.state();
+            tx.feature_state_put(id, last, (state.seen(), STEP), &state.to_bytes())?;
+            if (bars.len() as u64) < step {
+                break;
+            }
+            slice.left = Some(next);
+        }
+        let more = slice.left.map(|left| tx.bars_first(id, TimeRange::new(left, i64::MAX), 1));
+        slice.left = more.transpose()?.and_then(|more| more.first().map(|bar| bar.ts));
+        // Without a bar from there on, the last one before it is the last that has any.
+        if slice.last.is_none() {
+            tx.features_drop(id, work.from)?;
+            slice.last = tx.bars_up_to(id, i64::MAX, 1)?.first().map(|bar| bar.ts);
+        }
+        tx.features_computed(id, (work.set, slice.left, slice.last), clock::now())?;
+        Ok(slice)
+    }
+
+    /// An engine after the last bar before the changed ones whose state is kept, and that bar's `ts`.
+    fn resumed(
+        &self,
+        tx: &Writer<'_>,
+        work: &Work<'_>,
+        adjust: &impl Fn(&mut Vec<Bar>),
+    ) -> StoreResult<Option<(Engine, i64)>> {
+        let Some(held) = tx.feature_state_before(work.series_id, work.from)? else {
+            return Ok(None);
+        };
+        let Some(state) = State::from_bytes(&held.state) else { return Ok(None) };
+        let mut earlier = tx.bars_up_to(work.series_id, held.ts, LOOKBACK as u64)?;
+        adjust(&mut earlier);
+        Ok(Engine::resume(state, &earlier, work.zone).map(|engine| (engine, held.ts)))
+    }
+
+    /// Logs that a series' features could not be computed; they are not tried again in this run.
+    fn compute_failed(
+        &mut self,
+        tx: &Writer<'_>,
+        work: &Work<'_>,
+        took: Duration,
+        error: &StoreError,
+    ) -> StoreResult<()> {
+        self.uncomputed.insert(work.key.clone());
+        let (rows, before) = self.computed.remove(work.key).unwrap_or_default();
+        let failure = Failure {
+            series: work.key.clone(),
+            stage: Stage::Compute,
+            kind: ErrorKind::Compute,
+            message: error.to_string(),
+            attempts: 1,
+            at: clock::now(),
+        };
+        tx.failure_add(&self.run_id, &failure)?;
+        self.log_compute(tx, work, (rows, before + took), Some(error.to_string()))?;
+        self.said.push(crate::domain::event::Event::Failed(failure));
+        Ok(())
+    }
+
+    fn log_compute(
+        &self,
+        tx: &Writer<'_>,
+        work: &Work<'_>,
+        (rows, took): (u64, Duration),
+        error: Option<String>,
+    ) -> StoreResult<()> {
+        let fact = ComputeFact {
+            series: work.key.clone(),
+            features: work.set.indices().count() as u64,
+            rows,
+            took,
+            error,
+            at: clock::now(),
+        };
+        tx.compute_log_add(&self.run_id, &fact)
     }
 }

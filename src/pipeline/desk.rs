@@ -1,6 +1,7 @@
 //! The writer's desk: turns what fetching says into stored facts and events, and keeps count.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use crate::calendar::due::Due;
 use crate::clock;
@@ -33,6 +34,14 @@ pub(super) struct Desk<'a> {
     failed: BTreeMap<SeriesKey, (ErrorKind, String)>,
     /// Series of which all is to be asked for again, for the provider has restated them.
     pub(super) restated: BTreeSet<SeriesKey>,
+    /// Whether features wait for another run.
+    pub(super) no_features: bool,
+    /// Rows and time of series whose features are being computed.
+    pub(super) computed: BTreeMap<SeriesKey, (u64, Duration)>,
+    /// Series whose features could not be computed in this run.
+    pub(super) uncomputed: BTreeSet<SeriesKey>,
+    /// What is to be said once it is committed.
+    pub(super) said: Vec<Event>,
     /// Symbols whose bars are stored, and from whose bars something follows.
     pub(super) to_conclude: VecDeque<Symbol>,
     /// What this machine lacks to go on; `None` while it lacks nothing.
@@ -62,6 +71,7 @@ impl<'a> Desk<'a> {
         run_id: RunId,
         now: i64,
         plan: &Plan,
+        no_features: bool,
     ) -> Self {
         let series = holdings.series.into_iter().map(|(key, fact)| {
             let coverage = holdings.coverage.remove(&fact.series_id).unwrap_or_default();
@@ -88,6 +98,10 @@ impl<'a> Desk<'a> {
             totals: Totals::default(),
             failed: BTreeMap::new(),
             restated: BTreeSet::new(),
+            no_features,
+            computed: BTreeMap::new(),
+            uncomputed: BTreeSet::new(),
+            said: Vec::new(),
             to_conclude: VecDeque::new(),
             exhausted: None,
         }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::calendar::due::Due;
 use crate::domain::bar::Adjustment;
 use crate::domain::fact::SeriesFact;
+use crate::domain::feature::FeatureSet;
 use crate::domain::gap::{Gap, GapReason};
 use crate::domain::range::{RangeSet, TimeRange};
 use crate::domain::timeframe::Timeframe;
@@ -36,6 +37,8 @@ pub(super) struct Line {
     pub(super) read: RangeSet,
     /// From which `ts` on its features are to be computed anew.
     pub(super) features_from: Option<i64>,
+    /// Which features it has.
+    pub(super) feature_set: FeatureSet,
     /// From which `ts` on its bars are still to be looked at.
     pub(super) quality_from: Option<i64>,
 }
@@ -54,7 +57,8 @@ impl Line {
             gaps,
             asked: false,
             read: RangeSet::new(),
-            features_from: fact.features_from,
+            features_from: fact.features.and_then(|features| features.from),
+            feature_set: fact.features.unwrap_or_default().set,
             quality_from: fact.quality_from,
         }
     }

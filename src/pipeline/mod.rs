@@ -73,6 +73,8 @@ pub struct Request {
     pub force: Option<Force>,
     /// The instant that everything is judged at, if it is not now.
     pub as_of: Option<i64>,
+    /// Whether features are left for another run.
+    pub no_features: bool,
 }
 
 /// A broken glass.
@@ -300,7 +302,8 @@ fn work(
         requests: requests(&plan, &settings.providers),
         notes,
     });
-    let mut desk = desk::Desk::new(settings, holdings, run_id.clone(), now, &plan);
+    let no_features = request.no_features;
+    let mut desk = desk::Desk::new(settings, holdings, run_id.clone(), now, &plan, no_features);
     let (idle, resting) = (plan.idle.len() as u64, plan.resting.len() as u64);
     let quiet: Vec<Symbol> =
         plan.idle.into_iter().chain(plan.resting.into_iter().map(|(symbol, _)| symbol)).collect();
@@ -323,7 +326,7 @@ fn work(
         };
     }
     store.write(|tx| desk.derive_idle(tx, &quiet))?;
-    conclude(engine, store, &mut desk)?;
+    conclude(engine, store, &mut desk, sink)?;
     record.totals = desk.totals(idle, resting);
     store.write(|tx| account::account(tx, settings, now))?;
     Ok(())
@@ -408,7 +411,7 @@ fn store_all(
             sink(Event::LogGrown { bytes });
         }
         events.into_iter().for_each(&mut *sink);
-        conclude(engine, store, desk)?;
+        conclude(engine, store, desk, sink)?;
         if let Some(exhausted) = desk.exhausted.take() {
             return Err(exhausted.into());
         }
@@ -425,9 +428,15 @@ fn store_all(
 
 /// Makes what follows from the bars of symbols that came to their end, unless the run is being stopped:
 /// then the next one does.
-fn conclude(engine: &Engine, store: &mut Store, desk: &mut desk::Desk<'_>) -> StoreResult<()> {
+fn conclude(
+    engine: &Engine,
+    store: &mut Store,
+    desk: &mut desk::Desk<'_>,
+    sink: &mut dyn FnMut(Event),
+) -> StoreResult<()> {
     while desk.has_to_conclude() && engine.stopped().is_none() {
         store.write(|tx| desk.conclude(tx))?;
+        std::mem::take(&mut desk.said).into_iter().for_each(&mut *sink);
     }
     Ok(())
 }

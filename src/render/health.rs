@@ -149,7 +149,7 @@ pub fn json(out: &mut dyn Write, health: &Health, settings: &Settings, now: i64)
         next_run_at: None,
         monitored_symbols: health.monitored_symbols,
         monitored_series: settings.series().count() as u64,
-        stale_features_count: 0,
+        stale_features_count: health.stale_features,
         freshness: CountsJson::of(health.counts),
         recent_failures: failures.iter().take(MOST_FAILURES).map(FailureJson::of).collect(),
         breakers: breakers.iter().map(BreakerJson::of).collect(),

@@ -96,12 +96,12 @@ impl<'a> Row<'a> {
             timeframe: series.key.timeframe.as_str(),
             status: series.status.as_str(),
             bars_status: series.bars_status.as_str(),
-            features_status: None,
+            features_status: series.features_status.map(Freshness::as_str),
             last_bar_at: series.last_bar_ts.map(instant),
             due_at: series.due_at.map(instant),
             lag_seconds: series.lag_seconds,
             data_age_seconds: series.data_age_seconds,
-            last_computed_at: None,
+            last_computed_at: series.last_computed_at.map(instant),
         }
     }
 }

@@ -60,6 +60,8 @@ pub struct Health {
     pub issues: Vec<Issue>,
     /// Series in each state.
     pub counts: Counts,
+    /// Series whose features are stale or missing.
+    pub stale_features: u64,
     /// Symbols of the config.
     pub monitored_symbols: u64,
     /// What it rests on; `None` when nothing could be read.
@@ -156,6 +158,7 @@ pub fn unknown(settings: &Settings, why: &str) -> Health {
         summary: format!("UNKNOWN - {why}"),
         issues: Vec::new(),
         counts: Counts::default(),
+        stale_features: 0,
         monitored_symbols: settings.members().count() as u64,
         evidence: None,
     }
@@ -173,6 +176,7 @@ pub fn judge(settings: &Settings, evidence: Evidence) -> Health {
         evidence.staleness.series.iter().filter(|row| !down.contains_key(&*row.provider)).collect();
     issues.extend(series_missing(&series));
     issues.extend(series_stale(settings, &evidence, &series));
+    issues.extend(features_stale(&series));
     issues.extend(keeps_failing(&series));
     issues.extend(suspected_delisted(&series));
     issues.extend(high_failure_rate(settings, &evidence));
@@ -186,11 +190,14 @@ pub fn judge(settings: &Settings, evidence: Evidence) -> Health {
         Some(Severity::Critical) => Status::Critical,
     };
     let counts = evidence.staleness.counts();
+    let stale_features =
+        evidence.staleness.series.iter().filter(|row| has_old_features(row)).count();
     Health {
         status,
         summary: summary(status, &issues, counts),
         issues,
         counts,
+        stale_features: stale_features as u64,
         monitored_symbols: settings.members().count() as u64,
         evidence: Some(evidence),
     }
@@ -361,7 +368,8 @@ fn breaker_open(row: &BreakerRow) -> Option<Issue> {
 }
 
 fn series_missing(series: &[&SeriesState]) -> Option<Issue> {
-    let missing: Vec<_> = series.iter().filter(|row| row.status == Freshness::Missing).collect();
+    let missing: Vec<_> =
+        series.iter().filter(|row| row.bars_status == Freshness::Missing).collect();
     let first = missing.first()?;
     let count = missing.len() as u64;
     Some(Issue {
@@ -380,7 +388,7 @@ fn series_stale(
     evidence: &Evidence,
     series: &[&SeriesState],
 ) -> Option<Issue> {
-    let stale: Vec<_> = series.iter().filter(|row| row.status == Freshness::Stale).collect();
+    let stale: Vec<_> = series.iter().filter(|row| row.bars_status == Freshness::Stale).collect();
     let worst = stale.first()?;
     let count = stale.len() as u64;
     let beyond = stale.iter().filter(|row| row.beyond_stale).count() as u64;
@@ -403,6 +411,33 @@ fn series_stale(
             "mdctl gaps {}; then mdctl backfill --repair {}",
             worst.key.symbol, worst.key.symbol
         ),
+    })
+}
+
+fn has_old_features(row: &SeriesState) -> bool {
+    matches!(row.features_status, Some(Freshness::Stale | Freshness::Missing))
+}
+
+/// Series whose bars are there, and whose features are not.
+fn features_stale(series: &[&SeriesState]) -> Option<Issue> {
+    let has_bars =
+        |row: &SeriesState| !matches!(row.bars_status, Freshness::Stale | Freshness::Missing);
+    let behind: Vec<_> =
+        series.iter().filter(|row| has_old_features(row) && has_bars(row)).collect();
+    let first = behind.first()?;
+    let count = behind.len() as u64;
+    Some(Issue {
+        code: "series_stale",
+        severity: Severity::Warning,
+        subject: first.key.to_string(),
+        count,
+        since: first.last_computed_at,
+        message: format!(
+            "the features of {count} of {} series are behind their bars, such as those of {}",
+            series.len(),
+            first.key
+        ),
+        hint: format!("mdctl backfill {}; then mdctl history last", first.key.symbol),
     })
 }
 

@@ -48,6 +48,10 @@ pub struct SeriesState {
     pub status: Freshness,
     /// Its bars' freshness.
     pub bars_status: Freshness,
+    /// Its features' freshness; `None` where none are asked for.
+    pub features_status: Option<Freshness>,
+    /// When its features were last computed.
+    pub last_computed_at: Option<i64>,
     /// The `ts` of its last bar; `None` without one.
     pub last_bar_ts: Option<i64>,
     /// When the first bar after it became, or is going to be, due.
@@ -106,7 +110,9 @@ pub fn judge(settings: &Settings, facts: &Facts, now: i64) -> Staleness {
                 let beyond = group.freshness.thresholds(*timeframe).stale.as_secs();
                 let silent_since = silent.get(&key).copied();
                 let row = state(key, &names, fact, verdict, beyond, now);
-                series.push(SeriesState { silent_since, ..row });
+                let features_status = judge.features(&due, *timeframe, fact, facts, verdict.0);
+                let status = features_status.map_or(row.status, |status| status.max(row.status));
+                series.push(SeriesState { silent_since, features_status, status, ..row });
             }
         }
     }
@@ -162,6 +168,29 @@ impl Judge<'_> {
             *self.known.entry((timeframe, last)).or_insert_with(|| (judge(now), close_at()));
         (judged, Some(closed_at))
     }
+
+    /// How fresh the features of a series are, whose bars are judged already: their lag counts from the
+    /// newest bar that has them.
+    fn features(
+        &mut self,
+        due: &Due,
+        timeframe: Timeframe,
+        fact: Option<&SeriesFact>,
+        facts: &Facts,
+        bars: Judged,
+    ) -> Option<Freshness> {
+        if self.group.features(timeframe).is_empty() {
+            return None;
+        }
+        let Some(fact) = fact else { return Some(Freshness::Missing) };
+        let watermark_ts = fact.features?.up_to();
+        if watermark_ts == fact.watermark_ts {
+            return Some(bars.status);
+        }
+        let computed = SeriesFact { watermark_ts, ..fact.clone() };
+        let explained = facts.explained(&computed);
+        Some(self.judge(due, timeframe, Some(&computed), &explained).0.status)
+    }
 }
 
 fn state(
@@ -178,6 +207,8 @@ fn state(
         provider: Arc::clone(provider),
         status: judged.status,
         bars_status: judged.status,
+        features_status: None,
+        last_computed_at: fact.and_then(|fact| fact.features?.computed_at),
         last_bar_ts: fact.and_then(|fact| fact.watermark_ts),
         due_at: judged.due_at,
         lag_seconds: judged.lag_seconds,

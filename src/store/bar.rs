@@ -240,6 +240,31 @@ impl Writer<'_> {
         read_range(self.connection, series_id, range)
     }
 
+    /// The first bars of `range`, ascending, at most so many.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn bars_first(&self, series_id: i64, range: TimeRange, most: u64) -> StoreResult<Vec<Bar>> {
+        read_slice(self.connection, series_id, (range.start, range.end, most))
+    }
+
+    /// The last bars up to and with that of `ts`, ascending, at most so many.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn bars_up_to(&self, series_id: i64, ts: i64, most: u64) -> StoreResult<Vec<Bar>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT ts, open, high, low, close, volume, vwap, trades FROM bars
+             WHERE series_id = ? AND ts <= ? ORDER BY ts DESC LIMIT ?",
+        )?;
+        let rows = statement.query_map(params![series_id, ts, sql_count(most)], bar_of)?;
+        let mut bars: Vec<Bar> = rows.collect::<Result<_, _>>()?;
+        bars.reverse();
+        Ok(bars)
+    }
+
     /// The `ts` of the stored bars of `range`, ascending.
     ///
     /// # Errors

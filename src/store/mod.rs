@@ -22,6 +22,7 @@ mod action;
 mod bar;
 mod fact;
 mod factor;
+mod feature;
 mod gap;
 pub mod lock;
 mod log;
@@ -136,6 +137,33 @@ impl Store {
     pub fn checkpoint(&self) -> StoreResult<()> {
         self.log_empty().map_err(|error| error.at(&self.path))?;
         Ok(())
+    }
+}
+
+impl Writer<'_> {
+    /// Does `work`; where it fails for a reason of its own, nothing of it remains, and the transaction
+    /// goes on.
+    ///
+    /// # Errors
+    ///
+    /// When the trouble is the database's as a whole: a full disk, a damaged file.
+    pub fn attempt<T>(
+        &self,
+        work: impl FnOnce(&Self) -> StoreResult<T>,
+    ) -> StoreResult<Result<T, StoreError>> {
+        let execute = |sql| self.connection.prepare_cached(sql)?.execute([]);
+        execute("SAVEPOINT attempt")?;
+        let done = match work(self) {
+            Err(
+                error @ (StoreError::Value(_) | StoreError::Sqlite { trouble: Trouble::Other, .. }),
+            ) => {
+                execute("ROLLBACK TO attempt")?;
+                Err(error)
+            }
+            done => Ok(done?),
+        };
+        execute("RELEASE attempt")?;
+        Ok(done)
     }
 }
 

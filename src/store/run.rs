@@ -269,16 +269,16 @@ impl Writer<'_> {
     /// When the database cannot be written.
     pub fn freshness_set(&self, facts: &[FreshnessFact], at: i64) -> StoreResult<()> {
         let mut upsert = self.connection.prepare_cached(
-            "INSERT INTO freshness (symbol, timeframe, last_bar_ts, lag_seconds, status, checked_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT (symbol, timeframe) DO UPDATE SET last_bar_ts = ?3, lag_seconds = ?4,
-                 status = ?5, checked_at = ?6",
+            "INSERT INTO freshness VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT (symbol, timeframe) DO UPDATE SET last_bar_ts = ?3, last_computed_at = ?4,
+                 lag_seconds = ?5, status = ?6, checked_at = ?7",
         )?;
         for fact in facts {
             upsert.execute(params![
                 fact.key.symbol.as_str(),
                 fact.key.timeframe.as_str(),
                 fact.last_bar_ts,
+                fact.last_computed_at,
                 fact.lag_seconds,
                 fact.status.as_str(),
                 at,

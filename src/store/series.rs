@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rusqlite::{Row, params};
 
-use crate::domain::fact::{FileMark, SeriesFact};
+use crate::domain::fact::{FeaturesFact, FileMark, SeriesFact};
 use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::timeframe::Timeframe;
 
@@ -204,15 +204,15 @@ fn read_all(connection: &rusqlite::Connection) -> StoreResult<BTreeMap<SeriesKey
     let known = connection.column_exists(None, "series", "settle_read_at")?;
     let settle_read_at = if known { "settle_read_at" } else { "NULL" };
     let known = connection.column_exists(None, "series", "features_from")?;
-    let marks = if known {
-        "features_from, quality_from, features_ts, features_computed_at, rests_until"
+    let newer = if known {
+        "quality_from, rests_until, feature_set, features_from, features_ts, features_computed_at"
     } else {
-        "NULL, NULL, NULL, NULL, NULL"
+        "NULL, NULL, NULL, NULL, NULL, NULL"
     };
     let mut statement = connection.prepare_cached(&format!(
         "SELECT series_id, symbol, timeframe, first_ts, watermark_ts, bar_count, adjustment,
                 last_fetched_at, consecutive_failures, last_error, file_modified_ns, file_bytes,
-                {settle_read_at}, {marks}
+                {settle_read_at}, {newer}
            FROM series ORDER BY series_id",
     ))?;
     let mut rows = statement.query([])?;
@@ -225,7 +225,8 @@ fn read_all(connection: &rusqlite::Connection) -> StoreResult<BTreeMap<SeriesKey
             (None, Some((symbol, added_at))) => (symbol.clone(), *added_at),
             (None, None) => return Err(StoreError::Value(format!("the untracked `{name}`"))),
         };
-        let fact = fact_of(row, symbol, added_at)?;
+        let mut fact = fact_of(row, symbol, added_at)?;
+        fact.features = known.then(|| features_of(row)).transpose()?;
         all.push((fact.key.clone(), fact));
     }
     Ok(all.into_iter().collect())
@@ -247,6 +248,16 @@ fn text<'row>(row: &'row Row<'_>, column: usize) -> StoreResult<&'row str> {
     Ok(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?)
 }
 
+fn features_of(row: &Row<'_>) -> StoreResult<FeaturesFact> {
+    let set = row.get_ref(15)?.as_str_or_null().map_err(rusqlite::Error::from)?;
+    Ok(FeaturesFact {
+        set: set.map(word).transpose()?.unwrap_or_default(),
+        from: row.get(16)?,
+        last_ts: row.get(17)?,
+        computed_at: row.get(18)?,
+    })
+}
+
 fn fact_of(row: &Row<'_>, symbol: Symbol, added_at: i64) -> StoreResult<SeriesFact> {
     Ok(SeriesFact {
         series_id: row.get(0)?,
@@ -260,11 +271,9 @@ fn fact_of(row: &Row<'_>, symbol: Symbol, added_at: i64) -> StoreResult<SeriesFa
         last_error: row.get(9)?,
         added_at,
         settle_read_at: row.get(12)?,
-        features_from: row.get(13)?,
-        quality_from: row.get(14)?,
-        features_ts: row.get(15)?,
-        features_computed_at: row.get(16)?,
-        rests_until: row.get(17)?,
+        quality_from: row.get(13)?,
+        rests_until: row.get(14)?,
+        features: None,
         file_mark: row
             .get::<_, Option<i64>>(10)?
             .zip(row.get(11)?)

@@ -28,6 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "validate",
             "derive",
             "freshness",
+            "feature",
             "store",
             "clock",
             "exit",

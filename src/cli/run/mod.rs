@@ -65,6 +65,9 @@ pub(super) struct RunArgs {
     /// Only what `gaps` lists, also what is not due for another look.
     #[arg(long)]
     repair: bool,
+    /// Compute no features; the next run without this flag does.
+    #[arg(long)]
+    no_features: bool,
     /// Show the plan and make no request.
     #[arg(long)]
     dry_run: bool,
@@ -185,6 +188,7 @@ fn request(pass: Pass, args: &RunArgs, scene: &Scene) -> Result<Request, Failure
             .as_ref()
             .map(|reason| Force { who: hand.who, reason: reason.to_string() }),
         as_of: scene.as_of,
+        no_features: args.no_features,
     })
 }
 

@@ -10,7 +10,7 @@ use toml::Spanned;
 use crate::calendar::{Calendar, Overrides};
 use crate::config::values::{Span, Text};
 use crate::config::{ConfigError, Group, Member, ProviderSettings, Source, Stored, file, nearest};
-use crate::domain::feature;
+use crate::domain::feature::{FeatureSet, words};
 use crate::domain::policy::FreshnessPolicy;
 use crate::domain::series::{AssetClass, Symbol};
 use crate::domain::timeframe::{DAY, Timeframe};
@@ -33,8 +33,8 @@ pub(super) fn group(
         return Err(context.at(&table.asset_class, message));
     }
     let timeframes = timeframes(context, table, provider)?;
-    check_features(context, table)?;
     Ok(Group {
+        features: features(context, table)?,
         name: table.name.get_ref().clone(),
         provider: provider.name.clone(),
         asset_class,
@@ -151,22 +151,28 @@ fn timeframes(
     Ok(stored)
 }
 
-/// Refuses `features` that nobody knows.
-fn check_features(context: &Context<'_>, table: &file::Group) -> Result<()> {
-    let Some(features) = &table.features else { return Ok(()) };
-    for name in features.get_ref().values().flatten() {
-        if !feature::words().any(|word| word == name) {
-            let error = context.at(features, format!("unknown feature `{name}`"));
-            return Err(match nearest(name, feature::words()) {
+/// The timeframes whose features are computed unless the config says otherwise.
+const COMPUTED: [Timeframe; 4] = [Timeframe::H1, Timeframe::H4, Timeframe::D1, Timeframe::W1];
+
+/// The features of each timeframe that has any.
+fn features(context: &Context<'_>, table: &file::Group) -> Result<BTreeMap<Timeframe, FeatureSet>> {
+    let mut sets: BTreeMap<Timeframe, FeatureSet> =
+        COMPUTED.into_iter().map(|timeframe| (timeframe, FeatureSet::ALL)).collect();
+    let Some(asked) = &table.features else { return Ok(sets) };
+    for (Text(timeframe), names) in asked.get_ref() {
+        let set = FeatureSet::of_names(names.iter().map(String::as_str)).map_err(|name| {
+            let error = context.at(asked, format!("unknown feature `{name}`"));
+            match nearest(name, words()) {
                 Some(near) => error.hinted(format!("did you mean `{near}`?")),
-                None => error.hinted(format!(
-                    "features are {}",
-                    feature::words().collect::<Vec<_>>().join(", ")
-                )),
-            });
-        }
+                None => {
+                    error.hinted(format!("features are {}", words().collect::<Vec<_>>().join(", ")))
+                }
+            }
+        })?;
+        sets.insert(*timeframe, set);
     }
-    Ok(())
+    sets.retain(|_, set| !set.is_empty());
+    Ok(sets)
 }
 
 /// The longest offered timeframe that `timeframe` can be made of.
