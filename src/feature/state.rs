@@ -29,8 +29,6 @@ pub struct State {
     pub(super) plus_dm: f64,
     /// Price; that of -DM.
     pub(super) minus_dm: f64,
-    /// Price; that of true ranges.
-    pub(super) range: f64,
     /// 0 to 100.
     pub(super) adx: f64,
     /// Volume; NaN before the first bar that has one.
@@ -48,7 +46,7 @@ const NO_SESSION: i64 = i64::MIN;
 /// a state of another version is refused, and the series is computed anew.
 const VERSION: u8 = 1;
 
-const NUMBERS: usize = 14;
+const NUMBERS: usize = 13;
 
 impl State {
     /// How many bytes [`Self::to_bytes`] gives.
@@ -69,7 +67,6 @@ impl State {
             atr: 0.0,
             plus_dm: 0.0,
             minus_dm: 0.0,
-            range: 0.0,
             adx: 0.0,
             obv: f64::NAN,
             turnover: 0.0,
@@ -122,7 +119,6 @@ impl State {
             self.atr,
             self.plus_dm,
             self.minus_dm,
-            self.range,
             self.adx,
             self.obv,
             self.turnover,
@@ -142,7 +138,6 @@ impl State {
             atr,
             plus_dm,
             minus_dm,
-            range,
             adx,
             obv,
             turnover,
@@ -158,7 +153,6 @@ impl State {
             atr,
             plus_dm,
             minus_dm,
-            range,
             adx,
             obv,
             turnover,
