@@ -92,18 +92,20 @@ impl State {
         bytes
     }
 
-    /// The state of these bytes; `None` when they are of another length or version.
+    /// The state of these bytes; `None` when they are of another length or version, or count more bars
+    /// than there can be.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (&version, words) = bytes.split_first()?;
         let (words, rest) = words.as_chunks::<8>();
         let [seen, session, numbers @ ..] = words else { return None };
         let numbers: &[[u8; 8]; NUMBERS] = numbers.try_into().ok()?;
-        if version != VERSION || !rest.is_empty() {
+        let seen = u64::from_le_bytes(*seen);
+        if version != VERSION || !rest.is_empty() || i64::try_from(seen).is_err() {
             return None;
         }
         let mut state = Self::of_numbers(numbers.map(f64::from_le_bytes));
-        state.seen = u64::from_le_bytes(*seen);
+        state.seen = seen;
         state.session = i64::from_le_bytes(*session);
         Some(state)
     }
