@@ -12,6 +12,7 @@ use super::window::{self, Stochastic, Sums};
 use super::{FIRST, LOOKBACK, volume};
 
 /// How many bars are computed at a time, column by column: as many as leave the columns in the cache.
+/// No power of two, with which the same places of all columns would compete for one place of it.
 const BLOCK: usize = 1000;
 
 /// Numbers of the bars before a block, then of those in it. NaN where there are none.

@@ -35,11 +35,10 @@
 //! `average = (average * (n - 1) + new) / n`. *True range* is the greatest of `high - low`,
 //! `|high - close[-1]|` and `|low - close[-1]|`. *ADX*: a bar's upward move `high - high[-1]` counts as
 //! +DM when it is positive and greater than the downward one, `low[-1] - low`, which else counts as -DM
-//! likewise; +DM, -DM and true range are summed over bars 1 to 13, and go on as
-//! `sum = sum - sum / 14 + new`; `DX = 100 * |+DM - -DM| / (+DM + -DM)`; ADX begins with the mean of DX
-//! 14 to 27 and goes on as Wilder's average. A bar without any movement leaves it as it was.
-//!
-//! As in TA-Lib, what lies below 1e-14 in price counts as no movement (RSI, ADX).
+//! likewise; both are summed over bars 1 to 13, and go on as `sum = sum - sum / 14 + new`;
+//! `DX = 100 * |+DM - -DM| / (+DM + -DM)`, from which the range that TA-Lib divides both by has gone;
+//! ADX begins with the mean of DX 14 to 27 and goes on as Wilder's average. A bar after which both are 0
+//! leaves it as it was; while it begins, it counts as a DX of 0.
 //!
 //! # Without volume
 //!

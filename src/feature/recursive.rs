@@ -116,8 +116,8 @@ pub(super) struct Movements {
     dx: Vec<f64>,
 }
 
-/// Below this much, in price, there was no movement: as in TA-Lib.
-const NOTHING: f64 = 1e-14;
+/// Below this much there was no movement: what is left of one after 10,000 flat bars has no digits.
+const NOTHING: f64 = f64::MIN_POSITIVE;
 
 impl Movements {
     /// Room for `length` bars.
@@ -178,13 +178,9 @@ impl Movements {
     /// Puts the averages in the place of what they are averages of.
     fn average(&mut self, state: &mut State, atr: &mut [f64]) {
         let count = atr.len();
-        let [gain, loss, plus_dm, minus_dm, range] = [
-            &mut self.gain[..count],
-            &mut self.loss[..count],
-            &mut self.plus_dm[..count],
-            &mut self.minus_dm[..count],
-            &mut self.range[..count],
-        ];
+        let [gain, loss] = [&mut self.gain[..count], &mut self.loss[..count]];
+        let [plus_dm, minus_dm] = [&mut self.plus_dm[..count], &mut self.minus_dm[..count]];
+        let range = &self.range[..count];
         // A copy, which can live in registers.
         let mut held = *state;
         let warm_up = warm_up(held.seen, count);
@@ -199,10 +195,9 @@ impl Movements {
                 held.atr = wilder(held.atr, range[at]);
                 held.plus_dm = decaying(held.plus_dm, plus_dm[at]);
                 held.minus_dm = decaying(held.minus_dm, minus_dm[at]);
-                held.range = decaying(held.range, range[at]);
             }
             (gain[at], loss[at], atr[at]) = (held.gain, held.loss, held.atr);
-            (plus_dm[at], minus_dm[at], range[at]) = (held.plus_dm, held.minus_dm, held.range);
+            (plus_dm[at], minus_dm[at]) = (held.plus_dm, held.minus_dm);
         }
         *state = held;
     }
@@ -217,13 +212,11 @@ impl Movements {
 
     /// DX; NaN where there was no movement.
     fn index_of_direction(&mut self, count: usize) {
-        let moves = self.plus_dm.iter().zip(&self.minus_dm).zip(&self.range);
-        for (dx, ((plus, minus), range)) in self.dx[..count].iter_mut().zip(moves) {
+        let moves = self.plus_dm.iter().zip(&self.minus_dm);
+        for (dx, (plus, minus)) in self.dx[..count].iter_mut().zip(moves) {
             let both = plus + minus;
             let share = 100.0 * (plus - minus).abs() / both;
-            // +DI and -DI, whose sum is looked at in percent, are these over the range.
-            let is_some = *range > NOTHING && both > range * (NOTHING / 100.0);
-            *dx = if is_some { share } else { f64::NAN };
+            *dx = if both < NOTHING { f64::NAN } else { share };
         }
     }
 }
@@ -241,14 +234,17 @@ fn seed_movements(held: &mut State, index: u64, bar: [f64; 5]) {
     };
     held.plus_dm = sum(held.plus_dm, plus_dm);
     held.minus_dm = sum(held.minus_dm, minus_dm);
-    held.range = sum(held.range, range);
 }
 
 /// ADX of DX.
 fn average_of_direction(state: &mut State, dx: &[f64], adx: &mut [f64]) {
     let mut held = state.adx;
     let warm_up = warm_up(state.seen, dx.len());
-    let next = |held: f64, dx: f64| if dx.is_nan() { held } else { wilder(held, dx) };
+    // The decision is made for the two factors, for which the next bar does not have to wait.
+    let next = |held: f64, dx: f64| {
+        let (kept, added) = if dx.is_nan() { (1.0, 0.0) } else { (13.0 / 14.0, dx * (1.0 / 14.0)) };
+        held * kept + added
+    };
     for (at, (adx, dx)) in adx[..warm_up].iter_mut().zip(dx).enumerate() {
         let index = state.seen + at as u64;
         // While it is seeded, a bar without movement counts as one without direction.

@@ -29,8 +29,6 @@ pub struct State {
     pub(super) plus_dm: f64,
     /// Price; that of -DM.
     pub(super) minus_dm: f64,
-    /// Price; that of true ranges.
-    pub(super) range: f64,
     /// 0 to 100.
     pub(super) adx: f64,
     /// Volume; NaN before the first bar that has one.
@@ -48,7 +46,7 @@ const NO_SESSION: i64 = i64::MIN;
 /// a state of another version is refused, and the series is computed anew.
 const VERSION: u8 = 1;
 
-const NUMBERS: usize = 14;
+const NUMBERS: usize = 13;
 
 impl State {
     /// How many bytes [`Self::to_bytes`] gives.
@@ -69,7 +67,6 @@ impl State {
             atr: 0.0,
             plus_dm: 0.0,
             minus_dm: 0.0,
-            range: 0.0,
             adx: 0.0,
             obv: f64::NAN,
             turnover: 0.0,
@@ -95,18 +92,20 @@ impl State {
         bytes
     }
 
-    /// The state of these bytes; `None` when they are of another length or version.
+    /// The state of these bytes; `None` when they are of another length or version, or count more bars
+    /// than there can be.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (&version, words) = bytes.split_first()?;
         let (words, rest) = words.as_chunks::<8>();
         let [seen, session, numbers @ ..] = words else { return None };
         let numbers: &[[u8; 8]; NUMBERS] = numbers.try_into().ok()?;
-        if version != VERSION || !rest.is_empty() {
+        let seen = u64::from_le_bytes(*seen);
+        if version != VERSION || !rest.is_empty() || i64::try_from(seen).is_err() {
             return None;
         }
         let mut state = Self::of_numbers(numbers.map(f64::from_le_bytes));
-        state.seen = u64::from_le_bytes(*seen);
+        state.seen = seen;
         state.session = i64::from_le_bytes(*session);
         Some(state)
     }
@@ -122,7 +121,6 @@ impl State {
             self.atr,
             self.plus_dm,
             self.minus_dm,
-            self.range,
             self.adx,
             self.obv,
             self.turnover,
@@ -142,7 +140,6 @@ impl State {
             atr,
             plus_dm,
             minus_dm,
-            range,
             adx,
             obv,
             turnover,
@@ -158,7 +155,6 @@ impl State {
             atr,
             plus_dm,
             minus_dm,
-            range,
             adx,
             obv,
             turnover,

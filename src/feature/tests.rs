@@ -131,6 +131,9 @@ fn a_state_is_refused_when_it_is_another_kind_of_bytes() {
     let mut other = bytes;
     other[0] += 1;
     assert!(State::from_bytes(&other).is_none());
+    let mut endless = bytes;
+    endless[1..9].fill(u8::MAX);
+    assert!(State::from_bytes(&endless).is_none());
 }
 
 #[test]

@@ -97,7 +97,7 @@ fn strength(close: &[f64]) -> Column {
         average(&changes, 0, 14, 1.0 / 14.0)
     };
     let share = |gain: f64, loss: f64| {
-        if gain + loss < 1e-14 { 0.0 } else { 100.0 * gain / (gain + loss) }
+        if gain + loss == 0.0 { 0.0 } else { 100.0 * gain / (gain + loss) }
     };
     [None].into_iter().chain(zip(&of(1.0), &of(-1.0), share)).collect()
 }
@@ -112,8 +112,7 @@ fn ranges(bars: &[Bar]) -> Vec<f64> {
 }
 
 fn direction(bars: &[Bar]) -> Column {
-    let ranges = ranges(bars);
-    let (mut plus, mut minus, mut range) = (0.0, 0.0, 0.0);
+    let (mut plus, mut minus) = (0.0, 0.0);
     let (mut seed, mut held) = (0.0, 0.0);
     let mut column: Column = vec![None; bars.len().min(1)];
     for index in 1..bars.len() {
@@ -122,9 +121,7 @@ fn direction(bars: &[Bar]) -> Column {
         let kept = if index < 14 { 1.0 } else { 13.0 / 14.0 };
         plus = plus * kept + if up > 0.0 && up > down { up } else { 0.0 };
         minus = minus * kept + if down > 0.0 && down > up { down } else { 0.0 };
-        range = range * kept + ranges[index - 1];
-        let moved = 100.0 * (plus + minus) / range;
-        let is_some = range > 1e-14 && moved > 1e-14;
+        let is_some = plus + minus > 0.0;
         let strength = 100.0 * f64::abs(plus - minus) / (plus + minus);
         match index {
             0..14 => {}
