@@ -28,6 +28,8 @@ const KILLS: usize = 200;
 const LIKE: &[&str] = &[
     "SELECT concat_ws(' ', symbol, timeframe, ts, open, high, low, close, volume, vwap, trades)
        FROM bars JOIN series USING (series_id) ORDER BY symbol, timeframe, ts",
+    "SELECT concat_ws(' ', symbol, timeframe, ts, sma_20, ema_12, rsi_14, obv, log_return, vwap_session)
+       FROM features JOIN series USING (series_id) ORDER BY symbol, timeframe, ts",
     "SELECT concat_ws(' ', symbol, timeframe, from_ts, to_ts)
        FROM coverage JOIN series USING (series_id) ORDER BY symbol, timeframe, from_ts",
     "SELECT concat_ws(' ', symbol, timeframe, from_ts, to_ts, missing, reason)

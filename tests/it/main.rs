@@ -13,6 +13,7 @@ mod edit;
 mod endings;
 mod enrich;
 mod faults;
+mod features;
 mod features_oracle;
 mod files;
 mod flow;
