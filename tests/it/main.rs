@@ -27,6 +27,7 @@ mod reports;
 mod restated;
 mod rows;
 mod silent;
+mod simulated;
 mod store;
 mod support;
 mod tidy;
