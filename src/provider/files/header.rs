@@ -85,7 +85,7 @@ impl Header {
     pub(super) fn of(line: &str, symbol: &Symbol) -> Result<Self, Fault> {
         let delimiter = delimiter_of(line);
         let mut fields = Fields::default();
-        fields.split(line, delimiter);
+        fields.split(line, delimiter, usize::MAX);
         let names = (0..).map_while(|at| fields.get(line, at)).map(plain).collect();
         let names = Names { names, line };
         Ok(Self {
@@ -99,6 +99,23 @@ impl Header {
             vwap: names.find(VWAP)?,
             trades: names.find(TRADES)?,
         })
+    }
+}
+
+impl Header {
+    /// How many columns must be looked at for the time.
+    pub(super) fn time_columns(&self) -> usize {
+        match self.time {
+            TimeColumn::One(column) => column + 1,
+            TimeColumn::Two(date, time) => date.max(time) + 1,
+        }
+    }
+
+    /// How many columns must be looked at for a row.
+    pub(super) fn columns(&self) -> usize {
+        let optional = [self.volume, self.vwap, self.trades].into_iter().flatten();
+        let last = optional.chain([self.open, self.high, self.low, self.close]).max();
+        last.map_or(0, |column| column + 1).max(self.time_columns())
     }
 }
 

@@ -11,8 +11,11 @@ const ADDRESSES: [&str; 2] = ["http://", "https://"];
 /// Whether a line says nothing: it is blank, or a remark.
 #[must_use]
 pub fn is_remark(line: &str) -> bool {
-    let line = line.trim();
-    line.is_empty() || line.starts_with('#')
+    // Nearly every line is a row, and is told by its first letter.
+    match line.as_bytes().first() {
+        Some(first) if first.is_ascii_graphic() => *first == b'#',
+        _ => line.trim_start().chars().next().is_none_or(|first| first == '#'),
+    }
 }
 
 /// Whether a line before the header is none yet: a remark, the address of whoever made the file, or the
@@ -26,15 +29,15 @@ pub fn is_preamble(line: &str) -> bool {
 
 /// What stands between the fields of a header: of those that may, the one that stands there most often.
 pub(super) fn delimiter_of(header: &str) -> u8 {
-    let count = |delimiter: u8| outside_quotes(header).filter(|(_, b)| *b == delimiter).count();
+    let count = |delimiter: u8| outside_quotes(header).filter(|byte| *byte == delimiter).count();
     // The first of several equals is the more usual one.
     DELIMITERS.into_iter().rev().max_by_key(|delimiter| count(*delimiter)).unwrap_or(b',')
 }
 
-/// The bytes of a line that stand outside quotes, and where.
-fn outside_quotes(line: &str) -> impl Iterator<Item = (usize, u8)> {
+/// The bytes of a line that stand outside quotes.
+fn outside_quotes(line: &str) -> impl Iterator<Item = u8> {
     let mut quoted = false;
-    line.bytes().enumerate().filter(move |(_, byte)| {
+    line.bytes().filter(move |byte| {
         quoted ^= *byte == b'"';
         !quoted
     })
@@ -45,21 +48,23 @@ fn outside_quotes(line: &str) -> impl Iterator<Item = (usize, u8)> {
 pub struct Fields(Vec<Range<usize>>);
 
 impl Fields {
-    /// Finds the fields of `line`. A quote that is not closed reaches to its end, not beyond.
-    pub(super) fn split(&mut self, line: &str, delimiter: u8) {
+    /// Finds the first `columns` fields of `line`. A quote that is not closed reaches to its end, not
+    /// beyond.
+    pub(super) fn split(&mut self, line: &str, delimiter: u8, columns: usize) {
         self.0.clear();
         let mut start = 0;
-        let mut cut = |end| {
-            self.0.push(start..end);
-            start = end + 1;
-        };
-        if line.contains('"') {
-            outside_quotes(line).filter(|(_, b)| *b == delimiter).for_each(|(at, _)| cut(at));
-        } else {
-            let at = line.bytes().enumerate().filter(|(_, byte)| *byte == delimiter);
-            at.for_each(|(at, _)| cut(at));
+        let mut quoted = false;
+        for (at, byte) in line.bytes().enumerate() {
+            quoted ^= byte == b'"';
+            if byte == delimiter && !quoted {
+                self.0.push(start..at);
+                start = at + 1;
+                if self.0.len() == columns {
+                    return;
+                }
+            }
         }
-        cut(line.len());
+        self.0.push(start..line.len());
     }
 
     /// A field of the line that was split, without blanks and quotes around it.
@@ -76,7 +81,7 @@ mod tests {
 
     fn fields(line: &str) -> Vec<String> {
         let mut fields = Fields::default();
-        fields.split(line, delimiter_of(line));
+        fields.split(line, delimiter_of(line), usize::MAX);
         (0..fields.0.len()).map(|at| fields.get(line, at).unwrap().to_owned()).collect()
     }
 

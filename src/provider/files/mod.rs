@@ -63,6 +63,8 @@ pub struct Whose {
 #[derive(Clone, Debug)]
 pub struct Columns {
     header: Header,
+    /// How many columns of a row are looked at.
+    columns: usize,
     timeframe: Timeframe,
     zone: Tz,
     /// How long before its date a session begins, in seconds.
@@ -78,12 +80,13 @@ impl Columns {
     pub fn of_header(line: &str, whose: &Whose) -> Result<Self, Fault> {
         let Whose { timeframe, zone, .. } = *whose;
         let ahead = if whose.asset_class == AssetClass::Forex { FOREX_AHEAD } else { 0 };
-        Ok(Self { header: Header::of(line, &whose.symbol)?, timeframe, zone, ahead })
+        let header = Header::of(line, &whose.symbol)?;
+        Ok(Self { columns: header.columns(), header, timeframe, zone, ahead })
     }
 
     /// The time of the row in `line`, as its bar would bear it; `fields` is where its fields go.
     pub fn ts(&self, line: &str, fields: &mut Fields) -> Option<i64> {
-        fields.split(line, self.header.delimiter);
+        fields.split(line, self.header.delimiter, self.header.time_columns());
         Some(self.label(self.stamp(line, fields).ok()?))
     }
 
@@ -100,7 +103,7 @@ impl Columns {
         number: u64,
         unread: usize,
     ) -> Result<Bar, Rejection> {
-        fields.split(line, self.header.delimiter);
+        fields.split(line, self.header.delimiter, self.columns);
         let stamp = self.stamp(line, fields);
         let ts = stamp.ok().map(|stamp| self.label(stamp));
         ts.and_then(|ts| self.numbers(ts, line, fields)).ok_or_else(|| {
