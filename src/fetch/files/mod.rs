@@ -1,6 +1,6 @@
 //! The embedded provider at work: one CSV file read as a chain of pages, in flat memory.
 //!
-//! A file is looked through once for its order before it is read. One that has its newest rows first is
+//! A file is looked through once for damage and for its order before it is read. One that has its newest rows first is
 //! read as it is, a page answering for what lies before the last one; one that is in no order is sorted
 //! first, in a temporary file. So rows of one time always come together, whatever lies between them.
 
@@ -31,8 +31,12 @@ use sorted::Sorted;
 use survey::{Order, survey};
 use table::{Opened, Row, Table};
 
-/// Rows a page: what is in memory at once.
+/// Rows a page that could be read: what is in memory at once.
 const ROWS: usize = 50_000;
+
+/// The most unreadable rows of a page. A page of nothing else speaks against its file, so that there may
+/// be many more of them than others.
+const MOST_BROKEN: usize = 200_000;
 
 /// The most rows of one time that are kept in one page.
 const MOST_ALIKE: usize = 10_000;
@@ -89,14 +93,13 @@ struct FilePage {
 }
 
 impl FilePage {
-    fn rows(&self) -> usize {
-        self.answer.bars.len() + self.answer.broken.len()
-    }
-
     /// Whether `row` belongs to the next page: this one is full, and none of its time is in it.
     fn is_full_for(&self, row: &Row) -> bool {
         let alike = || self.answer.bars.last().is_some_and(|bar| Some(bar.ts) == row.ts());
-        self.rows() >= ROWS + MOST_ALIKE || (self.rows() >= ROWS && !alike())
+        let bars = self.answer.bars.len();
+        self.answer.broken.len() >= MOST_BROKEN
+            || bars >= ROWS + MOST_ALIKE
+            || (bars >= ROWS && !alike())
     }
 
     fn take(&mut self, row: Row) {
@@ -250,3 +253,6 @@ impl Crew {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,7 +52,7 @@ impl Sorted {
             if more {
                 rows.push(table.row());
             }
-            if rows.len() as u64 % WATCH_EVERY == 0
+            if (rows.len() as u64).is_multiple_of(WATCH_EVERY)
                 && let Some(lost) = stopped()
             {
                 return Err(lost);

@@ -33,22 +33,22 @@ pub(super) struct Survey {
     pub(super) out_of_order: Vec<(i64, u64)>,
 }
 
-/// Looks through a file. Rows later than `now` are mistakes and set no order. Where the file is damaged,
-/// the look ends: reading it says so.
+/// Looks through a file. Rows later than `now` are mistakes and set no order.
 ///
 /// # Errors
 ///
-/// What `stopped` says, when the run ends meanwhile.
+/// `malformed` when the file is damaged, and then nothing of it is stored: only the end of a packed file
+/// tells whether all before it is as it was. What `stopped` says, when the run ends meanwhile.
 pub(super) fn survey(
     table: &mut Table,
     now: i64,
     stopped: impl Fn() -> Option<Lost>,
 ) -> Result<Survey, Lost> {
     let (mut up, mut down) = (Side::default(), Side::default());
-    let mut rows = 0;
-    while let Ok(true) = table.advance() {
+    let mut rows = 0_u64;
+    while table.advance().map_err(|fault| Lost::failed(fault, 1))? {
         rows += 1;
-        if rows % WATCH_EVERY == 0
+        if rows.is_multiple_of(WATCH_EVERY)
             && let Some(lost) = stopped()
         {
             return Err(lost);

@@ -83,9 +83,9 @@ fn digits(text: &str) -> Option<Stamp> {
     let epoch: i64 = whole.parse().ok()?;
     let unit = match epoch.unsigned_abs() {
         ..MILLISECONDS => 1,
-        ..MICROSECONDS => 1_000,
-        ..NANOSECONDS => 1_000_000,
-        _ => 1_000_000_000,
+        MILLISECONDS..MICROSECONDS => 1_000,
+        MICROSECONDS..NANOSECONDS => 1_000_000,
+        NANOSECONDS.. => 1_000_000_000,
     };
     Some(Stamp { ts: epoch.div_euclid(unit), is_date: false, midnight_of: None })
 }
