@@ -5,7 +5,7 @@ use std::ops::Range;
 /// What may stand between fields, the most usual first.
 const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
 
-/// The longest beginning of an address that a file may tell its source by before its header.
+/// How an address begins, by which a file may tell its source before its header.
 const ADDRESSES: [&str; 2] = ["http://", "https://"];
 
 /// Whether a line says nothing: it is blank, or a remark.
