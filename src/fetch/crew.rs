@@ -15,9 +15,9 @@ use crate::domain::provider_state::micros;
 use crate::domain::run::{ErrorKind, Failure, Stage};
 use crate::domain::series::Symbol;
 use crate::domain::task::{Job, Task};
-use crate::provider::files::file_name;
 
 use super::ending::Ending;
+use super::files::file_path;
 use super::gate::{Gates, Rank};
 use super::lane::Lane;
 use super::line::{Line, locked};
@@ -326,7 +326,7 @@ impl Crew {
         let line = self.line(&task.provider);
         match line.settings.source.clone() {
             Source::Files { folder } => {
-                let path = folder.join(file_name(&task.ask_symbol, task.key.timeframe));
+                let path = file_path(&folder, &task.ask_symbol, task.key.timeframe);
                 self.file(task, path).await
             }
             Source::Http { provider, base_url } => {

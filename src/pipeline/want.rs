@@ -11,9 +11,10 @@ use crate::domain::series::{AssetClass, SeriesKey, Symbol};
 use crate::domain::shard::Shard;
 use crate::domain::timeframe::Timeframe;
 use crate::domain::words::span;
+use crate::fetch::file_path;
 use crate::plan::rest::{self, Heard, Rest};
 use crate::plan::{BEGINNING, FileState, Want};
-use crate::provider::{Reach, files::file_name};
+use crate::provider::Reach;
 
 /// Which series a call is about; an empty list leaves its axis open.
 #[derive(Clone, Debug, Default)]
@@ -248,7 +249,7 @@ fn file_state(
     held: Option<&SeriesFact>,
 ) -> Option<FileState> {
     let Source::Files { folder } = &provider.source else { return None };
-    let path = folder.join(file_name(&key.symbol, key.timeframe));
+    let path = file_path(folder, &key.symbol, key.timeframe);
     let mark = std::fs::metadata(path).ok().and_then(|metadata| FileMark::of(&metadata));
     let read = held.and_then(|fact| fact.file_mark);
     Some(FileState { changed: read.is_some() && read != mark })
