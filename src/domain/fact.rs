@@ -4,7 +4,6 @@ use super::bar::Adjustment;
 use super::policy::Freshness;
 use super::run::{ErrorKind, JobStatus, RunId, RunStatus, Stage, Totals};
 use super::series::{SeriesKey, Symbol};
-use super::timeframe::Timeframe;
 
 /// A series as it is stored.
 #[derive(Clone, Debug, PartialEq)]
@@ -118,8 +117,8 @@ pub struct FailureFact {
     pub run_id: RunId,
     /// Whose job failed.
     pub symbol: Symbol,
-    /// The timeframe at which.
-    pub timeframe: Timeframe,
+    /// The timeframe at which, or the word for what else was asked for.
+    pub timeframe: String,
     /// The station at which.
     pub stage: Stage,
     /// What kind of trouble.

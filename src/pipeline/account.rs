@@ -14,8 +14,12 @@ use super::want::{Holdings, Selection, wants};
 
 /// Writes the gaps that nobody has answered for, and every series' freshness.
 pub(super) fn account(tx: &Writer<'_>, settings: &Settings, now: i64) -> StoreResult<()> {
-    let holdings =
-        Holdings { series: tx.series_all()?, coverage: tx.coverage_all()?, gaps: tx.gaps_all()? };
+    let holdings = Holdings {
+        series: tx.series_all()?,
+        coverage: tx.coverage_all()?,
+        gaps: tx.gaps_all()?,
+        ..Holdings::default()
+    };
     let mut held: HashMap<i64, Vec<Gap>> = HashMap::new();
     for row in &holdings.gaps {
         held.entry(row.series_id).or_default().push(row.gap);

@@ -31,6 +31,7 @@ mod compute;
 mod conclude;
 mod derived;
 mod desk;
+mod inquiry;
 mod inspect;
 mod line;
 mod page;
@@ -109,7 +110,8 @@ pub fn plan(
     let holdings = store.map(holdings).transpose()?.unwrap_or_default();
     let judged_at = request.as_of.unwrap_or(now);
     let (wants, notes) = wanted(settings, request, &holdings, judged_at);
-    Ok((plan::make(&wants, &request.options, judged_at), notes))
+    let inquiries = want::inquiries(settings, &request.selection, &holdings);
+    Ok((plan::make(&wants, &inquiries, &request.options, judged_at), notes))
 }
 
 /// The wants of a request, and what had to be left out, a sentence each.
@@ -142,6 +144,7 @@ fn holdings(store: &Store) -> StoreResult<Holdings> {
         series: store.series_all()?,
         coverage: store.coverage_all()?,
         gaps: store.gaps_all()?,
+        checked: store.checked_all()?,
     })
 }
 
@@ -154,7 +157,7 @@ pub fn wants_of(
     now: i64,
 ) -> Vec<Want> {
     let holdings =
-        Holdings { series: series.clone(), coverage: coverage.clone(), gaps: Vec::new() };
+        Holdings { series: series.clone(), coverage: coverage.clone(), ..Holdings::default() };
     want::wants(settings, &Selection::default(), &holdings, now).0
 }
 
@@ -289,8 +292,9 @@ fn work(
     let now = request.as_of.unwrap_or_else(clock::now);
     let holdings = holdings(store)?;
     let (wants, notes) = wanted(settings, request, &holdings, now);
-    let plan = plan::make(&wants, &request.options, now);
-    drop(wants);
+    let inquiries = want::inquiries(settings, &request.selection, &holdings);
+    let plan = plan::make(&wants, &inquiries, &request.options, now);
+    drop((wants, inquiries));
     store.write(|tx| jobs_open(tx, run_id, &plan))?;
     sink(Event::Planned {
         run: run_id.clone(),
