@@ -57,6 +57,7 @@ impl Crew {
             attempt,
             rows: contents.actions.len() as u64 + contents.unread.rows,
             rejected: contents.unread.rows,
+            dropped: 0,
             whole: Some(Whole {
                 declared: Declared { actions: contents.actions, listing: None },
                 unread: contents.unread,

@@ -21,7 +21,7 @@ const LONGEST_CURSOR: usize = 4 * 1_024;
 /// What a request came to.
 pub(super) enum Came {
     /// A page.
-    Page(Read),
+    Page(Box<Read>),
     /// The word that the page is to be had there, within the origin.
     Elsewhere(Url),
 }
@@ -54,7 +54,9 @@ pub(super) async fn exchange(
         Sent::Answer(received) => {
             attempt.bytes = received.bytes;
             attempt.http_status = Some(received.reply.status);
-            read(provider, ask, received, secrets).map(Came::Page).map_err(hidden)
+            read(provider, ask, received, secrets)
+                .map(|read| Came::Page(Box::new(read)))
+                .map_err(hidden)
         }
         Sent::Elsewhere(status, url) => {
             attempt.http_status = Some(status);

@@ -38,6 +38,8 @@ pub struct Told {
     pub rows: u64,
     /// Rows of it that could not be read.
     pub rejected: u64,
+    /// Rows of it that say that nothing happened.
+    pub dropped: u64,
     /// All that is declared, of every page; `None` while further ones are to come.
     pub whole: Option<Whole>,
     /// Where it was read; `None` when a provider answered.
@@ -93,7 +95,7 @@ impl Gathered {
         let stuck = |message: &str| Err(Fault::new(ErrorKind::Malformed, message));
         self.pages += 1;
         let page = std::mem::take(&mut answer.declared.actions);
-        if page.is_empty() && answer.broken.is_empty() {
+        if page.is_empty() && answer.broken.is_empty() && answer.dropped == 0 {
             self.empty_pages += 1;
             if !last && self.empty_pages >= MOST_EMPTY_PAGES {
                 return stuck("ten empty pages running");
@@ -123,10 +125,10 @@ impl Lane<'_> {
             let wanted = Wanted { task, range: task.range, cursor: cursor.as_ref() };
             let (reply, attempt) = self.page(wanted, retries).await?;
             let (answer, last) = (reply.answer, reply.next.is_none());
-            let rejected = answer.broken.len() as u64;
+            let (rejected, dropped) = (answer.broken.len() as u64, answer.dropped);
             let rows = match &answer.declared {
                 Declared { listing: Some(_), .. } => 1,
-                Declared { actions, .. } => actions.len() as u64 + rejected,
+                Declared { actions, .. } => actions.len() as u64 + rejected + dropped,
             };
             let listing = match gathered.add(answer, last) {
                 Ok(listing) => listing,
@@ -142,7 +144,7 @@ impl Lane<'_> {
                 unread: std::mem::take(&mut gathered.unread),
             });
             let task = Arc::clone(task);
-            let told = Told { task, attempt, rows, rejected, whole, file: None };
+            let told = Told { task, attempt, rows, rejected, dropped, whole, file: None };
             self.crew.say(Message::Told(Box::new(told))).await;
             cursor = reply.next;
             if last {

@@ -185,7 +185,7 @@ impl Lane<'_> {
             let (attempt, came) =
                 self.request(flight, &http, wanted, elsewhere.as_ref(), number).await;
             match came {
-                Ok(Came::Page(read)) => return Ok((attempt, Ok(read))),
+                Ok(Came::Page(read)) => return Ok((attempt, Ok(*read))),
                 Err(fault) => return Ok((attempt, Err(fault))),
                 Ok(Came::Elsewhere(_)) if redirects == MOST_REDIRECTS => {
                     let message =

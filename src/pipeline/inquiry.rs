@@ -82,11 +82,11 @@ impl Answers {
 impl Desk<'_> {
     /// Writes down a page of what is declared of a symbol, and what follows when it was the last.
     pub(super) fn told(&mut self, tx: &Writer<'_>, told: Told) -> StoreResult<Vec<Event>> {
-        let Told { task, attempt, rows, rejected, whole, file } = told;
+        let Told { task, attempt, rows, rejected, dropped, whole, file } = told;
         if file.is_none() {
             self.count(&attempt);
         }
-        let counts = PageCounts { fetched: rows, rejected, ..PageCounts::default() };
+        let counts = PageCounts { fetched: rows, rejected, dropped, ..PageCounts::default() };
         tx.fetch_log_add(&self.run_id, &attempt, &counts)?;
         let attempts = attempt.number;
         let mut events = vec![Event::PageStored { series: task.key.clone(), counts, attempt }];

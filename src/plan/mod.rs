@@ -102,8 +102,8 @@ pub enum Pass {
     /// Everything that is due and not stored.
     #[default]
     Backfill,
-    /// The daily pass: the tail, once a day also what of it is not settled, and the empty answers that
-    /// are due for another look.
+    /// The daily pass: the tail, once a day also what of it is not settled, the empty answers that are
+    /// due for another look, and what is to be known besides bars.
     Enrich,
 }
 

@@ -11,6 +11,7 @@ mod charts;
 mod hostile;
 mod pages;
 mod recorded;
+mod reference;
 mod synthetic;
 mod wording;
 

@@ -21,6 +21,7 @@ mod hostile;
 mod others;
 mod plan;
 mod quota;
+mod reference;
 mod reports;
 mod rows;
 mod store;

@@ -91,6 +91,11 @@ struct Whose {
 trait Declares: DeserializeOwned {
     /// The action; `None` when it cannot be.
     fn action(self) -> Option<Action>;
+
+    /// Whether it says that nothing happened.
+    fn is_idle(&self) -> bool {
+        false
+    }
 }
 
 #[derive(Deserialize)]
@@ -114,6 +119,10 @@ struct Dividend {
 }
 
 impl Declares for Dividend {
+    fn is_idle(&self) -> bool {
+        self.cash_amount == 0.0
+    }
+
     fn action(self) -> Option<Action> {
         let currency = self.currency.and_then(|currency| kept(&currency, LONGEST_WORD));
         dividend(date(&self.ex_dividend_date)?, self.cash_amount, currency)
@@ -133,6 +142,10 @@ fn rows<R: Declares>(ask: &Ask<'_>, reply: &Reply, body: &str) -> Result<Page, F
             check_symbol(ask, reply, ticker)?;
         }
         let row = whose.and_then(|_| serde_json::from_str::<R>(raw).ok());
+        if row.as_ref().is_some_and(Declares::is_idle) {
+            answer.dropped += 1;
+            continue;
+        }
         match row.and_then(Declares::action) {
             Some(action) => answer.declared.actions.push(action),
             None => {
