@@ -110,3 +110,73 @@ fn task(inquiry: &Inquiry, about: About, name: &Symbol, range: TimeRange) -> Tas
 fn midnight(date: NaiveDate) -> i64 {
     date.and_time(NaiveTime::MIN).and_utc().timestamp()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2024-07-01T00:00:00Z.
+    const MONDAY: i64 = 1_719_792_000;
+
+    const DAILY_PASS: Options =
+        Options { pass: Pass::Enrich, from: None, to: None, full: false, repair: false };
+
+    fn inquiry() -> Inquiry {
+        Inquiry {
+            symbol: "X".parse().unwrap(),
+            provider: "p".into(),
+            asset_class: AssetClass::Stock,
+            aliases: Vec::new(),
+            delisted: None,
+            priority: 0,
+            topics: &[About::Splits, About::Dividends, About::Listing],
+            actions_checked_at: None,
+            listing_checked_at: None,
+            file_changed: false,
+        }
+    }
+
+    fn abouts(inquiry: &Inquiry, options: &Options, now: i64) -> Vec<About> {
+        tasks(inquiry, options, now).iter().map(|task| task.about).collect()
+    }
+
+    #[test]
+    fn a_day_is_one_of_utc_and_a_week_has_seven() {
+        let asked = |checked_at| {
+            let asked_at = Some(checked_at);
+            let inquiry =
+                Inquiry { actions_checked_at: asked_at, listing_checked_at: asked_at, ..inquiry() };
+            abouts(&inquiry, &DAILY_PASS, MONDAY + 60)
+        };
+        let all = inquiry().topics;
+        assert_eq!(asked(MONDAY), []);
+        assert_eq!(asked(MONDAY + DAY - 1), []);
+        assert_eq!(asked(MONDAY - 1), all[..2]);
+        assert_eq!(asked(MONDAY - 6 * DAY), all[..2]);
+        assert_eq!(asked(MONDAY - 6 * DAY - 1), *all);
+        assert_eq!(asked(MONDAY + DAY), *all, "the clock was ahead");
+    }
+
+    #[test]
+    fn a_file_is_read_by_whatever_pass_and_instead_of_asking() {
+        let changed = Inquiry { file_changed: true, ..inquiry() };
+        for options in [DAILY_PASS, Options::default(), Options { full: true, ..DAILY_PASS }] {
+            assert_eq!(abouts(&changed, &options, MONDAY), [About::ActionsFile]);
+        }
+        assert_eq!(abouts(&inquiry(), &Options::default(), MONDAY), []);
+    }
+
+    #[test]
+    fn names_share_all_time_among_them_without_overlap() {
+        let until: NaiveDate = "2024-06-28".parse().unwrap();
+        let aliases = vec![("OLD".parse().unwrap(), until)];
+        let tasks = tasks(&Inquiry { aliases, ..inquiry() }, &DAILY_PASS, MONDAY);
+        let splits: Vec<_> = tasks.iter().filter(|task| task.about == About::Splits).collect();
+        let [old, new] = splits[..] else { panic!("{splits:?}") };
+        assert_eq!((old.ask_symbol.as_str(), new.ask_symbol.as_str()), ("OLD", "X"));
+        assert_eq!((old.range.start, new.range.end), (BEGINNING, END));
+        assert!(old.range.end == new.range.start && old.range.contains(midnight(until)));
+        let listings = tasks.iter().filter(|task| task.about == About::Listing);
+        assert_eq!(listings.map(|task| task.ask_symbol.as_str()).collect::<Vec<_>>(), ["X"]);
+    }
+}

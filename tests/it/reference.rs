@@ -414,6 +414,28 @@ fn status_says_what_is_known_of_a_symbol() {
     let status = sandbox.mdctl(&["status", "AAA", "--json"]).json();
     assert!(status["reference"]["note"].as_str().is_some_and(|note| note.contains("2024-03-20")));
     sandbox.go_back_to_schema_1();
+    sandbox.mdctl(&["enrich", "--as-of", "2024-03-25", "--dry-run"]).expect_code(0);
     let status = sandbox.mdctl(&["status", "AAA", "--json"]).expect_code(0).json();
     assert!(status["reference"].is_null());
+}
+
+#[test]
+fn a_symbol_without_days_is_asked_about_too() {
+    let hours: Vec<i64> =
+        crate::support::market::hours("2024-03-15T14:00:00Z", "2024-03-15T20:00:00Z");
+    let market = market().with("AAA", "1h", rows(&hours));
+    let config =
+        group("p", "stock", &["AAA"], "timeframes = [\"1h\"]\nlookback = { \"1h\" = \"1d\" }");
+    let (server, sandbox) = with_group(
+        move |request| match request.path.contains("dividends") && request.seen < 3 {
+            true => Answer::status(500, "oops"),
+            false => market.polygon(request),
+        },
+        &config,
+    );
+    sandbox.mdctl(&["enrich", "--as-of", AS_OF, "--timeframe", "1h"]).expect_code(0);
+    assert_eq!(inquiries(&server).len(), 2 + 4, "the second try brought it");
+    let database = sandbox.database();
+    assert_eq!(actions(&database), DECLARED);
+    assert_eq!(database.texts("SELECT timeframe FROM series"), ["1h"]);
 }
