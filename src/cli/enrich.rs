@@ -9,8 +9,10 @@ use super::run::{self, RunArgs};
 use super::scene::Scene;
 
 /// The daily pass: every series' tail and what is not settled, empty answers that are due for another
-/// look, and at the end a second try for jobs that failed.
+/// look, splits, dividends and reference data, and at the end a second try for jobs that failed.
 ///
+/// Providers that have them are asked for actions once a day and for reference data once a week, unless
+/// --from, --to, --full or --repair is given.
 /// What is not settled is read again once a day, also when nothing new is due. Old holes are left to
 /// `backfill`.
 #[derive(Debug, Args)]

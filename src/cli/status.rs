@@ -2,7 +2,6 @@
 
 use clap::Args;
 
-use crate::config::Settings;
 use crate::domain::fact::ValidationFact;
 use crate::domain::series::Symbol;
 use crate::domain::timeframe::DAY;
@@ -98,16 +97,14 @@ fn of_symbol(
     }
     series.sort_by_key(|(fact, _, _)| fact.key.timeframe);
     let (job, success) = store.jobs_last(symbol)?;
+    let found = scene.settings.members().find(|(_, member)| member.symbol == *symbol);
     Ok(SymbolStatus {
         symbol: symbol.to_string(),
-        asset_class: asset_class(&scene.settings, symbol),
+        asset_class: found.map_or("", |(group, _)| group.asset_class.as_str()),
+        reference: store.reference_of(symbol)?,
+        delisted: found.and_then(|(_, member)| member.delisted),
         job,
         last_success_at: success.and_then(|job| job.completed_at),
         series,
     })
-}
-
-fn asset_class(settings: &Settings, symbol: &Symbol) -> &'static str {
-    let found = settings.members().find(|(_, member)| member.symbol == *symbol);
-    found.map_or("", |(group, _)| group.asset_class.as_str())
 }

@@ -5,7 +5,6 @@ use super::feature::FeatureSet;
 use super::policy::Freshness;
 use super::run::{ErrorKind, JobStatus, RunId, RunStatus, Stage, Totals};
 use super::series::{SeriesKey, Symbol};
-use super::timeframe::Timeframe;
 
 /// A series as it is stored.
 #[derive(Clone, Debug, PartialEq)]
@@ -139,8 +138,8 @@ pub struct FailureFact {
     pub run_id: RunId,
     /// Whose job failed.
     pub symbol: Symbol,
-    /// The timeframe at which.
-    pub timeframe: Timeframe,
+    /// The timeframe at which, or the word for what else was asked for.
+    pub timeframe: String,
     /// The station at which.
     pub stage: Stage,
     /// What kind of trouble.

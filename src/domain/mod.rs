@@ -2,10 +2,10 @@
 //!
 //! Nothing here touches the world, and nothing here imports another room. In reading order:
 //! what a bar is ([`bar`], [`timeframe`], [`range`]), what splits and dividends do to it ([`action`]) and
-//! what is computed from it ([`feature`]), whose it is ([`series`], [`shard`]), what is missing ([`gap`]),
-//! what is to be done ([`task`]), what a run did ([`run`], [`event`]), what the store remembers ([`fact`],
-//! [`provider_state`]), what people order ([`control`]), and by which rules all of that is judged
-//! ([`policy`]); last, how times and counts are said ([`words`]).
+//! what is computed from it ([`feature`]), whose it is ([`series`], [`shard`]), what is said of it
+//! ([`mod@reference`]), what is missing ([`gap`]), what is to be done ([`task`]), what a run did ([`run`],
+//! [`event`]), what the store remembers ([`fact`], [`provider_state`]), what people order ([`control`]),
+//! and by which rules all of that is judged ([`policy`]); last, how times and counts are said ([`words`]).
 
 pub mod action;
 pub mod bar;
@@ -17,6 +17,7 @@ pub mod gap;
 pub mod policy;
 pub mod provider_state;
 pub mod range;
+pub mod reference;
 pub mod run;
 pub mod secret;
 pub mod series;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::range::TimeRange;
 use super::series::{SeriesKey, Symbol};
+use super::task::About;
 
 /// A run's identity: a ULID, so that ids sort by the time of their making.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -222,8 +223,10 @@ impl Fault {
 /// One try at one request: a row of `fetch_log`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attempt {
-    /// The series that it is for.
+    /// The series that it is for; of what is not about bars, that of the symbol's days.
     pub series: SeriesKey,
+    /// What of it.
+    pub about: About,
     /// The provider's name in the config.
     pub provider: String,
     /// When it was sent, epoch seconds UTC.
@@ -240,6 +243,22 @@ pub struct Attempt {
     pub http_status: Option<u16>,
     /// What went wrong; `None` when nothing did.
     pub fault: Option<Fault>,
+}
+
+impl Attempt {
+    /// What it asks for, in a word.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        self.about.word(self.series.timeframe)
+    }
+}
+
+impl Failure {
+    /// What was asked for, in a word.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        self.about.word(self.series.timeframe)
+    }
 }
 
 /// What became of the rows of one page.
@@ -260,8 +279,10 @@ pub struct PageCounts {
 /// A row of `failures`: what failed for good in this run, where, and why.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failure {
-    /// Whose job it failed.
+    /// Whose job it failed; of what is not about bars, the series of the symbol's days.
     pub series: SeriesKey,
+    /// What of it was asked for.
+    pub about: About,
     /// At which station.
     pub stage: Stage,
     /// What kind of trouble.

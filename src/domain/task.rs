@@ -1,7 +1,9 @@
 //! The work list of a run, as the plan hands it to `fetch`.
 
 use super::range::TimeRange;
+use super::run::ErrorKind;
 use super::series::{AssetClass, SeriesKey, Symbol};
+use super::timeframe::Timeframe;
 
 /// What is asked for one symbol.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,18 +14,67 @@ pub struct Job {
     pub tasks: Vec<Task>,
 }
 
-/// One range of one series: one request, and its further pages.
+/// What of a symbol is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum About {
+    /// Its bars.
+    #[default]
+    Bars,
+    /// Its splits, all of them.
+    Splits,
+    /// Its cash dividends, all of them.
+    Dividends,
+    /// Itself: name, exchange, currency, its first and last day.
+    Listing,
+    /// Its splits and dividends, from one file.
+    ActionsFile,
+}
+
+impl About {
+    /// Its word in tables, logs and JSON. There bars are told by their timeframe.
+    #[must_use]
+    pub const fn word(self, timeframe: Timeframe) -> &'static str {
+        match self {
+            Self::Bars => timeframe.as_str(),
+            other => other.as_str(),
+        }
+    }
+
+    /// Its own word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bars => "bars",
+            Self::Splits => "splits",
+            Self::Dividends => "dividends",
+            Self::Listing => "listing",
+            Self::ActionsFile => "actions",
+        }
+    }
+
+    /// Whether trouble of that kind only means that a provider, or a key, does not have what was asked for:
+    /// with bars a failure, with what no provider need have none.
+    #[must_use]
+    pub const fn is_lacking(self, kind: ErrorKind) -> bool {
+        matches!(self, Self::Splits | Self::Dividends | Self::Listing)
+            && matches!(kind, ErrorKind::NotFound | ErrorKind::NotEntitled | ErrorKind::BadRequest)
+    }
+}
+
+/// One range of one series, or a question about its symbol: one request, and its further pages.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Task {
-    /// Which series.
+    /// Which series; of what is not about bars, that of the symbol's days.
     pub key: SeriesKey,
+    /// What of it.
+    pub about: About,
     /// Its provider's name in the config.
     pub provider: String,
     /// What its symbol is.
     pub asset_class: AssetClass,
     /// The name to ask for: the symbol's, or the one that it had then.
     pub ask_symbol: Symbol,
-    /// Which `ts`.
+    /// Which `ts`; of actions, when the symbol had the name that is asked for.
     pub range: TimeRange,
     /// What it is for.
     pub purpose: Purpose,
@@ -31,6 +82,14 @@ pub struct Task {
     pub bars: u64,
     /// Pages after the first, estimated.
     pub further_pages: u64,
+}
+
+impl Task {
+    /// What it asks for, in a word.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        self.about.word(self.key.timeframe)
+    }
 }
 
 /// What a task is for; in this order they are asked for.
@@ -42,6 +101,8 @@ pub enum Purpose {
     New,
     /// What is missing before the last stored bar, or read again on request.
     Hole,
+    /// What is to be known besides bars.
+    Reference,
 }
 
 impl Purpose {
@@ -52,6 +113,7 @@ impl Purpose {
             Self::Tail => "tail",
             Self::New => "new",
             Self::Hole => "hole",
+            Self::Reference => "reference",
         }
     }
 }

@@ -14,7 +14,8 @@ use crate::config::{JobRetries, Source};
 use crate::domain::provider_state::micros;
 use crate::domain::run::{ErrorKind, Failure, Stage};
 use crate::domain::series::Symbol;
-use crate::domain::task::{Job, Task};
+use crate::domain::task::{About, Job, Task};
+use crate::provider::actions_file;
 
 use super::ending::Ending;
 use super::files::file_path;
@@ -280,7 +281,10 @@ impl Crew {
                     return None;
                 }
                 Fate::Deferred => {
-                    self.say(Message::TaskDeferred(task.key.clone(), lost.fault.message)).await;
+                    self.say(Message::TaskDeferred(Arc::clone(&task), lost.fault.message)).await;
+                }
+                Fate::Failed if task.about.is_lacking(lost.fault.kind) => {
+                    self.say(Message::NotOffered(task)).await;
                 }
                 Fate::Failed => {
                     let longest = self.line(&task.provider).settings.retry.max;
@@ -301,7 +305,7 @@ impl Crew {
             self.say(Message::JobDone(symbol, retries)).await;
             return None;
         };
-        let error = format!("{} {}: {}", first.series.timeframe, first.kind, first.message);
+        let error = format!("{} {}: {}", first.word(), first.kind, first.message);
         self.say(Message::JobToRetry(symbol.clone(), error)).await;
         let job = Job { symbol, tasks };
         let assignment = Assignment { rank, job, retries, again: true };
@@ -325,12 +329,19 @@ impl Crew {
     ) -> Result<(), Lost> {
         let line = self.line(&task.provider);
         match line.settings.source.clone() {
+            Source::Files { folder } if task.about == About::ActionsFile => {
+                let path = folder.join(actions_file::file_name(&task.key.symbol));
+                self.actions_file(task, path).await
+            }
             Source::Files { folder } => {
                 let path = file_path(&folder, &task.ask_symbol, task.key.timeframe);
                 self.file(task, path).await
             }
             Source::Http { provider, base_url } => {
                 let lane = Lane { crew: self, line, provider, base_url: &base_url, rank };
+                if task.about != About::Bars {
+                    return lane.inquire(task, retries).await;
+                }
                 match lane.pages(task, task.range, retries).await {
                     Err(lost) if lost.is_refusal() => lane.narrowed(task, lost, retries).await,
                     ended => ended,
@@ -343,6 +354,7 @@ impl Crew {
 fn failure(task: &Task, lost: Lost) -> Failure {
     Failure {
         series: task.key.clone(),
+        about: task.about,
         stage: Stage::Fetch,
         kind: lost.fault.kind,
         message: lost.fault.message,

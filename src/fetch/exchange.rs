@@ -6,9 +6,10 @@ use std::time::Duration;
 use url::Url;
 
 use crate::clock;
+use crate::domain::action::ActionKind;
 use crate::domain::run::{Attempt, ErrorKind, Fault};
 use crate::provider::text::shown;
-use crate::provider::{Answer, Ask, Cursor, Page, Provider};
+use crate::provider::{Answer, Ask, Cursor, Declared, Page, Provider};
 
 use super::http::room::Room;
 use super::http::secrets::Secrets;
@@ -20,7 +21,7 @@ const LONGEST_CURSOR: usize = 4 * 1_024;
 /// What a request came to.
 pub(super) enum Came {
     /// A page.
-    Page(Read),
+    Page(Box<Read>),
     /// The word that the page is to be had there, within the origin.
     Elsewhere(Url),
 }
@@ -53,7 +54,9 @@ pub(super) async fn exchange(
         Sent::Answer(received) => {
             attempt.bytes = received.bytes;
             attempt.http_status = Some(received.reply.status);
-            read(provider, ask, received, secrets).map(Came::Page).map_err(hidden)
+            read(provider, ask, received, secrets)
+                .map(|read| Came::Page(Box::new(read)))
+                .map_err(hidden)
         }
         Sent::Elsewhere(status, url) => {
             attempt.http_status = Some(status);
@@ -76,8 +79,23 @@ fn read(
     for row in &mut answer.broken {
         row.text = secrets.hidden(std::mem::take(&mut row.text));
     }
+    hide(&mut answer.declared, secrets);
     let next = next.map(|cursor| checked(cursor, secrets)).transpose()?;
     Ok(Read { answer, next, server_now, quota_reset_in, room })
+}
+
+/// Takes the key out of every text that is declared.
+fn hide(declared: &mut Declared, secrets: &Secrets) {
+    let currencies = declared.actions.iter_mut().filter_map(|action| match &mut action.kind {
+        ActionKind::Split { .. } => None,
+        ActionKind::Dividend { currency, .. } => Some(currency),
+    });
+    let listing = declared.listing.iter_mut().flat_map(|listing| {
+        [&mut listing.name, &mut listing.exchange, &mut listing.currency, &mut listing.kind]
+    });
+    for text in currencies.chain(listing).flatten() {
+        *text = secrets.hidden(std::mem::take(text));
+    }
 }
 
 /// Where the next page is said to be, if it can be asked for without giving the key away.

@@ -10,7 +10,7 @@ use url::Url;
 use crate::domain::provider_state::{Hold, SECOND, micros};
 use crate::domain::range::TimeRange;
 use crate::domain::run::{Attempt, ErrorKind, Fault};
-use crate::domain::task::{Purpose, Task};
+use crate::domain::task::{About, Purpose, Task};
 use crate::domain::timeframe::DAY;
 use crate::provider::{Ask, Cursor, Provider};
 
@@ -40,10 +40,10 @@ pub(super) struct Lane<'a> {
 
 /// The page that is wanted: of a task, in a range, behind a cursor.
 #[derive(Clone, Copy)]
-struct Wanted<'a> {
-    task: &'a Task,
-    range: TimeRange,
-    cursor: Option<&'a Cursor>,
+pub(super) struct Wanted<'a> {
+    pub(super) task: &'a Task,
+    pub(super) range: TimeRange,
+    pub(super) cursor: Option<&'a Cursor>,
 }
 
 /// A request on its way. One that breaks down gives its place back too.
@@ -127,7 +127,11 @@ impl Lane<'_> {
     }
 
     /// Asks for one page until it comes, or it is no use.
-    async fn page(&self, wanted: Wanted<'_>, retries: &mut u32) -> Result<(Read, Attempt), Lost> {
+    pub(super) async fn page(
+        &self,
+        wanted: Wanted<'_>,
+        retries: &mut u32,
+    ) -> Result<(Read, Attempt), Lost> {
         let policy = &self.line.settings.retry;
         let mut number = 1;
         loop {
@@ -182,7 +186,7 @@ impl Lane<'_> {
             let (attempt, came) =
                 self.request(flight, &http, wanted, elsewhere.as_ref(), number).await;
             match came {
-                Ok(Came::Page(read)) => return Ok((attempt, Ok(read))),
+                Ok(Came::Page(read)) => return Ok((attempt, Ok(*read))),
                 Err(fault) => return Ok((attempt, Err(fault))),
                 Ok(Came::Elsewhere(_)) if redirects == MOST_REDIRECTS => {
                     let message =
@@ -239,7 +243,7 @@ impl Lane<'_> {
     /// The end of what the provider can have published: a last window may end later, by name, than the
     /// session in it, and some plans refuse what reaches into the future.
     fn published(&self, task: &Task) -> i64 {
-        if !task.key.timeframe.is_intraday() {
+        if task.about != About::Bars || !task.key.timeframe.is_intraday() {
             return i64::MAX;
         }
         let lag = seconds(self.line.settings.publication.lag);
@@ -339,6 +343,7 @@ impl Lane<'_> {
         let range = TimeRange::new(range.start, range.end.min(self.published(task)));
         let ask = Ask {
             symbols: std::slice::from_ref(&task.ask_symbol),
+            about: task.about,
             asset_class: task.asset_class,
             timeframe: task.key.timeframe,
             range,

@@ -23,6 +23,7 @@ use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::task::{Job, Task};
 use crate::provider::Answer;
 
+mod actions_file;
 mod breaker;
 mod crew;
 mod ending;
@@ -31,6 +32,7 @@ mod exchange;
 mod files;
 mod gate;
 mod http;
+mod inquiry;
 mod lane;
 mod lanes;
 mod line;
@@ -42,6 +44,7 @@ mod throttle;
 pub use engine::Engine;
 pub use files::file_path;
 pub use gate::Note;
+pub use inquiry::{ReadFile, Told, Unread, Whole};
 
 use crew::Crew;
 use ending::Ending;
@@ -61,6 +64,10 @@ pub enum Message {
     JobStarted(Symbol),
     /// A page came.
     Page(Box<Fetched>),
+    /// A page came of what is declared of a symbol besides bars.
+    Told(Box<Told>),
+    /// What was asked of a symbol besides bars is not to be had: this provider, or this key, does not have it.
+    NotOffered(Arc<Task>),
     /// An attempt failed; it is tried again after the wait, if there is one.
     AttemptFailed(Attempt, Option<Duration>),
     /// A request was answered by the word that the page is to be had elsewhere.
@@ -78,7 +85,7 @@ pub enum Message {
     /// A task failed for good.
     TaskFailed(Failure),
     /// A task is left for the next run, for this reason.
-    TaskDeferred(SeriesKey, String),
+    TaskDeferred(Arc<Task>, String),
     /// A provider refuses this stretch of a series, and always will: its plan does not hold it.
     OutOfPlan(SeriesKey, TimeRange),
     /// A job failed so far, for this reason, and is tried again at the end of the run.
@@ -305,6 +312,7 @@ impl Lost {
 fn attempt(task: &Task, range: TimeRange, number: u32) -> Attempt {
     Attempt {
         series: task.key.clone(),
+        about: task.about,
         provider: task.provider.clone(),
         started_at: clock::now(),
         range,

@@ -101,7 +101,7 @@ mod tests {
     use super::*;
     use crate::domain::bar::Bar;
     use crate::domain::series::{AssetClass, SeriesKey};
-    use crate::domain::task::Purpose;
+    use crate::domain::task::{About, Purpose};
     use crate::domain::timeframe::Timeframe;
 
     const HOUR: i64 = 3_600;
@@ -110,6 +110,7 @@ mod tests {
         let symbol: crate::domain::series::Symbol = "X".parse().unwrap();
         Task {
             key: SeriesKey { symbol: symbol.clone(), timeframe: Timeframe::H1 },
+            about: About::Bars,
             provider: "p".into(),
             asset_class: AssetClass::Crypto,
             ask_symbol: symbol,

@@ -12,8 +12,12 @@ use super::want::{Holdings, Selection, wants};
 
 /// Writes the gaps that nobody has answered for, and every series' freshness.
 pub(super) fn account(tx: &Writer<'_>, settings: &Settings, now: i64) -> StoreResult<()> {
-    let holdings =
-        Holdings { series: tx.series_all()?, coverage: tx.coverage_all()?, gaps: tx.gaps_all()? };
+    let holdings = Holdings {
+        series: tx.series_all()?,
+        coverage: tx.coverage_all()?,
+        gaps: tx.gaps_all()?,
+        ..Holdings::default()
+    };
     let (wants, _) = wants(settings, &Selection::default(), &holdings, now);
     for want in &wants {
         let Some(whole) = want.whole(now) else { continue };

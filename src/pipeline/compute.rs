@@ -10,6 +10,7 @@ use crate::domain::feature::{FeatureSet, Row};
 use crate::domain::range::TimeRange;
 use crate::domain::run::{ComputeFact, ErrorKind, Failure, Stage};
 use crate::domain::series::SeriesKey;
+use crate::domain::task::About;
 use crate::feature::LOOKBACK;
 use crate::feature::engine::Engine;
 use crate::feature::state::State;
@@ -179,6 +180,7 @@ impl Desk<'_> {
         let (rows, before) = self.computed.remove(work.key).unwrap_or_default();
         let failure = Failure {
             series: work.key.clone(),
+            about: About::Bars,
             stage: Stage::Compute,
             kind: ErrorKind::Compute,
             message: error.to_string(),

@@ -11,11 +11,13 @@ use crate::domain::run::{
     Attempt, ErrorKind, Failure, JobOutcome, JobStatus, PageCounts, RunId, Stage, Totals,
 };
 use crate::domain::series::{SeriesKey, Symbol};
+use crate::domain::task::About;
 use crate::domain::timeframe::Timeframe;
 use crate::fetch::{Exhausted, Message};
 use crate::plan::{Plan, rest};
 use crate::store::{Put, StoreResult, Writer};
 
+use super::inquiry::Answers;
 use super::line::Line;
 use super::want::Holdings;
 
@@ -28,7 +30,7 @@ pub(super) struct Desk<'a> {
     /// Where each symbol stands in the config.
     members: BTreeMap<Symbol, (usize, usize)>,
     pub(super) series: BTreeMap<SeriesKey, Line>,
-    jobs: BTreeMap<Symbol, JobLine>,
+    pub(super) jobs: BTreeMap<Symbol, JobLine>,
     totals: Totals,
     /// What went wrong last with each series that failed.
     failed: BTreeMap<SeriesKey, (ErrorKind, String)>,
@@ -50,11 +52,13 @@ pub(super) struct Desk<'a> {
 
 /// A job in this run.
 #[derive(Default)]
-struct JobLine {
+pub(super) struct JobLine {
     ended: bool,
     inserted: u64,
     updated: u64,
     asked: BTreeSet<Timeframe>,
+    /// What else is asked of its symbol, and what came of it.
+    pub(super) answers: Answers,
     error: Option<String>,
     /// Why some of it is left for the next run.
     deferred: Option<String>,
@@ -85,8 +89,10 @@ impl<'a> Desk<'a> {
             }
         }
         let jobs = plan.jobs.iter().map(|job| {
-            let asked = job.tasks.iter().map(|task| task.key.timeframe).collect();
-            (job.symbol.clone(), JobLine { asked, ..JobLine::default() })
+            let bars = job.tasks.iter().filter(|task| task.about == About::Bars);
+            let asked = bars.map(|task| task.key.timeframe).collect();
+            let answers = Answers::to(&job.tasks);
+            (job.symbol.clone(), JobLine { asked, answers, ..JobLine::default() })
         });
         Self {
             settings,
@@ -121,12 +127,17 @@ impl<'a> Desk<'a> {
     /// Closes as failed what ended without a word: a worker that broke down is no success.
     pub(super) fn finish(&mut self, tx: &Writer<'_>) -> StoreResult<Vec<Event>> {
         let open = self.jobs.iter().filter(|(symbol, job)| !job.ended && !self.goes_on(symbol));
-        let open: Vec<_> = open.map(|(symbol, job)| (symbol.clone(), job.asked.clone())).collect();
+        let lacking = |job: &JobLine| -> Vec<(Timeframe, About)> {
+            let bars = job.asked.iter().map(|timeframe| (*timeframe, About::Bars));
+            bars.chain(job.answers.open().map(|about| (Timeframe::D1, about))).collect()
+        };
+        let open: Vec<_> = open.map(|(symbol, job)| (symbol.clone(), lacking(job))).collect();
         let mut events = Vec::new();
         for (symbol, asked) in open {
-            for timeframe in asked {
+            for (timeframe, about) in asked {
                 let failure = Failure {
                     series: SeriesKey { symbol: symbol.clone(), timeframe },
+                    about,
                     stage: Stage::Fetch,
                     kind: ErrorKind::Cancelled,
                     message: "its worker broke down".to_owned(),
@@ -151,6 +162,8 @@ impl<'a> Desk<'a> {
                 Ok(vec![Event::JobStarted { symbol }])
             }
             Message::Page(fetched) => self.page(tx, *fetched),
+            Message::Told(told) => self.told(tx, *told),
+            Message::NotOffered(task) => self.not_offered(tx, &task),
             Message::Redirected(attempt) => {
                 self.count(&attempt);
                 tx.fetch_log_add(&self.run_id, &attempt, &PageCounts::default())?;
@@ -178,9 +191,9 @@ impl<'a> Desk<'a> {
             Message::QuotaWait(provider, wait) => Ok(vec![Event::QuotaWait { provider, wait }]),
             Message::Narrowed(series, message) => Ok(vec![Event::Narrowed { series, message }]),
             Message::TaskFailed(failure) => self.fail(tx, failure).map(|event| vec![event]),
-            Message::TaskDeferred(series, message) => {
-                if let Some(job) = self.jobs.get_mut(&series.symbol) {
-                    job.deferred.get_or_insert(format!("{}: {message}", series.timeframe));
+            Message::TaskDeferred(task, message) => {
+                if let Some(job) = self.jobs.get_mut(&task.key.symbol) {
+                    job.deferred.get_or_insert(format!("{}: {message}", task.word()));
                 }
                 Ok(Vec::new())
             }
@@ -202,9 +215,12 @@ impl<'a> Desk<'a> {
         tx.failure_add(&self.run_id, &failure)?;
         let words = format!("{}: {}", failure.kind, failure.message);
         if let Some(job) = self.jobs.get_mut(&failure.series.symbol) {
-            job.error = Some(format!("{} {words}", failure.series.timeframe));
+            job.error = Some(format!("{} {words}", failure.word()));
         }
-        self.failed.insert(failure.series.clone(), (failure.kind, words));
+        // What is asked besides bars speaks neither for nor against a series.
+        if failure.about == About::Bars {
+            self.failed.insert(failure.series.clone(), (failure.kind, words));
+        }
         Ok(Event::Failed(failure))
     }
 

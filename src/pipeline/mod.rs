@@ -32,6 +32,7 @@ mod compute;
 mod conclude;
 mod derived;
 mod desk;
+mod inquiry;
 mod inspect;
 mod line;
 mod page;
@@ -113,7 +114,8 @@ pub fn plan(
     let holdings = store.map(holdings).transpose()?.unwrap_or_default();
     let judged_at = request.as_of.unwrap_or(now);
     let (wants, notes) = wanted(settings, request, &holdings, judged_at);
-    Ok((plan::make(&wants, &request.options, judged_at), notes))
+    let inquiries = want::inquiries(settings, &request.selection, &holdings);
+    Ok((plan::make(&wants, &inquiries, &request.options, judged_at), notes))
 }
 
 /// The wants of a request, and what had to be left out, a sentence each.
@@ -146,6 +148,7 @@ fn holdings(store: &Store) -> StoreResult<Holdings> {
         series: store.series_all()?,
         coverage: store.coverage_all()?,
         gaps: store.gaps_all()?,
+        checked: store.checked_all()?,
     })
 }
 
@@ -293,8 +296,9 @@ fn work(
     let now = request.as_of.unwrap_or_else(clock::now);
     let holdings = holdings(store)?;
     let (wants, notes) = wanted(settings, request, &holdings, now);
-    let plan = plan::make(&wants, &request.options, now);
-    drop(wants);
+    let inquiries = want::inquiries(settings, &request.selection, &holdings);
+    let plan = plan::make(&wants, &inquiries, &request.options, now);
+    drop((wants, inquiries));
     store.write(|tx| jobs_open(tx, run_id, &plan))?;
     sink(Event::Planned {
         run: run_id.clone(),
@@ -348,7 +352,7 @@ fn ask_anew(
     let selection = Selection { symbols: left.clone(), ..Selection::default() };
     let (mut wants, _) = want::wants(settings, &selection, &holdings(store)?, now);
     wants.retain(|want| restated.contains(&want.key));
-    let jobs = plan::make(&wants, &plan::Options::default(), now).jobs;
+    let jobs = plan::make(&wants, &[], &plan::Options::default(), now).jobs;
     left.retain(|symbol| !jobs.iter().any(|job| job.symbol == *symbol));
     // Of the others the provider has nothing more than what was read.
     for symbol in left {

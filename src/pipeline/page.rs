@@ -183,6 +183,7 @@ impl Desk<'_> {
         }
         let failure = Failure {
             series: fetched.task.key.clone(),
+            about: fetched.task.about,
             stage: Stage::Validate,
             kind: fault.kind,
             message: fault.message,

@@ -1,20 +1,23 @@
 //! From config and store to what the plan compares: one want a series.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
 use std::time::Duration;
 
 use crate::config::{Group, Member, ProviderSettings, Settings, Source};
 use crate::domain::fact::{FileMark, SeriesFact};
 use crate::domain::gap::{Gap, GapReason};
 use crate::domain::range::RangeSet;
+use crate::domain::reference::CheckedFact;
 use crate::domain::series::{AssetClass, SeriesKey, Symbol};
 use crate::domain::shard::Shard;
+use crate::domain::task::About;
 use crate::domain::timeframe::Timeframe;
 use crate::domain::words::span;
 use crate::fetch::file_path;
 use crate::plan::rest::{self, Heard, Rest};
-use crate::plan::{BEGINNING, FileState, Want};
-use crate::provider::Reach;
+use crate::plan::{BEGINNING, FileState, Inquiry, Want};
+use crate::provider::{Reach, actions_file};
 
 /// Which series a call is about; an empty list leaves its axis open.
 #[derive(Clone, Debug, Default)]
@@ -64,6 +67,8 @@ pub struct Holdings {
     pub coverage: HashMap<i64, RangeSet>,
     /// Gaps by series, ascending.
     pub gaps: HashMap<i64, Vec<Gap>>,
+    /// When each symbol was asked about.
+    pub checked: BTreeMap<Symbol, CheckedFact>,
 }
 
 impl Holdings {
@@ -170,6 +175,66 @@ fn rests(
         }
     }
     rests
+}
+
+/// What of the selected symbols may be asked for besides bars.
+#[must_use]
+pub(super) fn inquiries(
+    settings: &Settings,
+    selection: &Selection,
+    holdings: &Holdings,
+) -> Vec<Inquiry> {
+    let nothing = CheckedFact::default();
+    let mut inquiries = Vec::new();
+    for group in &settings.groups {
+        let stored = group.timeframes.iter().filter(|(_, stored)| stored.derived_from.is_none());
+        if !stored.into_iter().any(|(timeframe, _)| selection.holds_timeframe(group, *timeframe)) {
+            continue;
+        }
+        let provider = settings.provider_of(group);
+        for member in group.members.iter().filter(|one| selection.holds_member(group, one)) {
+            let checked = holdings.checked.get(&member.symbol).unwrap_or(&nothing);
+            let listing = checked.listing.as_ref().filter(|(name, _)| *name == group.provider);
+            inquiries.push(Inquiry {
+                symbol: member.symbol.clone(),
+                provider: group.provider.clone(),
+                asset_class: group.asset_class,
+                aliases: member.aliases.clone(),
+                delisted: member.delisted,
+                priority: group.priority,
+                topics: topics(provider, group.asset_class),
+                actions_checked_at: checked.actions_at,
+                listing_checked_at: listing.map(|(_, at)| *at),
+                file_changed: actions_file_changed(provider, &member.symbol, checked),
+            });
+        }
+    }
+    inquiries
+}
+
+fn topics(provider: &ProviderSettings, class: AssetClass) -> &'static [About] {
+    match &provider.source {
+        Source::Files { .. } => &[],
+        Source::Http { provider: http, .. } => http.topics(class),
+    }
+}
+
+/// Whether a symbol's file of actions is another than the one that was read: new, written to, or gone.
+fn actions_file_changed(
+    provider: &ProviderSettings,
+    symbol: &Symbol,
+    checked: &CheckedFact,
+) -> bool {
+    let Source::Files { folder } = &provider.source else { return false };
+    let metadata = std::fs::metadata(folder.join(actions_file::file_name(symbol)));
+    let gone = metadata.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+    let mark = metadata.ok().and_then(|metadata| FileMark::of(&metadata));
+    // What cannot be looked at is looked into, which says why.
+    if gone {
+        checked.actions_file.is_some()
+    } else {
+        mark.is_none() || mark != checked.actions_file
+    }
 }
 
 fn of(by_series: &HashMap<i64, RangeSet>, held: Option<&SeriesFact>) -> RangeSet {

@@ -11,14 +11,16 @@ use chrono::{NaiveDate, NaiveTime, TimeZone as _};
 use crate::calendar::due::Due;
 use crate::domain::range::{RangeSet, TimeRange};
 use crate::domain::series::{AssetClass, SeriesKey, Symbol};
-use crate::domain::task::{Job, Purpose, Task};
+use crate::domain::task::{About, Job, Purpose, Task};
 use crate::domain::timeframe::{DAY, Timeframe};
 use crate::domain::words::instant;
 use crate::provider::Reach;
 
 pub mod gaps;
+mod inquiry;
 pub mod rest;
 
+pub use inquiry::Inquiry;
 use rest::Rest;
 
 /// Where the history of a provider without a limit begins: 1900-01-01.
@@ -105,8 +107,8 @@ pub enum Pass {
     /// Everything that is due and not stored.
     #[default]
     Backfill,
-    /// The daily pass: the tail, once a day also what of it is not settled, and the empty answers that
-    /// are due for another look.
+    /// The daily pass: the tail, once a day also what of it is not settled, the empty answers that are
+    /// due for another look, and what is to be known besides bars.
     Enrich,
 }
 
@@ -145,12 +147,12 @@ pub struct Plan {
     pub resting: Vec<(Symbol, String)>,
 }
 
-/// The plan for `wants` at `now`.
+/// The plan for `wants` and `inquiries` at `now`.
 ///
 /// Jobs come by priority, then the tails of series that have bars, then new series, then old holes;
-/// within each, most lag first.
+/// within each, most lag first; last those that are only asked about besides their bars.
 #[must_use]
-pub fn make(wants: &[Want], options: &Options, now: i64) -> Plan {
+pub fn make(wants: &[Want], inquiries: &[Inquiry], options: &Options, now: i64) -> Plan {
     let mut by_symbol: BTreeMap<&Symbol, (Rank, Vec<Task>)> = BTreeMap::new();
     let mut resting: BTreeMap<&Symbol, String> = BTreeMap::new();
     for want in wants {
@@ -163,6 +165,14 @@ pub fn make(wants: &[Want], options: &Options, now: i64) -> Plan {
         entry.0 = rank.unwrap_or(Rank::last()).min(entry.0);
         entry.1.extend(tasks);
     }
+    for inquiry in inquiries {
+        let tasks = inquiry::tasks(inquiry, options, now);
+        let entry = by_symbol.entry(&inquiry.symbol).or_insert_with(|| (Rank::last(), Vec::new()));
+        if !tasks.is_empty() {
+            entry.0 = entry.0.min(Rank::reference(inquiry.priority));
+        }
+        entry.1.extend(tasks);
+    }
     let mut plan = Plan::default();
     let mut ranked = Vec::new();
     for (symbol, (rank, mut tasks)) in by_symbol {
@@ -172,7 +182,9 @@ pub fn make(wants: &[Want], options: &Options, now: i64) -> Plan {
                 None => plan.idle.push(symbol.clone()),
             }
         } else {
-            tasks.sort_by_key(|task| (task.purpose, task.key.timeframe, task.range.start));
+            tasks.sort_by_key(|task| {
+                (task.purpose, task.about, task.key.timeframe, task.range.start)
+            });
             ranked.push((rank, Job { symbol: symbol.clone(), tasks }));
         }
     }
@@ -217,7 +229,11 @@ struct Rank {
 
 impl Rank {
     const fn last() -> Self {
-        Self { urgency: i64::MAX, purpose: Purpose::Hole, lag: i64::MAX }
+        Self { urgency: i64::MAX, purpose: Purpose::Reference, lag: i64::MAX }
+    }
+
+    const fn reference(priority: i64) -> Self {
+        Self { urgency: priority.saturating_neg(), purpose: Purpose::Reference, lag: i64::MAX }
     }
 }
 
@@ -469,6 +485,7 @@ fn task(want: &Want, range: TimeRange, ask_symbol: Symbol, now: i64) -> Task {
     let further_pages = if want.file.is_some() { 0 } else { pages(want, range) - 1 };
     Task {
         key: want.key.clone(),
+        about: About::Bars,
         provider: want.provider.clone(),
         asset_class: want.asset_class,
         ask_symbol,

@@ -49,7 +49,7 @@ fn want(calendar: &str, timeframe: Timeframe, reach: Reach) -> Want {
 const ONE_REQUEST: Reach = Reach::Pages { seconds: i64::MAX / 4 };
 
 fn ranges(want: &Want, options: &Options, now: i64) -> Vec<TimeRange> {
-    let plan = make(std::slice::from_ref(want), options, now);
+    let plan = make(std::slice::from_ref(want), &[], options, now);
     plan.jobs.iter().flat_map(|job| &job.tasks).map(|task| task.range).collect()
 }
 
@@ -134,7 +134,7 @@ fn repair_asks_for_empty_answers_and_others_do_not() {
 fn a_renamed_symbol_is_asked_for_under_the_name_that_it_had() {
     let mut want = want("24x7", Timeframe::D1, ONE_REQUEST);
     want.aliases = vec![("OLD".parse().unwrap(), NaiveDate::from_ymd_opt(2024, 7, 2).unwrap())];
-    let plan = make(&[want], &Options::default(), MONDAY + 4 * DAY + HOUR);
+    let plan = make(&[want], &[], &Options::default(), MONDAY + 4 * DAY + HOUR);
     let asked: Vec<_> =
         plan.jobs[0].tasks.iter().map(|task| (task.ask_symbol.as_str(), task.range)).collect();
     assert_eq!(asked, [("OLD", days(0, 2)), ("X", days(2, 4))]);
@@ -169,7 +169,7 @@ fn the_tail_of_what_has_bars_goes_first_and_priority_before_all() {
         named("TAIL", 0, Some(MONDAY + DAY)),
         named("FIRST", 1, None),
     ];
-    let plan = make(&wants, &Options::default(), MONDAY + 4 * DAY);
+    let plan = make(&wants, &[], &Options::default(), MONDAY + 4 * DAY);
     let order: Vec<_> = plan.jobs.iter().map(|job| job.symbol.as_str()).collect();
     assert_eq!(order, ["FIRST", "LATE", "TAIL", "NEW"]);
 }

@@ -163,7 +163,7 @@ fn answer(
     let adjusted = ask.adjusted && ask.asset_class != AssetClass::Crypto;
     let adjustment = if adjusted { Adjustment::Splits } else { Adjustment::Raw };
     let adjustment = (!bars.is_empty()).then_some(adjustment);
-    Ok(Answer { symbol, bars, broken, dropped: 0, adjustment })
+    Ok(Answer { symbol, bars, broken, adjustment, ..Answer::default() })
 }
 
 /// One bar. `t` is the start of its window; a whole price comes as an integer.

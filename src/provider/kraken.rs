@@ -101,7 +101,7 @@ impl Provider for Kraken {
         broken.retain(|row| row.ts.is_some_and(|ts| ts <= last));
         let dropped = rows.len().saturating_sub(bars.len() + broken.len()) as u64;
         let symbol = symbol.to_owned();
-        Ok(Page::last_of(Answer { symbol, bars, broken, dropped, adjustment: None }))
+        Ok(Page::last_of(Answer { symbol, bars, broken, dropped, ..Answer::default() }))
     }
 }
 

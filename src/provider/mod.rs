@@ -6,7 +6,9 @@
 //! reaches, how pages follow each other, and how its payload reads. Wire units end here: what leaves
 //! this room is epoch seconds UTC, prices as numbers, and `1d` bars labelled by their session's date.
 //!
-//! `files` is not among them: it has no requests. Its rows are read by [`files`]. What several of them
+//! Some say more of a symbol than its bars: [`Provider::topics`] lists what may be asked for.
+//!
+//! `files` is not among them: it has no requests. Its rows are read by [`files`] and [`actions_file`]. What several of them
 //! do alike, such as telling an error by its status, stands in `reading`; how much of a payload is read at all, in
 //! `bounded`.
 
@@ -20,12 +22,15 @@ use crate::domain::policy::{Publication, RateLimit};
 use crate::domain::range::TimeRange;
 use crate::domain::run::Fault;
 use crate::domain::series::{AssetClass, Symbol};
+use crate::domain::task::About;
 use crate::domain::timeframe::Timeframe;
 
+pub mod actions_file;
 mod alpaca;
 mod binance;
 mod bounded;
 mod coinbase;
+mod declared;
 pub mod files;
 mod kraken;
 mod polygon;
@@ -34,6 +39,8 @@ mod reading;
 mod tests;
 pub mod text;
 mod yahoo;
+
+pub use declared::Declared;
 
 /// Every provider that is spoken to over HTTP.
 pub const ALL: &[&dyn Provider] = &[
@@ -74,6 +81,11 @@ pub trait Provider: Sync {
 
     /// How far back it has bars of `timeframe`, in seconds before now; `None` when without limit.
     fn depth(&self, timeframe: Timeframe) -> Option<i64>;
+
+    /// What it can be asked for of a symbol of that class besides bars, in this order.
+    fn topics(&self, _class: AssetClass) -> &'static [About] {
+        &[]
+    }
 
     /// Words the request for a page.
     fn request(&self, ask: &Ask<'_>) -> Request;
@@ -138,6 +150,8 @@ pub enum KeyUse {
 pub struct Ask<'a> {
     /// Whose bars: usually one symbol, spelled as the provider spells it.
     pub symbols: &'a [Symbol],
+    /// What of them; else than bars only of those that [`Provider::topics`] lists.
+    pub about: About,
     /// What kind of thing they are.
     pub asset_class: AssetClass,
     /// Which bars.
@@ -218,4 +232,6 @@ pub struct Answer {
     pub dropped: u64,
     /// What the prices contain, where the answer says so.
     pub adjustment: Option<Adjustment>,
+    /// What is said besides bars.
+    pub declared: Declared,
 }

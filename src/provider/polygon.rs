@@ -1,4 +1,5 @@
-//! Polygon.io, since 2025 Massive: aggregates of stocks, indices, currencies and crypto.
+//! Polygon.io, since 2025 Massive: aggregates of stocks, indices, currencies and crypto; splits and
+//! dividends of shares; what a ticker is.
 //!
 //! Wire format: `GET /v2/aggs/ticker/{ticker}/range/{multiplier}/{timespan}/{from}/{to}`; times are
 //! epoch milliseconds, `limit` counts base rows (minutes, or days), pages are chained by `next_url`.
@@ -15,14 +16,16 @@ use crate::domain::policy::{Publication, RateLimit};
 use crate::domain::range::TimeRange;
 use crate::domain::run::{ErrorKind, Fault};
 use crate::domain::series::AssetClass;
+use crate::domain::task::About;
 use crate::domain::timeframe::{DAY, Timeframe};
 
 use super::bounded::Words;
-use super::reading::{fault_of, only_symbol, pair, plain_words, usual_kind};
+use super::reading::{fault_of, malformed, only_symbol, pair, plain_words, usual_kind};
 use super::{Answer, Ask, Cursor, Defaults, KeyUse, Page, Provider, Reach, Reply, Request};
 
 mod next_url;
 mod payload;
+mod reference;
 
 /// `kind = "polygon"`, or `"massive"`.
 pub(super) struct Polygon;
@@ -71,9 +74,21 @@ impl Provider for Polygon {
         None
     }
 
+    fn topics(&self, class: AssetClass) -> &'static [About] {
+        match class {
+            AssetClass::Stock | AssetClass::Etf => {
+                &[About::Splits, About::Dividends, About::Listing]
+            }
+            AssetClass::Crypto | AssetClass::Forex | AssetClass::Index => &[About::Listing],
+        }
+    }
+
     fn request(&self, ask: &Ask<'_>) -> Request {
         if let Some(Cursor::Path(path)) = ask.cursor {
             return Request { handed_out: Some(path.clone()), ..Request::default() };
+        }
+        if ask.about != About::Bars {
+            return reference::request(ask);
         }
         let (multiplier, timespan) = span(ask.timeframe);
         let (from, to) = bounds(ask.timeframe, ask.range);
@@ -94,6 +109,9 @@ impl Provider for Polygon {
         if reply.status != 200 {
             return Err(refusal(reply));
         }
+        if ask.about != About::Bars {
+            return reference::read(ask, reply);
+        }
         let (head, bars, broken) = payload::rows(ask, reply)?;
         head.check(ask, reply)?;
         let symbol = head.ticker.unwrap_or_default().0;
@@ -102,7 +120,10 @@ impl Provider for Polygon {
             .adjusted
             .filter(|_| !bars.is_empty())
             .map(|adjusted| if adjusted { Adjustment::Splits } else { Adjustment::Raw });
-        Ok(Page { answers: vec![Answer { symbol, bars, broken, dropped: 0, adjustment }], next })
+        Ok(Page {
+            answers: vec![Answer { symbol, bars, broken, adjustment, ..Answer::default() }],
+            next,
+        })
     }
 }
 
@@ -145,6 +166,17 @@ fn refusal(reply: &Reply) -> Fault {
     let words = body.error.or(body.message);
     let words = words.as_deref().unwrap_or_else(|| plain_words(reply));
     refused(reply, usual_kind(reply.status), words)
+}
+
+/// Refuses an answer whose `status` says that it is none, whatever its code.
+fn accept(reply: &Reply, status: &str, words: &str) -> Result<(), Fault> {
+    match status {
+        "OK" | "DELAYED" => Ok(()),
+        "NOT_AUTHORIZED" => Err(fault_of(reply, ErrorKind::NotEntitled, words)),
+        "NOT_FOUND" => Err(fault_of(reply, ErrorKind::NotFound, words)),
+        "ERROR" => Err(refused(reply, ErrorKind::BadRequest, words)),
+        other => Err(malformed(reply, format!("unknown status `{other}`: {words}"))),
+    }
 }
 
 /// The fault behind `words`, which came under a status that usually means `usual`.

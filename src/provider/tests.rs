@@ -11,6 +11,7 @@ mod charts;
 mod hostile;
 mod pages;
 mod recorded;
+mod reference;
 mod synthetic;
 mod wording;
 
@@ -18,6 +19,7 @@ mod wording;
 struct Case {
     provider: &'static dyn Provider,
     symbols: Vec<Symbol>,
+    about: About,
     asset_class: AssetClass,
     timeframe: Timeframe,
     range: TimeRange,
@@ -32,6 +34,7 @@ fn case(kind: &str, symbols: &str, asset_class: AssetClass, timeframe: Timeframe
     Case {
         provider,
         symbols: symbols.split(',').map(|symbol| symbol.parse().unwrap()).collect(),
+        about: About::Bars,
         asset_class,
         timeframe,
         range: TimeRange::new(at("2024-01-02T00:00:00Z"), at("2024-01-04T00:00:00Z")),
@@ -45,6 +48,7 @@ impl Case {
     fn ask(&self) -> Ask<'_> {
         Ask {
             symbols: &self.symbols,
+            about: self.about,
             asset_class: self.asset_class,
             timeframe: self.timeframe,
             range: self.range,

@@ -266,7 +266,7 @@ fn failures(out: &mut dyn Write, failures: &[FailureFact], look: Look) -> io::Re
         let plain = |text: &str| (text.to_owned(), Tone::Plain);
         rows.add_toned([
             plain(failure.symbol.as_str()),
-            plain(failure.timeframe.as_str()),
+            plain(&failure.timeframe),
             plain(failure.stage.as_str()),
             (failure.kind.to_string(), Tone::Bad),
             plain(&failure.attempts.to_string()),
@@ -352,7 +352,7 @@ impl<'a> FailureJson<'a> {
         Self {
             run_id: &failure.run_id.0,
             symbol: failure.symbol.as_str(),
-            timeframe: failure.timeframe.as_str(),
+            timeframe: &failure.timeframe,
             stage: failure.stage.as_str(),
             error_kind: failure.kind.as_str(),
             message: &failure.message,

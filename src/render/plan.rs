@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::domain::task::Task;
+use crate::domain::task::{About, Task};
 use crate::plan::Plan;
 
 use super::table::{Column, Look, Rows};
@@ -46,14 +46,15 @@ pub fn table(out: &mut dyn Write, costed: &Costed<'_>, look: Look) -> io::Result
     if !tasks.is_empty() {
         let mut rows = Rows::new(COLUMNS, look);
         for task in &tasks {
+            let (start, end) = asked(task);
             let about = if task.further_pages > 0 { "~" } else { "" };
             rows.add([
                 task.ask_symbol.to_string(),
-                task.key.timeframe.to_string(),
+                task.word().to_owned(),
                 task.purpose.as_str().to_owned(),
-                instant(task.range.start),
-                instant(task.range.end),
-                count(task.bars),
+                start.map_or_else(dash, instant),
+                end.map_or_else(dash, instant),
+                start.map_or_else(dash, |_| count(task.bars)),
                 format!("{about}{}", count(1 + task.further_pages)),
             ]);
         }
@@ -83,6 +84,16 @@ pub fn table(out: &mut dyn Write, costed: &Costed<'_>, look: Look) -> io::Result
     writeln!(out)
 }
 
+/// The range that is asked for; what is not about bars has none.
+fn asked(task: &Task) -> (Option<i64>, Option<i64>) {
+    let range = (task.about == About::Bars).then_some(task.range);
+    (range.map(|range| range.start), range.map(|range| range.end))
+}
+
+fn dash() -> String {
+    "-".to_owned()
+}
+
 #[derive(Serialize)]
 struct Document<'a> {
     schema: u32,
@@ -107,11 +118,15 @@ struct Resting<'a> {
 struct Row<'a> {
     symbol: &'a str,
     asked_as: &'a str,
+    /// Or the word for what else is asked for.
     timeframe: &'a str,
+    about: &'a str,
     provider: &'a str,
     purpose: &'a str,
-    from: String,
-    to: String,
+    /// Null where not bars are asked for.
+    from: Option<String>,
+    /// Likewise.
+    to: Option<String>,
     bars: u64,
     further_pages: u64,
 }
@@ -125,11 +140,12 @@ pub fn json(out: &mut dyn Write, costed: &Costed<'_>, now: i64) -> io::Result<()
     let tasks = costed.plan.jobs.iter().flat_map(|job| &job.tasks).map(|task| Row {
         symbol: task.key.symbol.as_str(),
         asked_as: task.ask_symbol.as_str(),
-        timeframe: task.key.timeframe.as_str(),
+        timeframe: task.word(),
+        about: task.about.as_str(),
         provider: &task.provider,
         purpose: task.purpose.as_str(),
-        from: instant(task.range.start),
-        to: instant(task.range.end),
+        from: asked(task).0.map(instant),
+        to: asked(task).1.map(instant),
         bars: task.bars,
         further_pages: task.further_pages,
     });

@@ -2,11 +2,13 @@
 
 use std::io::{self, Write};
 
+use chrono::NaiveDate;
 use serde::Serialize;
 
 use crate::domain::control::Pause;
 use crate::domain::fact::{JobFact, RunFact, SeriesFact, ValidationFact};
 use crate::domain::policy::Freshness;
+use crate::domain::reference::ReferenceFact;
 use crate::domain::run::JobStatus;
 use crate::report::breaker::BreakerRow;
 use crate::report::metrics::{FetchMetrics, share};
@@ -44,6 +46,10 @@ pub struct SymbolStatus {
     pub symbol: String,
     /// Its asset class.
     pub asset_class: &'static str,
+    /// What its provider says of it; `None` when nothing is known.
+    pub reference: Option<ReferenceFact>,
+    /// Its last day by the config; `None` while it is listed there.
+    pub delisted: Option<NaiveDate>,
     /// Its last job.
     pub job: Option<JobFact>,
     /// When a job of it last succeeded, epoch seconds UTC.
@@ -289,6 +295,12 @@ pub fn symbol_table(out: &mut dyn Write, status: &SymbolStatus, look: Look) -> i
         Column::left("LAST ERROR"),
     ];
     writeln!(out, "{} ({})", status.symbol, status.asset_class)?;
+    if let Some(reference) = &status.reference {
+        writeln!(out, "{}", known(reference))?;
+    }
+    if let Some(note) = delisted_note(status) {
+        writeln!(out, "{note}")?;
+    }
     match &status.job {
         None => writeln!(out, "no job yet; `mdctl backfill {}` makes the first", status.symbol)?,
         Some(job) => writeln!(
@@ -320,6 +332,41 @@ pub fn symbol_table(out: &mut dyn Write, status: &SymbolStatus, look: Look) -> i
     rows.write(out)
 }
 
+/// What a provider says of a symbol, in a line.
+fn known(reference: &ReferenceFact) -> String {
+    let listing = &reference.listing;
+    let active = listing.active.map(|active| if active { "active" } else { "not active" });
+    let date = |what: &str, date: Option<NaiveDate>| date.map(|date| format!("{what} {date}"));
+    let texts = [&listing.name, &listing.exchange, &listing.currency, &listing.kind];
+    let parts: Vec<String> = texts
+        .into_iter()
+        .cloned()
+        .chain([
+            active.map(str::to_owned),
+            date("listed", listing.listed_on),
+            date("delisted", listing.delisted_on),
+        ])
+        .flatten()
+        .collect();
+    format!("{} (by {}, {})", parts.join(", "), reference.provider, instant(reference.checked_at))
+}
+
+/// What is to be done when the provider says that a symbol is over and the config does not.
+fn delisted_note(status: &SymbolStatus) -> Option<String> {
+    let reference = status.reference.as_ref().filter(|fact| fact.listing.is_over())?;
+    if status.delisted.is_some() {
+        return None;
+    }
+    let date = reference.listing.delisted_on;
+    let since = date.map_or_else(String::new, |date| format!(" since {date}"));
+    let date = date.map_or_else(|| "YYYY-MM-DD".to_owned(), |date| date.to_string());
+    Some(format!(
+        "{} is delisted{since}, says {}, and not in the config: {{ symbol = \"{}\", delisted = \"{date}\" }} \
+         ends it there too",
+        status.symbol, reference.provider, status.symbol
+    ))
+}
+
 #[derive(Serialize)]
 struct SymbolDocument<'a> {
     schema: u32,
@@ -332,7 +379,42 @@ struct SymbolDocument<'a> {
     completed_at: Option<String>,
     last_enrichment_time: Option<String>,
     series: Vec<SeriesJson>,
+    reference: Option<ReferenceJson<'a>>,
     timestamp: String,
+}
+
+#[derive(Serialize)]
+struct ReferenceJson<'a> {
+    name: Option<&'a str>,
+    exchange: Option<&'a str>,
+    currency: Option<&'a str>,
+    r#type: Option<&'a str>,
+    active: Option<bool>,
+    listed_on: Option<String>,
+    delisted_on: Option<String>,
+    provider: &'a str,
+    checked_at: String,
+    /// That the config does not know of its end; null when they agree.
+    note: Option<String>,
+}
+
+impl<'a> ReferenceJson<'a> {
+    fn of(reference: &'a ReferenceFact, note: Option<String>) -> Self {
+        let listing = &reference.listing;
+        let date = |date: Option<NaiveDate>| date.map(|date| date.to_string());
+        Self {
+            name: listing.name.as_deref(),
+            exchange: listing.exchange.as_deref(),
+            currency: listing.currency.as_deref(),
+            r#type: listing.kind.as_deref(),
+            active: listing.active,
+            listed_on: date(listing.listed_on),
+            delisted_on: date(listing.delisted_on),
+            provider: &reference.provider,
+            checked_at: instant(reference.checked_at),
+            note,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -378,6 +460,10 @@ pub fn symbol_json(out: &mut dyn Write, status: &SymbolStatus, now: i64) -> io::
                 quality_score: None,
             })
             .collect(),
+        reference: status
+            .reference
+            .as_ref()
+            .map(|fact| ReferenceJson::of(fact, delisted_note(status))),
         timestamp: instant(now),
     };
     super::json(out, &document)

@@ -375,7 +375,7 @@ fn failure_of(row: &Row<'_>) -> StoreResult<FailureFact> {
     Ok(FailureFact {
         run_id: RunId(row.get(0)?),
         symbol: word(&row.get::<_, String>(1)?)?,
-        timeframe: word(&row.get::<_, String>(2)?)?,
+        timeframe: row.get(2)?,
         stage: word(&row.get::<_, String>(3)?)?,
         kind: word(&row.get::<_, String>(4)?)?,
         message: row.get(5)?,

@@ -27,6 +27,7 @@ mod gap;
 pub mod lock;
 mod log;
 mod migrate;
+mod reference;
 mod run;
 mod series;
 mod state;

@@ -222,7 +222,7 @@ impl Writer<'_> {
             .execute(params![
                 run_id.0,
                 attempt.series.symbol.as_str(),
-                attempt.series.timeframe.as_str(),
+                attempt.word(),
                 attempt.provider,
                 attempt.started_at,
                 attempt.range.start,
@@ -252,7 +252,7 @@ impl Writer<'_> {
             .execute(params![
                 run_id.0,
                 failure.series.symbol.as_str(),
-                failure.series.timeframe.as_str(),
+                failure.word(),
                 failure.stage.as_str(),
                 failure.kind.as_str(),
                 failure.message,

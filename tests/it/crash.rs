@@ -45,8 +45,14 @@ const LIKE: &[&str] = &[
        FROM revisions JOIN series USING (series_id) ORDER BY symbol, timeframe, ts",
     "SELECT concat_ws(' ', symbol, timeframe, last_bar_ts, lag_seconds, status)
        FROM freshness ORDER BY symbol, timeframe",
-    "SELECT concat_ws(' ', symbol, asset_class, provider, calendar, group_name, active)
+    "SELECT concat_ws(' ', symbol, asset_class, provider, calendar, group_name, active,
+            coalesce(actions_checked_at, '-'))
        FROM tracked_symbols ORDER BY symbol",
+    "SELECT concat_ws(' ', symbol, ex_date, kind, ratio_from, ratio_to, cash_amount, currency, provider,
+            status)
+       FROM corporate_actions ORDER BY symbol, ex_date, kind",
+    "SELECT concat_ws(' ', symbol, provider, name, active, listed_on, checked_at)
+       FROM reference_data ORDER BY symbol",
 ];
 
 /// What a database holds, for comparison.

@@ -23,6 +23,7 @@ mod hostile;
 mod others;
 mod plan;
 mod quota;
+mod reference;
 mod reports;
 mod restated;
 mod rows;

@@ -238,6 +238,7 @@ fn a_symbols_status_has_its_fields() {
         "completed_at",
         "last_enrichment_time",
         "last_error",
+        "reference",
         "retry_count",
         "schema",
         "series",

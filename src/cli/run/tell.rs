@@ -14,7 +14,7 @@ pub(super) fn tell(event: &Event) {
         Event::JobStarted { symbol } => tracing::debug!(%symbol, "job started"),
         Event::PageStored { series, counts, attempt } => tracing::debug!(
             symbol = %series.symbol,
-            timeframe = %series.timeframe,
+            timeframe = attempt.word(),
             provider = attempt.provider,
             attempt = attempt.number,
             inserted = counts.inserted,
@@ -25,9 +25,20 @@ pub(super) fn tell(event: &Event) {
         ),
         Event::AttemptFailed { attempt, retry_in } => {
             let Some(fault) = &attempt.fault else { return };
+            if attempt.about.is_lacking(fault.kind) {
+                tracing::info!(
+                    symbol = %attempt.series.symbol,
+                    timeframe = attempt.word(),
+                    provider = attempt.provider,
+                    kind = %fault.kind,
+                    "not to be had: {}",
+                    fault.message
+                );
+                return;
+            }
             tracing::warn!(
                 symbol = %attempt.series.symbol,
-                timeframe = %attempt.series.timeframe,
+                timeframe = attempt.word(),
                 provider = attempt.provider,
                 attempt = attempt.number,
                 kind = %fault.kind,
@@ -51,7 +62,7 @@ pub(super) fn tell(event: &Event) {
         }
         Event::Failed(failure) => tracing::error!(
             symbol = %failure.series.symbol,
-            timeframe = %failure.series.timeframe,
+            timeframe = failure.word(),
             stage = %failure.stage,
             kind = %failure.kind,
             attempts = failure.attempts,

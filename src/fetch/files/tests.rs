@@ -101,6 +101,7 @@ fn planted_rows_out_of_order_are_found_at_their_lines() {
 fn task() -> Task {
     let symbol: crate::domain::series::Symbol = "X".parse().unwrap();
     Task {
+        about: crate::domain::task::About::Bars,
         key: SeriesKey { symbol: symbol.clone(), timeframe: Timeframe::M1 },
         provider: "p".into(),
         asset_class: AssetClass::Crypto,

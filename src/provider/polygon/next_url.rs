@@ -4,10 +4,11 @@
 //! endpoint's and symbol's. The key never stands in it.
 
 use crate::domain::run::Fault;
+use crate::domain::task::About;
 
 use super::super::reading::{malformed, only_symbol};
 use super::super::{Ask, Cursor, Reply};
-use super::span;
+use super::{reference, span};
 
 /// Names under which a key stands in a query, here and elsewhere.
 const KEYS: [&str; 6] = ["apikey", "api_key", "api-key", "key", "token", "access_token"];
@@ -20,18 +21,44 @@ pub(super) fn cursor(ask: &Ask<'_>, reply: &Reply, url: &str) -> Result<Cursor, 
     let path_and_query = after_scheme[slash..].split('#').next().unwrap_or_default();
     let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
     // Line breaks and tabs vanish when a URL is read: what was checked would not be what is sent.
-    if !path_and_query.bytes().all(|byte| byte.is_ascii_graphic()) || !same_series(ask, path) {
+    if !path_and_query.bytes().all(|byte| byte.is_ascii_graphic()) || !same_place(ask, path, query)
+    {
         return Err(foreign());
     }
     let mut pairs: Vec<&str> = query
         .split('&')
         .filter(|pair| !pair.is_empty() && !KEYS.iter().any(|name| is_named(pair, name)))
-        .filter(|pair| !is_named(pair, "adjusted"))
+        .filter(|pair| ask.about != About::Bars || !is_named(pair, "adjusted"))
         .collect();
-    // The cursor does not carry it along: without it page two might come adjusted otherwise.
     let adjusted = format!("adjusted={}", ask.adjusted);
-    pairs.push(&adjusted);
+    if ask.about == About::Bars {
+        // The cursor does not carry it along: without it page two might come adjusted otherwise.
+        pairs.push(&adjusted);
+    }
     Ok(Cursor::Path(format!("{path}?{}", pairs.join("&"))))
+}
+
+/// Whether path and query ask for more of the same.
+fn same_place(ask: &Ask<'_>, path: &str, query: &str) -> bool {
+    match reference::list(ask.about) {
+        Some(list) => path == format!("/v3/reference/{list}") && same_ticker(ask, query),
+        None => ask.about == About::Bars && same_series(ask, path),
+    }
+}
+
+/// Whether a query names no other ticker than the one asked for, nor a range of them. It may leave it to
+/// its cursor.
+fn same_ticker(ask: &Ask<'_>, query: &str) -> bool {
+    query.split('&').all(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        match percent_decoded(name).map(|name| name.to_ascii_lowercase()) {
+            None => false,
+            Some(name) if name == "ticker" => {
+                percent_decoded(value).as_deref() == Some(only_symbol(ask))
+            }
+            Some(name) => !name.starts_with("ticker"),
+        }
+    })
 }
 
 /// Whether `path` asks for the same bars of the same symbol, in whatever range.

@@ -5,15 +5,15 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::domain::bar::{Bar, Rejection};
-use crate::domain::run::{ErrorKind, Fault};
+use crate::domain::run::Fault;
 use crate::domain::series::AssetClass;
 
 use super::super::bounded::{Rows, Words};
 use super::super::reading::{
-    check_symbol, day_label, fault_of, malformed, not_json, quoted_nonnumbers, rows_one_by_one,
+    check_symbol, day_label, malformed, not_json, quoted_nonnumbers, rows_one_by_one,
 };
 use super::super::{Ask, Reply};
-use super::refused;
+use super::accept;
 
 /// Rows straight into numbers; should one of them not read, the slower way tells which.
 pub(super) fn rows(
@@ -81,16 +81,7 @@ impl<R> Envelope<R> {
 impl Head {
     /// Refuses what is an error in spite of its code, or contradicts itself.
     pub(super) fn check(&self, ask: &Ask<'_>, reply: &Reply) -> Result<(), Fault> {
-        let words = &*self.words;
-        match &*self.status {
-            "OK" | "DELAYED" => {}
-            "NOT_AUTHORIZED" => return Err(fault_of(reply, ErrorKind::NotEntitled, words)),
-            "NOT_FOUND" => return Err(fault_of(reply, ErrorKind::NotFound, words)),
-            "ERROR" => return Err(refused(reply, ErrorKind::BadRequest, words)),
-            other => {
-                return Err(malformed(reply, format!("unknown status `{other}`: {words}")));
-            }
-        }
+        accept(reply, &self.status, &self.words)?;
         if let Some(ticker) = &self.ticker {
             check_symbol(ask, reply, ticker)?;
         }

@@ -32,15 +32,26 @@ const NASTY: &[&str] = &[
 fn read_every_way(provider: &'static dyn Provider, symbol: &str, status: u16, body: &str) {
     for &asset_class in provider.asset_classes() {
         for timeframe in Timeframe::ALL {
-            let asked = case(provider.kind(), symbol, asset_class, timeframe);
-            match asked.read(status, body) {
-                Ok(page) => {
-                    let broken = page.answers.iter().flat_map(|answer| &answer.broken);
-                    broken.for_each(|row| assert_shown(&row.text));
-                }
-                Err(fault) => assert_shown(&fault.message),
+            read_shown(&case(provider.kind(), symbol, asset_class, timeframe), status, body);
+        }
+        for &about in provider.topics(asset_class) {
+            let days = case(provider.kind(), symbol, asset_class, Timeframe::D1);
+            read_shown(&Case { about, ..days }, status, body);
+        }
+    }
+}
+
+fn read_shown(asked: &Case, status: u16, body: &str) {
+    match asked.read(status, body) {
+        Ok(page) => {
+            for answer in &page.answers {
+                answer.broken.iter().for_each(|row| assert_shown(&row.text));
+                let Some(listing) = &answer.declared.listing else { continue };
+                let texts = [&listing.name, &listing.exchange, &listing.currency, &listing.kind];
+                texts.into_iter().flatten().for_each(|text| assert_shown(text));
             }
         }
+        Err(fault) => assert_shown(&fault.message),
     }
 }
 

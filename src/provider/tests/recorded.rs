@@ -52,16 +52,14 @@ fn prices(bar: &Bar) -> [f64; 4] {
     [bar.open, bar.high, bar.low, bar.close]
 }
 
-/// The recordings of these six that answer no request for bars of one symbol.
-const OTHER_REQUESTS: [&str; 10] = [
+/// The recordings of these six that answer no request of ours.
+const OTHER_REQUESTS: [&str; 8] = [
     "grouped_day_2019-02-01_first40.json",
     "grouped_day_one.json",
     "marketstatus_now_2022.json",
     "marketstatus_upcoming_2022.json",
     "open_close_AAPL.json",
     "prev_AAPL_2022.json",
-    "splits.json",
-    "ticker_details_AAPL.json",
     "tickers_page1.json",
     "tickers_page2.json",
 ];
@@ -97,6 +95,34 @@ fn refusals() {
     check("coinbase", 404, "error_404.json", NotFound, "HTTP 404: NotFound");
     check("kraken", 200, "error_200_too_many.json", RateLimited, "EGeneral:Too many requests");
     check("yahoo", 404, "error_404.json", NotFound, "No data found, symbol may be delisted");
+}
+
+#[test]
+fn polygon_splits_and_tickers() {
+    // Splits of many tickers: whoever asks for one of them does not take it for an answer.
+    if let Some(body) = recorded("polygon/splits.json") {
+        let days = case("polygon", "GOOGL", AssetClass::Stock, Timeframe::D1);
+        let googl = Case { about: About::Splits, ..days };
+        let fault = googl.read(200, &body).unwrap_err();
+        assert_eq!(fault.kind, ErrorKind::Malformed);
+        assert_eq!(fault.message, "the answer is for `GOOG`, asked was `GOOGL`");
+        let mut all: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let rows = all["results"].as_array_mut().unwrap();
+        rows.iter_mut().for_each(|row| row["ticker"] = "GOOGL".into());
+        let answer = googl.answer(&all.to_string());
+        assert_eq!((answer.declared.actions.len(), answer.broken.len()), (10, 0));
+        let kind = &answer.declared.actions[7].kind;
+        assert_eq!(*kind, crate::domain::action::ActionKind::Split { from: 2.0, to: 1.0 });
+    }
+    let days = case("polygon", "AAPL", AssetClass::Stock, Timeframe::D1);
+    let aapl = Case { about: About::Listing, ..days };
+    check(&aapl, "polygon/ticker_details_AAPL.json", |answer, next| {
+        let listing = answer.declared.listing.as_ref().unwrap();
+        assert_eq!(listing.name.as_deref(), Some("Apple Inc."));
+        assert_eq!((listing.exchange.as_deref(), listing.active), (Some("XNAS"), Some(true)));
+        assert_eq!(listing.listed_on.map(|date| date.to_string()).as_deref(), Some("1980-12-12"));
+        assert_eq!((listing.delisted_on, next), (None, None));
+    });
 }
 
 #[test]

@@ -97,6 +97,8 @@ pub(crate) struct Market {
     series: BTreeMap<(String, String), Vec<Row>>,
     page: Option<usize>,
     adjusted: bool,
+    /// Rows of splits, rows of dividends, and what it is, by symbol.
+    known: BTreeMap<String, [Value; 3]>,
 }
 
 impl Market {
@@ -128,6 +130,45 @@ impl Market {
         self
     }
 
+    /// The same, where a symbol's splits (date, old shares, new ones), its dividends (date, cash) and what
+    /// it is are known.
+    pub(crate) fn knowing(
+        mut self,
+        symbol: &str,
+        splits: &[(&str, f64, f64)],
+        dividends: &[(&str, f64)],
+    ) -> Self {
+        let splits = splits.iter().map(|(date, from, to)| {
+            json!({ "execution_date": date, "split_from": from, "split_to": to, "ticker": symbol })
+        });
+        let dividends = dividends.iter().map(|(date, cash)| {
+            json!({
+                "ex_dividend_date": date, "cash_amount": cash, "currency": "USD",
+                "dividend_type": "CD", "frequency": 4, "ticker": symbol,
+            })
+        });
+        let listing = json!({
+            "ticker": symbol, "name": format!("{symbol} Inc."), "market": "stocks",
+            "primary_exchange": "XNAS", "type": "CS", "active": true, "currency_name": "usd",
+            "list_date": "1980-12-12",
+        });
+        let known = [splits.collect(), dividends.collect(), listing];
+        self.known.insert(symbol.to_owned(), known);
+        self
+    }
+
+    /// Answers what polygon is asked besides bars; a symbol that is not known is not found.
+    fn reference(&self, request: &Request, about: &str) -> Answer {
+        let (list, symbol) = match about.strip_prefix("tickers/") {
+            Some(symbol) => (2, symbol),
+            None => (usize::from(about == "dividends"), request.parameter("ticker").unwrap_or("")),
+        };
+        match self.known.get(symbol) {
+            Some(known) => Answer::ok(reference_body(known[list].clone(), None).to_string()),
+            None => Answer::status(404, r#"{"status":"NOT_FOUND","message":"Ticker not found."}"#),
+        }
+    }
+
     fn rows(&self, symbol: &str, timeframe: &str) -> &[Row] {
         let key = (symbol.to_owned(), timeframe.to_owned());
         self.series.get(&key).map(Vec::as_slice).unwrap_or_default()
@@ -136,6 +177,9 @@ impl Market {
     /// Answers as polygon does: `from` and `to` inclusive, as dates or milliseconds, pages chained by
     /// a `next_url` on its own host, an unknown symbol empty.
     pub(crate) fn polygon(&self, request: &Request) -> Answer {
+        if let Some(about) = request.path.strip_prefix("/v3/reference/") {
+            return self.reference(request, about);
+        }
         let Some(asked) = PolygonAsk::of(request) else {
             return Answer::status(404, r#"{"status":"NOT_FOUND","message":"no such path"}"#);
         };
@@ -253,6 +297,17 @@ pub(crate) fn polygon_body(symbol: &str, results: Vec<Value>, next: Option<Strin
         body["count"] = json!(results.len());
         body["results"] = results.into();
     }
+    if let Some(next) = next {
+        body["next_url"] = next.into();
+    }
+    body
+}
+
+/// Polygon's envelope around reference data.
+pub(crate) fn reference_body(results: Value, next: Option<&str>) -> Value {
+    let mut body = json!({
+        "results": results, "status": "OK", "request_id": "b52de486daf5491e6b9ebdf5e0bf65bc",
+    });
     if let Some(next) = next {
         body["next_url"] = next.into();
     }

@@ -1,0 +1,217 @@
+//! Reference data: splits, dividends, and what a ticker is.
+//!
+//! Wire format: `GET /v3/reference/splits?ticker=X&limit=1000`, likewise `dividends`, with rows in
+//! `results` and pages chained by `next_url`; `GET /v3/reference/tickers/X`, with one object in it.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use crate::domain::action::Action;
+use crate::domain::bar::{RejectReason, Rejection};
+use crate::domain::reference::Listing;
+use crate::domain::run::Fault;
+use crate::domain::task::About;
+
+use super::super::bounded::{Few, Words};
+use super::super::declared::{Declared, date, dividend, split};
+use super::super::reading::{
+    check_symbol, malformed, not_json, only_symbol, pair, quoted_nonnumbers, row_text,
+};
+use super::super::text::shown_within;
+use super::super::{Answer, Ask, Page, Reply, Request};
+use super::{accept, next_url};
+
+/// The most rows that a page of a list may be asked to have; `page_limit` is about bars.
+const MOST_ROWS: u32 = 1_000;
+
+/// The longest name that is kept, in characters.
+const LONGEST_NAME: usize = 200;
+
+/// The longest other word that is kept, in characters.
+const LONGEST_WORD: usize = 32;
+
+/// The path of the list of splits or of dividends; `None` of what is no list.
+pub(super) const fn list(about: About) -> Option<&'static str> {
+    match about {
+        About::Splits => Some("splits"),
+        About::Dividends => Some("dividends"),
+        About::Bars | About::Listing | About::ActionsFile => None,
+    }
+}
+
+/// Words what is not about bars.
+pub(super) fn request(ask: &Ask<'_>) -> Request {
+    let symbol = only_symbol(ask);
+    let (path, query) = match list(ask.about) {
+        Some(list) => {
+            (vec!["v3", "reference", list], vec![pair("ticker", symbol), pair("limit", MOST_ROWS)])
+        }
+        None => (vec!["v3", "reference", "tickers", symbol], Vec::new()),
+    };
+    let path = path.into_iter().map(str::to_owned).collect();
+    Request { path, query, ..Request::default() }
+}
+
+/// Reads the answer to it.
+pub(super) fn read(ask: &Ask<'_>, reply: &Reply) -> Result<Page, Fault> {
+    let body = quoted_nonnumbers(&reply.body);
+    match ask.about {
+        About::Splits => rows::<Split>(ask, reply, &body),
+        About::Dividends => rows::<Dividend>(ask, reply, &body),
+        About::Bars | About::Listing | About::ActionsFile => listing(ask, reply, &body),
+    }
+}
+
+/// What stands around the results.
+#[derive(Deserialize)]
+struct Envelope<R> {
+    status: Words,
+    next_url: Option<Words>,
+    error: Option<Words>,
+    message: Option<Words>,
+    results: Option<R>,
+}
+
+impl<R> Envelope<R> {
+    /// Refuses what is an error in spite of its code.
+    fn check(&self, reply: &Reply) -> Result<(), Fault> {
+        let words = self.error.as_deref().or(self.message.as_deref()).unwrap_or_default();
+        accept(reply, &self.status, words)
+    }
+}
+
+/// The part of a row that says whose it is.
+#[derive(Deserialize)]
+struct Whose {
+    ticker: Option<Words>,
+}
+
+/// A row that declares an action.
+trait Declares: DeserializeOwned {
+    /// The action; `None` when it cannot be.
+    fn action(self) -> Option<Action>;
+
+    /// Whether it says that nothing happened.
+    fn is_idle(&self) -> bool {
+        false
+    }
+}
+
+#[derive(Deserialize)]
+struct Split {
+    execution_date: Words,
+    split_from: f64,
+    split_to: f64,
+}
+
+impl Declares for Split {
+    fn action(self) -> Option<Action> {
+        split(date(&self.execution_date)?, self.split_from, self.split_to)
+    }
+}
+
+#[derive(Deserialize)]
+struct Dividend {
+    ex_dividend_date: Words,
+    cash_amount: f64,
+    currency: Option<Words>,
+}
+
+impl Declares for Dividend {
+    fn is_idle(&self) -> bool {
+        self.cash_amount == 0.0
+    }
+
+    fn action(self) -> Option<Action> {
+        let currency = self.currency.and_then(|currency| kept(&currency, LONGEST_WORD));
+        dividend(date(&self.ex_dividend_date)?, self.cash_amount, currency)
+    }
+}
+
+/// Actions, row by row: one that cannot be read costs itself and not the page, and is kept as text.
+fn rows<R: Declares>(ask: &Ask<'_>, reply: &Reply, body: &str) -> Result<Page, Fault> {
+    let envelope: Envelope<Few<&RawValue>> =
+        serde_json::from_str(body).map_err(|error| not_json(reply, &error))?;
+    envelope.check(reply)?;
+    let mut answer = Answer { symbol: only_symbol(ask).to_owned(), ..Answer::default() };
+    for raw in envelope.results.iter().flat_map(|rows| rows.iter()) {
+        let raw = raw.get();
+        let whose = serde_json::from_str::<Whose>(raw).ok().and_then(|row| row.ticker);
+        if let Some(ticker) = &whose {
+            check_symbol(ask, reply, ticker)?;
+        }
+        let row = whose.and_then(|_| serde_json::from_str::<R>(raw).ok());
+        if row.as_ref().is_some_and(Declares::is_idle) {
+            answer.dropped += 1;
+            continue;
+        }
+        match row.and_then(Declares::action) {
+            Some(action) => answer.declared.actions.push(action),
+            None => {
+                let text = row_text(answer.broken.len(), raw);
+                answer.broken.push(Rejection {
+                    ts: None,
+                    reason: RejectReason::InvalidNumber,
+                    text,
+                });
+            }
+        }
+    }
+    let next = envelope.next_url.map(|url| next_url::cursor(ask, reply, &url)).transpose()?;
+    Ok(Page { answers: vec![answer], next })
+}
+
+/// What a ticker is. `results` is one object.
+#[derive(Deserialize)]
+struct Ticker {
+    ticker: Option<Words>,
+    name: Option<Words>,
+    primary_exchange: Option<Words>,
+    currency_name: Option<Words>,
+    r#type: Option<Words>,
+    active: Option<bool>,
+    list_date: Option<Words>,
+    delisted_utc: Option<Words>,
+}
+
+fn listing(ask: &Ask<'_>, reply: &Reply, body: &str) -> Result<Page, Fault> {
+    let envelope: Envelope<Ticker> =
+        serde_json::from_str(body).map_err(|error| not_json(reply, &error))?;
+    envelope.check(reply)?;
+    let mut answer = Answer { symbol: only_symbol(ask).to_owned(), ..Answer::default() };
+    let Some(found) = envelope.results else { return Ok(Page::last_of(answer)) };
+    match &found.ticker {
+        Some(ticker) => check_symbol(ask, reply, ticker)?,
+        None => return Err(malformed(reply, "the answer does not say whose it is")),
+    }
+    let word = |text: &Option<Words>| text.as_ref().and_then(|text| kept(text, LONGEST_WORD));
+    let mut day = |text: &Option<Words>| {
+        let text = text.as_deref().filter(|text| !text.is_empty())?;
+        let day = text.get(..10).and_then(date);
+        if day.is_none() {
+            let text = row_text(0, text);
+            answer.broken.push(Rejection { ts: None, reason: RejectReason::InvalidNumber, text });
+        }
+        day
+    };
+    let (listed_on, delisted_on) = (day(&found.list_date), day(&found.delisted_utc));
+    answer.declared = Declared {
+        actions: Vec::new(),
+        listing: Some(Listing {
+            name: found.name.as_ref().and_then(|name| kept(name, LONGEST_NAME)),
+            exchange: word(&found.primary_exchange),
+            currency: word(&found.currency_name),
+            kind: word(&found.r#type),
+            active: found.active,
+            listed_on,
+            delisted_on,
+        }),
+    };
+    Ok(Page::last_of(answer))
+}
+
+/// A text as it is kept; `None` when nothing stands in it.
+fn kept(text: &str, longest: usize) -> Option<String> {
+    Some(shown_within(text, longest)).filter(|text| !text.is_empty())
+}
