@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use clap::ValueEnum;
 use serde::Serialize;
 
+use crate::domain::action::{Factors, scaled};
 use crate::domain::bar::Bar;
 use crate::domain::series::SeriesKey;
 
@@ -19,6 +20,43 @@ pub enum Format {
     Csv,
     /// One JSON document.
     Json,
+}
+
+/// For what prices and volumes are adjusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Adjusted {
+    /// Nothing: as they are stored.
+    None,
+    /// Splits.
+    Splits,
+    /// Splits and cash dividends; volumes for splits alone.
+    All,
+}
+
+impl Adjusted {
+    /// Its word in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Splits => "splits",
+            Self::All => "all",
+        }
+    }
+
+    /// `bar`, adjusted by the factors of its series.
+    #[must_use]
+    pub fn of(self, bar: &Bar, factors: &Factors) -> Bar {
+        let (split, total) = factors.at(bar.ts);
+        match self {
+            Self::None => *bar,
+            Self::Splits => scaled(bar, split),
+            Self::All => {
+                let volume = bar.volume.map(|volume| volume / split);
+                Bar { volume, ..scaled(bar, total) }
+            }
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -50,7 +88,7 @@ impl<'a> Rows<'a> {
     pub fn begin(
         out: &'a mut dyn Write,
         format: Format,
-        key: &SeriesKey,
+        (key, adjusted): (&SeriesKey, Adjusted),
         now: i64,
     ) -> io::Result<Self> {
         match format {
@@ -64,10 +102,11 @@ impl<'a> Rows<'a> {
                 let symbol = serde_json::to_string(key.symbol.as_str())?;
                 writeln!(
                     out,
-                    "{{\"schema\":{},\"timestamp\":\"{}\",\"symbol\":{symbol},\"timeframe\":\"{}\",\"bars\":[",
+                    "{{\"schema\":{},\"timestamp\":\"{}\",\"symbol\":{symbol},\"timeframe\":\"{}\",\"adjusted\":\"{}\",\"bars\":[",
                     super::SCHEMA,
                     instant(now),
-                    key.timeframe
+                    key.timeframe,
+                    adjusted.as_str()
                 )?;
             }
         }
@@ -85,13 +124,18 @@ impl<'a> Rows<'a> {
         let or = |value: Option<f64>, none: &str| {
             value.map_or_else(|| none.to_owned(), |value| value.to_string())
         };
+        let read = |price: f64| to_be_read(price).to_string();
         let trades_or =
             |none: &str| trades.map_or_else(|| none.to_owned(), |trades| trades.to_string());
         match self.format {
             Format::Table => writeln!(
                 self.out,
-                "{time:<20} {open:>14} {high:>14} {low:>14} {close:>14} {:>18} {:>10}",
-                or(volume, "-"),
+                "{time:<20} {:>14} {:>14} {:>14} {:>14} {:>18} {:>10}",
+                read(open),
+                read(high),
+                read(low),
+                read(close),
+                or(volume.map(to_be_read), "-"),
                 trades_or("-")
             )?,
             Format::Csv => writeln!(
@@ -124,4 +168,9 @@ impl<'a> Rows<'a> {
             Format::Json => writeln!(self.out, "\n],\"count\":{}}}", self.count),
         }
     }
+}
+
+/// A number for the eye: what multiplying leaves behind its tenth digit tells nothing.
+fn to_be_read(value: f64) -> f64 {
+    format!("{value:.9e}").parse().unwrap_or(value)
 }
