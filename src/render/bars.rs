@@ -76,6 +76,7 @@ struct Row {
 pub struct Rows<'a> {
     out: &'a mut dyn Write,
     format: Format,
+    adjusted: Adjusted,
     count: u64,
 }
 
@@ -110,7 +111,7 @@ impl<'a> Rows<'a> {
                 )?;
             }
         }
-        Ok(Self { out, format, count: 0 })
+        Ok(Self { out, format, adjusted, count: 0 })
     }
 
     /// Writes one bar.
@@ -124,7 +125,10 @@ impl<'a> Rows<'a> {
         let or = |value: Option<f64>, none: &str| {
             value.map_or_else(|| none.to_owned(), |value| value.to_string())
         };
-        let read = |price: f64| to_be_read(price).to_string();
+        let read = |value: f64| match self.adjusted {
+            Adjusted::None => value.to_string(),
+            Adjusted::Splits | Adjusted::All => to_be_read(value).to_string(),
+        };
         let trades_or =
             |none: &str| trades.map_or_else(|| none.to_owned(), |trades| trades.to_string());
         match self.format {
@@ -135,7 +139,7 @@ impl<'a> Rows<'a> {
                 read(high),
                 read(low),
                 read(close),
-                or(volume.map(to_be_read), "-"),
+                volume.map_or_else(|| "-".to_owned(), read),
                 trades_or("-")
             )?,
             Format::Csv => writeln!(
@@ -172,5 +176,5 @@ impl<'a> Rows<'a> {
 
 /// A number for the eye: what multiplying leaves behind its tenth digit tells nothing.
 fn to_be_read(value: f64) -> f64 {
-    format!("{value:.9e}").parse().unwrap_or(value)
+    if value.fract() == 0.0 { value } else { format!("{value:.9e}").parse().unwrap_or(value) }
 }
