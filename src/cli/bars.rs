@@ -71,7 +71,10 @@ pub(super) fn exec(command: &Bars, scene: &Scene) -> Done {
     let series_id = facts.series.get(&key).map_or(0, |fact| fact.series_id);
     let query = BarQuery { series_id, range: range(command, scene, &key)?, limit };
     let format = if scene.json { Format::Json } else { command.format };
-    let factors = factors(command.adjusted, scene, &store, series_id)?;
+    let factors = match command.adjusted {
+        Adjusted::None => Factors::default(),
+        Adjusted::Splits | Adjusted::All => factors(scene, &store, &facts, &key)?,
+    };
     let mut trouble = None;
     print(|out| {
         let mut rows = Rows::begin(out, format, (&key, command.adjusted), scene.now())?;
@@ -132,16 +135,21 @@ fn key(command: &Bars, scene: &Scene, symbol: &Symbol) -> Result<SeriesKey, Fail
 
 /// What actions do to the bars; with `--as-of` as far as they had happened then.
 fn factors(
-    adjusted: Adjusted,
     scene: &Scene,
     store: &Store,
-    series_id: i64,
+    facts: &Facts,
+    key: &SeriesKey,
 ) -> Result<Factors, Failure> {
-    if adjusted == Adjusted::None {
-        return Ok(Factors::default());
-    }
-    let factors = store.factors_of(series_id).map_err(|error| Failure::of_reader(&error))?;
-    Ok(scene.as_of.map_or_else(|| factors.clone(), |as_of| factors.as_of(as_of)))
+    let read = |timeframe| {
+        let fact = facts.series.get(&SeriesKey { timeframe, ..key.clone() });
+        let factors = fact.map(|fact| store.factors_of(fact.series_id)).transpose();
+        factors.map(Option::unwrap_or_default).map_err(|error| Failure::of_reader(&error))
+    };
+    let factors = read(key.timeframe)?;
+    let Some(as_of) = scene.as_of else { return Ok(factors) };
+    // A week's begin with its Monday, whichever day of it was the ex date; days tell which.
+    let days = if key.timeframe == Timeframe::W1 { read(Timeframe::D1)? } else { factors.clone() };
+    Ok(factors.up_to(days.at(as_of - 1)))
 }
 
 /// The `ts` that are meant.

@@ -164,16 +164,16 @@ impl Factors {
         self.0.get(next).map_or((1.0, 1.0), |step| (step.split, step.total))
     }
 
-    /// The factors as they were at an instant: what happens from it on, nobody had seen.
+    /// The factors that led to shares of a day whose own are `split` and `total`, for bars up to then: as
+    /// of that day nobody had seen what came later.
     #[must_use]
-    pub fn as_of(&self, at: i64) -> Self {
-        let (split, total) = self.at(at.saturating_sub(1));
-        let seen = self.0.iter().filter(|step| step.until_ts < at).map(|step| Step {
+    pub fn up_to(&self, (split, total): (f64, f64)) -> Self {
+        let steps = self.0.iter().map(|step| Step {
             split: step.split / split,
             total: step.total / total,
             ..*step
         });
-        Self(seen.collect())
+        Self(steps.collect())
     }
 
     /// `bar` in shares of today.
@@ -220,9 +220,10 @@ mod tests {
     fn what_came_later_was_not_seen() {
         let step = |until_ts, split| Step { until_ts, split, total: split / 2.0 };
         let factors = Factors::new(vec![step(10, 0.25), step(20, 0.5)]);
-        assert_eq!(factors.as_of(21), factors);
-        assert_eq!(factors.as_of(20).steps(), [Step { until_ts: 10, split: 0.5, total: 0.5 }]);
-        assert_eq!(factors.as_of(10), Factors::default());
+        assert_eq!(factors.up_to(factors.at(20)), factors);
+        let then = factors.up_to(factors.at(19));
+        assert_eq!([then.at(9), then.at(19)], [(0.5, 0.5), (1.0, 1.0)]);
+        assert_eq!(factors.up_to(factors.at(9)).at(9), (1.0, 1.0));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::action::{self, Around};
+use crate::action::{self, Around, Verdict};
 use crate::calendar::due::Due;
 use crate::config::Settings;
 use crate::domain::action::{Action, ActionFact, ActionKind, ActionStatus, Factors};
@@ -75,24 +75,14 @@ impl Desk<'_> {
         let due = self.settings.due(group, member);
         let actions = tx.actions_of(symbol)?;
         let witness = self.witness(symbol);
-        let adjustment = witness.map_or(Adjustment::Raw, |line| line.adjustment);
+        let adjustment = witness.map_or(Adjustment::Raw, |(_, adjustment)| adjustment);
         let around = actions.iter().map(|fact| match witness {
-            Some(line) => bars_around(tx, line, &due, &fact.action),
+            Some((line, _)) => bars_around(tx, line, &due, &fact.action),
             None => Ok(Around::default()),
         });
         let around = around.collect::<StoreResult<Vec<_>>>()?;
         let verdicts = action::judge(&actions, &around, adjustment);
-        let mut doubts_changed = false;
-        for (fact, verdict) in actions.iter().zip(&verdicts) {
-            if (fact.status, &fact.reason) == (verdict.status, &verdict.reason) {
-                continue;
-            }
-            let reason = verdict.reason.as_deref();
-            tx.action_judge(symbol, &fact.action, verdict.status, reason, fact.decided)?;
-            let is_doubted = |status| status == ActionStatus::Disputed;
-            let is_split = matches!(fact.action.kind, ActionKind::Split { .. });
-            doubts_changed |= is_split && is_doubted(fact.status) != is_doubted(verdict.status);
-        }
+        let doubts_changed = write_verdicts(tx, symbol, &actions, &verdicts)?;
         let effects = action::effects(&actions, &verdicts, &around, adjustment);
         let keys: Vec<SeriesKey> = self.lines_of(symbol).map(|(key, _)| key.clone()).collect();
         for key in keys {
@@ -110,12 +100,14 @@ impl Desk<'_> {
     }
 
     /// The series whose bars tell what happened to a symbol: raw ones, and days, if there are such, else
-    /// the finest.
-    fn witness(&self, symbol: &Symbol) -> Option<&Line> {
-        let lines = self.lines_of(symbol).map(|(_, line)| line);
-        lines.filter(|line| line.first_ts.is_some()).min_by_key(|line| {
-            (line.adjustment != Adjustment::Raw, line.timeframe != Timeframe::D1, line.timeframe)
-        })
+    /// the finest. With it comes what its prices contain.
+    fn witness(&self, symbol: &Symbol) -> Option<(&Line, Adjustment)> {
+        let lines = self.lines_of(symbol).filter(|(_, line)| line.first_ts.is_some());
+        let witness = lines.min_by_key(|(key, line)| {
+            let is_adjusted = self.contained(key) != Adjustment::Raw;
+            (is_adjusted, line.timeframe != Timeframe::D1, line.timeframe)
+        });
+        witness.map(|(key, line)| (line, self.contained(key)))
     }
 
     /// What the prices of a series contain; those of a derived one are made of its source's.
@@ -157,6 +149,27 @@ impl Desk<'_> {
         }
         Ok(())
     }
+}
+
+/// Notes how actions stand where that changed; tells whether doubts about a split came or went.
+fn write_verdicts(
+    tx: &Writer<'_>,
+    symbol: &Symbol,
+    actions: &[ActionFact],
+    verdicts: &[Verdict],
+) -> StoreResult<bool> {
+    let is_doubted = |status| status == ActionStatus::Disputed;
+    let mut doubts_changed = false;
+    for (fact, verdict) in actions.iter().zip(verdicts) {
+        if (fact.status, &fact.reason) == (verdict.status, &verdict.reason) {
+            continue;
+        }
+        let reason = verdict.reason.as_deref();
+        tx.action_judge(symbol, &fact.action, verdict.status, reason, fact.decided)?;
+        let is_split = matches!(fact.action.kind, ActionKind::Split { .. });
+        doubts_changed |= is_split && is_doubted(fact.status) != is_doubted(verdict.status);
+    }
+    Ok(doubts_changed)
 }
 
 /// The stored bars of a series around an action's ex date.

@@ -237,6 +237,10 @@ fn what_bars_cannot_show_is_applied_as_it_was_told() {
     assert_eq!(closes[0].2, 100.0);
     let then = printed(&later, "1d", &["--adjusted", "splits", "--as-of", "2024-03-05"]);
     assert_eq!(then[0].2, 400.0);
+    let week = printed(&later, "1w", &["--adjusted", "splits", "--as-of", "2024-03-05"]);
+    assert_eq!(week.last().expect("a week").2, 400.0, "the split was to come that week");
+    let week = printed(&later, "1w", &["--adjusted", "splits", "--as-of", EX_DATE]);
+    assert_eq!(week.last().expect("a week").2, 100.0);
     let small = declared(399.0, &["2024-03-06,split,1.05"]);
     assert_eq!(stand(&small), ["2024-03-06 1.05 applied"]);
 }
@@ -252,6 +256,30 @@ fn a_pending_split_is_proved_or_disputed_by_the_bars_that_come() {
     sandbox.backfill(&[]).expect_code(0);
     assert_eq!(stand(&sandbox), ["2024-03-06 4.0 disputed"]);
     assert_eq!(factors(&sandbox), (1.0, 1.0));
+}
+
+#[test]
+fn a_split_that_is_known_beforehand_falls_into_its_week() {
+    let sandbox = share(100.0);
+    sandbox.backfill_at("2024-03-05", &[]).expect_code(0);
+    declare(&sandbox, "AAA", &["2024-03-06,split,4"]);
+    sandbox.backfill(&[]).expect_code(0);
+    assert_eq!(stand(&sandbox), ["2024-03-06 4.0 applied"]);
+    let weeks = printed(&sandbox, "1w", &["--adjusted", "splits"]);
+    assert_eq!(weeks.len(), 11);
+    assert!(weeks.iter().all(|(_, open, close, _)| (*open, *close) == (100.0, 100.0)), "{weeks:?}");
+    assert_eq!(sandbox.database().number("SELECT count(*) FROM revisions"), 0);
+}
+
+#[test]
+fn a_run_at_work_is_not_decided_over() {
+    let sandbox = declared(399.0, &["2024-03-06,split,4"]);
+    let file = fs::File::open(sandbox.path("mdctl.db.lock")).expect("the lock's file");
+    file.lock().expect("the lock");
+    let accept = ["actions", "accept", "AAA", EX_DATE, "--reason", "because"];
+    sandbox.mdctl(&accept).expect_code(75).expect_stderr("decide when it has ended");
+    drop(file);
+    sandbox.mdctl(&accept).expect_code(0);
 }
 
 #[test]
@@ -375,11 +403,13 @@ fn an_older_schema_has_no_actions() {
 fn prices_that_contain_the_splits_are_not_split_again() {
     let sandbox = share(400.0);
     sandbox.backfill(&[]).expect_code(0);
-    sandbox.tamper("UPDATE series SET adjustment = 'splits'");
+    // What weeks are made of tells what they contain.
+    sandbox.tamper("UPDATE series SET adjustment = 'splits' WHERE timeframe = '1d'");
     declare(&sandbox, "AAA", &["2024-02-07,dividend,8", "2024-03-06,split,4"]);
     sandbox.backfill(&[]).expect_code(0);
     assert!(stand(&sandbox).iter().all(|row| row.ends_with("applied")), "{:?}", stand(&sandbox));
-    assert_eq!(factors(&sandbox), (1.0, 1.0));
+    let splits = "SELECT DISTINCT concat(split_factor) FROM adjustment_factors";
+    assert_eq!(sandbox.database().texts(splits), ["1.0"]);
     // 8 a share were 2 of a share of today, which cost 400.
     let closes = printed(&sandbox, "1d", &["--adjusted", "all"]);
     assert!((closes[0].2 / (400.0 * (1.0 - 2.0 / 400.0)) - 1.0).abs() < 1e-12, "{closes:?}");
