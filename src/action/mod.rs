@@ -4,12 +4,14 @@
 //! A split is true when the bars on both sides of its ex date show it: once the split is taken out of
 //! the jump between them, what is left must be small, as a day of trade goes. Three bounds make that
 //! precise. What is left must be less than the jump itself, by logarithm, so that the jump is nearer to
-//! the split than to none. It must be below [`MOST_LEFT`] either way: "2:1" is not what happened where
+//! the split than to none. It must be below `MOST_LEFT` either way: "2:1" is not what happened where
 //! prices fell to a quarter, nor is "4:1" where they fell to a half. And the bars must be neighbours:
-//! across a hole of more than [`MOST_MISSING`] sessions they may prove a split, and never disprove it.
+//! across a hole of more than `MOST_MISSING` sessions they may prove a split, and never disprove it.
 //!
 //! One jump is one split. Of those that are told of the same one only the best counts, by this order:
 //! the one that a person accepted, the one that the bars show best, the one that was told first.
+
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeZone as _};
 
 use crate::calendar::due::Due;
 use crate::domain::action::{ActionFact, ActionKind, ActionStatus};
@@ -73,9 +75,8 @@ impl Verdict {
 /// `1d`: the ex date. Intraday: its midnight where the market is. `1w`: the Monday of the first session
 /// from it on; a week is told in the shares of its end.
 #[must_use]
-pub fn holds_from(due: &Due, timeframe: Timeframe, ex_date: chrono::NaiveDate) -> i64 {
-    use chrono::TimeZone as _;
-    let midnight = ex_date.and_time(chrono::NaiveTime::MIN);
+pub fn holds_from(due: &Due, timeframe: Timeframe, ex_date: NaiveDate) -> i64 {
+    let midnight = ex_date.and_time(NaiveTime::MIN);
     let date = midnight.and_utc().timestamp();
     match timeframe {
         Timeframe::D1 => date,
@@ -97,10 +98,10 @@ pub fn holds_from(due: &Due, timeframe: Timeframe, ex_date: chrono::NaiveDate) -
 pub fn sessions_between(due: &Due, timeframe: Timeframe, before: i64, after: i64) -> u64 {
     let day = |ts: i64| {
         let zone = due.calendar.zone();
-        match chrono::DateTime::from_timestamp(ts, 0) {
+        match DateTime::from_timestamp(ts, 0) {
             Some(at) if timeframe.is_intraday() => {
                 let date = at.with_timezone(&zone).date_naive();
-                date.and_time(chrono::NaiveTime::MIN).and_utc().timestamp()
+                date.and_time(NaiveTime::MIN).and_utc().timestamp()
             }
             _ => ts,
         }

@@ -1,6 +1,5 @@
 //! Worked examples and properties.
 
-use chrono::NaiveDate;
 use proptest::prelude::*;
 
 use super::*;
@@ -13,7 +12,7 @@ fn date(text: &str) -> NaiveDate {
 }
 
 fn ts(text: &str) -> i64 {
-    date(text).and_time(chrono::NaiveTime::MIN).and_utc().timestamp()
+    date(text).and_time(NaiveTime::MIN).and_utc().timestamp()
 }
 
 fn due() -> Due {
@@ -263,7 +262,7 @@ proptest! {
         let effects: Vec<Effect> = told.iter().map(effect).collect();
         let made = factors(&effects, &due(), Timeframe::D1, Adjustment::Raw);
         let later = || told.iter().filter(|(ex, _, _)| *ex > day);
-        let at = day_of_2024(day).and_time(chrono::NaiveTime::MIN).and_utc().timestamp();
+        let at = day_of_2024(day).and_time(NaiveTime::MIN).and_utc().timestamp();
         let (split, total) = made.at(at);
         let expected: f64 = later().map(|(_, split, _)| split).product();
         prop_assert!((split / expected - 1.0).abs() < 1e-12);
