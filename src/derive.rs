@@ -1,10 +1,12 @@
 //! Bars of a timeframe that the provider does not offer, made of a finer one that it does. Pure.
 //!
 //! A window becomes a bar only when each of its due source bars is stored or known not to have traded:
-//! a bar made of half its parts would look like any other.
+//! a bar made of half its parts would look like any other. A window is told in the shares of its end: what
+//! lies in it before a split is scaled.
 
 use crate::calendar::Intraday;
 use crate::calendar::due::Due;
+use crate::domain::action::{Factors, scaled};
 use crate::domain::bar::Bar;
 use crate::domain::range::{RangeSet, TimeRange};
 use crate::domain::timeframe::Timeframe;
@@ -20,6 +22,8 @@ pub struct Parts<'a> {
     pub bars: &'a [Bar],
     /// Where it was not traded.
     pub untraded: &'a RangeSet,
+    /// What splits do to its bars.
+    pub factors: &'a Factors,
 }
 
 /// The bars of `timeframe` whose windows begin in `range`, are due at `now`, and are whole.
@@ -36,15 +40,22 @@ pub fn bars(parts: &Parts<'_>, timeframe: Timeframe, range: TimeRange, now: i64)
 /// The bar of one window; `None` when a part is lacking, or nothing was traded.
 fn window(parts: &Parts<'_>, range: TimeRange, now: i64) -> Option<Bar> {
     let first = parts.bars.partition_point(|bar| bar.ts < range.start);
-    let mut held = parts.bars[first..].iter().take_while(|bar| bar.ts < range.end).peekable();
+    let held = parts.bars[first..].iter().take_while(|bar| bar.ts < range.end);
+    let mut held = held.copied().peekable();
     let mut whole: Option<Sum> = None;
+    let (end_factor, _) = parts.factors.at(range.end - 1);
     for ts in parts.due.timestamps(parts.source, range, now) {
         while held.next_if(|bar| bar.ts < ts).is_some() {}
         match held.next_if(|bar| bar.ts == ts) {
-            Some(bar) => match &mut whole {
-                Some(sum) => sum.add(bar),
-                None => whole = Some(Sum::new(bar)),
-            },
+            Some(bar) => {
+                let (factor, _) = parts.factors.at(ts);
+                let bar =
+                    if factor == end_factor { bar } else { scaled(&bar, factor / end_factor) };
+                match &mut whole {
+                    Some(sum) => sum.add(&bar),
+                    None => whole = Some(Sum::new(&bar)),
+                }
+            }
             None if parts.untraded.contains(ts) => {}
             None => return None,
         }
@@ -192,7 +203,13 @@ mod tests {
 
     fn four_hours(bars: &[Bar], explained: &RangeSet) -> Vec<Bar> {
         let due = due("24x7");
-        let parts = Parts { due: &due, source: Timeframe::H1, bars, untraded: explained };
+        let parts = Parts {
+            due: &due,
+            source: Timeframe::H1,
+            bars,
+            untraded: explained,
+            factors: &Factors::default(),
+        };
         let range = TimeRange::new(MONDAY, MONDAY + 24 * HOUR);
         super::bars(&parts, Timeframe::H4, range, MONDAY + 8 * HOUR)
     }
@@ -215,8 +232,13 @@ mod tests {
         let starts = [0, 3_600, 7_200, 12_600, 16_200, 19_800];
         let bars: Vec<Bar> =
             starts.iter().map(|at| Bar { ts: MONDAY + at, ..hours(1)[0] }).collect();
-        let parts =
-            Parts { due: &due, source: Timeframe::H1, bars: &bars, untraded: &RangeSet::new() };
+        let parts = Parts {
+            due: &due,
+            source: Timeframe::H1,
+            bars: &bars,
+            untraded: &RangeSet::new(),
+            factors: &Factors::default(),
+        };
         let day = TimeRange::new(MONDAY, MONDAY + 24 * HOUR);
         let made = super::bars(&parts, Timeframe::H4, day, MONDAY + 24 * HOUR);
         let volumes: Vec<_> = made.iter().map(|bar| (bar.ts - MONDAY, bar.volume)).collect();
@@ -262,12 +284,61 @@ mod tests {
         let due = due("XNYS");
         let day = |index: i64| Bar { ts: MONDAY + index * 24 * HOUR, ..hours(1)[0] };
         let bars: Vec<_> = (0..5).map(day).collect();
-        let parts =
-            Parts { due: &due, source: Timeframe::D1, bars: &bars, untraded: &RangeSet::new() };
+        let parts = Parts {
+            due: &due,
+            source: Timeframe::D1,
+            bars: &bars,
+            untraded: &RangeSet::new(),
+            factors: &Factors::default(),
+        };
         let range = TimeRange::new(MONDAY, MONDAY + 1);
         let friday_close = MONDAY + 4 * 24 * HOUR + 21 * HOUR;
         let weeks = |now| super::bars(&parts, Timeframe::W1, range, now);
         assert_eq!(weeks(friday_close - 1), []);
         assert_eq!(weeks(friday_close)[0].volume, Some(50.0));
+    }
+
+    #[test]
+    fn a_week_is_told_in_the_shares_of_its_end() {
+        use crate::domain::action::Step;
+        let due = due("XNYS");
+        let day = |index: i64, price: f64, volume: f64| Bar {
+            ts: MONDAY + index * 24 * HOUR,
+            open: price,
+            high: price + 4.0,
+            low: price - 4.0,
+            close: price,
+            volume: Some(volume),
+            vwap: Some(price),
+            trades: Some(1),
+        };
+        // 4:1 on the Wednesday, and 2:1 on the Monday after.
+        let before = [day(0, 400.0, 10.0), day(1, 408.0, 10.0)];
+        let after = [day(2, 101.0, 40.0), day(3, 100.0, 40.0), day(4, 99.0, 40.0)];
+        let bars = [&before[..], &after[..]].concat();
+        let step =
+            |day: i64, split| Step { until_ts: MONDAY + day * 24 * HOUR, split, total: split };
+        let factors = Factors::new(vec![step(2, 0.125), step(7, 0.5)]);
+        let untraded = RangeSet::new();
+        let parts = Parts {
+            due: &due,
+            source: Timeframe::D1,
+            bars: &bars,
+            untraded: &untraded,
+            factors: &factors,
+        };
+        let range = TimeRange::new(MONDAY, MONDAY + 1);
+        let made = super::bars(&parts, Timeframe::W1, range, MONDAY + 7 * 24 * HOUR);
+        let expected = Bar {
+            ts: MONDAY,
+            open: 100.0,
+            high: 105.0,
+            low: 95.0,
+            close: 99.0,
+            volume: Some(200.0),
+            vwap: Some(100.4),
+            trades: Some(5),
+        };
+        assert_eq!(made, [expected]);
     }
 }

@@ -26,6 +26,7 @@
 //! | [`provider`] | words requests, reads replies | send, wait, store |
 //! | [`fetch`] | sends; retries; keeps to quota, breaker and budgets; hears signals: the only async room | decide what to ask for |
 //! | [`validate`] | sorts rows into bars, rejected ones and dropped ones | fail |
+//! | [`action`] | holds splits and dividends against the bars; what they do to older ones | change a stored bar |
 //! | [`mod@derive`] | makes bars of the timeframes that a provider lacks | fill a hole |
 //! | [`feature`] | computes the features of bars, in one pass or resumed at any bar | touch anything |
 //! | [`store`] | all SQL, one writer, the lock | judge |
@@ -50,6 +51,7 @@
 //!
 //! The arrows between rooms are kept by `tests/it/tidy.rs` and by the lints of `.clippy.toml`.
 
+pub mod action;
 pub mod calendar;
 pub mod cli;
 pub mod clock;

@@ -4,15 +4,16 @@ use std::io;
 
 use clap::Args;
 
+use crate::domain::action::{ActionStatus, Factors};
 use crate::domain::policy::Freshness;
 use crate::domain::range::TimeRange;
 use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::timeframe::Timeframe;
 use crate::domain::words::span;
 use crate::exit::Exit;
-use crate::render::bars::{Format, Rows};
+use crate::render::bars::{Adjusted, Format, Rows};
 use crate::report::{Facts, staleness};
-use crate::store::{BarQuery, StoreError};
+use crate::store::{BarQuery, Store, StoreError};
 
 use super::failure::Failure;
 use super::scene::{Scene, closed_before};
@@ -26,6 +27,7 @@ use super::{Done, print};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   mdctl bars AAPL --timeframe 1d --limit 20
+  mdctl bars AAPL --timeframe 1d --adjusted all --format csv
   mdctl bars BTCUSDT --timeframe 1h --from 2024-01-01 --to 2024-01-31 --format csv > january.csv")]
 pub(super) struct Bars {
     /// The symbol.
@@ -42,6 +44,10 @@ pub(super) struct Bars {
     /// The last so many bars; on a terminal without a range 20, else all.
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
+    /// For what prices and volumes are adjusted: nothing, splits, or splits and dividends; then they
+    /// are those of today's shares, with --as-of of the shares of then.
+    #[arg(long, value_name = "WHAT", default_value = "none")]
+    adjusted: Adjusted,
     /// How they are written; `--json` is short for json.
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     format: Format,
@@ -56,16 +62,26 @@ pub(super) fn exec(command: &Bars, scene: &Scene) -> Done {
     let store = scene.reader()?;
     let facts = scene.facts(&store, false)?;
     warn(scene, &facts, &key);
+    if command.adjusted != Adjusted::None {
+        warn_of_disputes(&store, &symbol)?;
+    }
     let open = command.from.is_none() && command.to.is_none();
     let limit = command.limit.or((open && scene.look.width.is_some()).then_some(SCREENFUL));
     // A series that no run has seen yet has no row, and no bars.
     let series_id = facts.series.get(&key).map_or(0, |fact| fact.series_id);
     let query = BarQuery { series_id, range: range(command, scene, &key)?, limit };
     let format = if scene.json { Format::Json } else { command.format };
+    let factors = match command.adjusted {
+        Adjusted::None => Factors::default(),
+        Adjusted::Splits | Adjusted::All => factors(scene, &store, &facts, &key)?,
+    };
     let mut trouble = None;
     print(|out| {
-        let mut rows = Rows::begin(out, format, &key, scene.now())?;
-        let read = store.bars_read::<Stop>(&query, |bar| rows.add(bar).map_err(Stop::Output));
+        let mut rows = Rows::begin(out, format, (&key, command.adjusted), scene.now())?;
+        let read = store.bars_read::<Stop>(&query, |bar| {
+            let bar = command.adjusted.of(bar, &factors);
+            rows.add(&bar).map_err(Stop::Output)
+        });
         match read {
             Ok(()) => rows.end(),
             Err(Stop::Output(error)) => Err(error),
@@ -117,6 +133,25 @@ fn key(command: &Bars, scene: &Scene, symbol: &Symbol) -> Result<SeriesKey, Fail
     Ok(SeriesKey { symbol: symbol.clone(), timeframe })
 }
 
+/// What actions do to the bars; with `--as-of` as far as they had happened then.
+fn factors(
+    scene: &Scene,
+    store: &Store,
+    facts: &Facts,
+    key: &SeriesKey,
+) -> Result<Factors, Failure> {
+    let read = |timeframe| {
+        let fact = facts.series.get(&SeriesKey { timeframe, ..key.clone() });
+        let factors = fact.map(|fact| store.factors_of(fact.series_id)).transpose();
+        factors.map(Option::unwrap_or_default).map_err(|error| Failure::of_reader(&error))
+    };
+    let factors = read(key.timeframe)?;
+    let Some(as_of) = scene.as_of else { return Ok(factors) };
+    // A week's begin with its Monday, whichever day of it was the ex date; days tell which.
+    let days = if key.timeframe == Timeframe::W1 { read(Timeframe::D1)? } else { factors.clone() };
+    Ok(factors.up_to(days.at(as_of - 1)))
+}
+
 /// The `ts` that are meant.
 fn range(command: &Bars, scene: &Scene, key: &SeriesKey) -> Result<TimeRange, Failure> {
     let found = scene.settings.members().find(|(_, member)| member.symbol == key.symbol);
@@ -150,4 +185,16 @@ fn warn(scene: &Scene, facts: &Facts, key: &SeriesKey) {
         ),
         Freshness::Fresh | Freshness::Aging => {}
     }
+}
+
+/// Says on stderr which actions are not in what is shown.
+fn warn_of_disputes(store: &Store, symbol: &Symbol) -> Result<(), Failure> {
+    let actions = store.actions_of(symbol).map_err(|error| Failure::of_reader(&error))?;
+    for fact in actions.iter().filter(|fact| fact.status == ActionStatus::Disputed) {
+        let (kind, ex_date) = (&fact.action.kind, fact.action.ex_date);
+        tracing::warn!(
+            "{symbol}: {kind} of {ex_date} is disputed, and not applied; mdctl actions {symbol}"
+        );
+    }
+    Ok(())
 }

@@ -13,6 +13,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use crate::config::env;
 use crate::exit::Exit;
 
+mod actions;
 mod backfill;
 mod bars;
 mod breaker;
@@ -144,6 +145,8 @@ enum Command {
     Status(status::Status),
     /// Missing bars by calendar, each with its reason.
     Gaps(gaps::Gaps),
+    /// Splits and dividends, and how they stand; settle a dispute.
+    Actions(actions::Actions),
     /// Stored bars of a symbol.
     Bars(bars::Bars),
     /// Make runs do nothing for a while, or until an instant.
@@ -186,6 +189,7 @@ fn run(cli: Cli) -> Done {
         Command::History(command) => history::exec(command, &scene()?),
         Command::Status(command) => status::exec(command, &scene()?),
         Command::Gaps(command) => gaps::exec(command, &scene()?),
+        Command::Actions(command) => actions::exec(command, &scene()?),
         Command::Bars(command) => bars::exec(command, &scene()?),
         Command::Pause(command) => pause::pause(command, &scene()?),
         Command::Resume(command) => pause::resume(command, &scene()?),

@@ -9,6 +9,7 @@ use indicatif::MultiProgress;
 
 use crate::calendar::due::Due;
 use crate::config::{self, Settings, env};
+use crate::domain::action::ActionStatus;
 use crate::domain::fact::SeriesFact;
 use crate::domain::range::TimeRange;
 use crate::domain::run::RunStatus;
@@ -16,10 +17,10 @@ use crate::domain::timeframe::Timeframe;
 use crate::logging::{self, Guard, Lines};
 use crate::render::progress::Progress;
 use crate::render::table::{self, Look};
-use crate::report::Facts;
 use crate::report::breaker::{self, BreakerRow};
 use crate::report::health::Evidence;
 use crate::report::staleness::Staleness;
+use crate::report::{Facts, actions};
 use crate::store::{Store, StoreResult, lock};
 use crate::{clock, domain::fact::RunFact};
 
@@ -129,6 +130,10 @@ impl Scene {
             recent_failures: store.failures_last(None, since, MOST_FAILURES)?,
             recent_requests: store.fetch_facts(since)?,
             breakers: self.breakers(store)?,
+            disputed: actions::judge(
+                &self.settings,
+                store.actions_all(Some(ActionStatus::Disputed))?,
+            ),
             pause: store.pause_at(self.wall_now)?,
             wall_now: self.wall_now,
         })

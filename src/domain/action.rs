@@ -46,6 +46,19 @@ impl ActionKind {
     }
 }
 
+/// `split 4:1`, new shares for old ones; `dividend 0.82 USD`.
+impl fmt::Display for ActionKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Split { from, to } => write!(f, "split {to}:{from}"),
+            Self::Dividend { cash, currency: Some(currency) } => {
+                write!(f, "dividend {cash} {currency}")
+            }
+            Self::Dividend { cash, currency: None } => write!(f, "dividend {cash}"),
+        }
+    }
+}
+
 /// How an action stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ActionStatus {
@@ -151,6 +164,18 @@ impl Factors {
         self.0.get(next).map_or((1.0, 1.0), |step| (step.split, step.total))
     }
 
+    /// The factors that led to shares of a day whose own are `split` and `total`, for bars up to then: as
+    /// of that day nobody had seen what came later.
+    #[must_use]
+    pub fn up_to(&self, (split, total): (f64, f64)) -> Self {
+        let steps = self.0.iter().map(|step| Step {
+            split: step.split / split,
+            total: step.total / total,
+            ..*step
+        });
+        Self(steps.collect())
+    }
+
     /// `bar` in shares of today.
     #[must_use]
     pub fn adjusted(&self, bar: &Bar) -> Bar {
@@ -189,5 +214,25 @@ mod tests {
             [of(9), of(10), of(19), of(20)],
             [(0.25, 0.125), (0.5, 0.25), (0.5, 0.25), (1.0, 1.0)]
         );
+    }
+
+    #[test]
+    fn what_came_later_was_not_seen() {
+        let step = |until_ts, split| Step { until_ts, split, total: split / 2.0 };
+        let factors = Factors::new(vec![step(10, 0.25), step(20, 0.5)]);
+        assert_eq!(factors.up_to(factors.at(20)), factors);
+        let then = factors.up_to(factors.at(19));
+        assert_eq!([then.at(9), then.at(19)], [(0.5, 0.5), (1.0, 1.0)]);
+        assert_eq!(factors.up_to(factors.at(9)).at(9), (1.0, 1.0));
+    }
+
+    #[test]
+    fn an_action_says_what_it_is() {
+        let words = |kind: ActionKind| kind.to_string();
+        assert_eq!(words(ActionKind::Split { from: 1.0, to: 4.0 }), "split 4:1");
+        assert_eq!(words(ActionKind::Split { from: 1.0, to: 1.5 }), "split 1.5:1");
+        let dividend = |currency| words(ActionKind::Dividend { cash: 0.82, currency });
+        assert_eq!(dividend(Some("USD".to_owned())), "dividend 0.82 USD");
+        assert_eq!(dividend(None), "dividend 0.82");
     }
 }

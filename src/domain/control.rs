@@ -34,7 +34,7 @@ pub struct Deed<'a> {
     pub who: &'a str,
     /// On which machine.
     pub host: &'a str,
-    /// What: `pause`, `resume`, `force`, `breaker_reset`.
+    /// What: `pause`, `resume`, `force`, `breaker_reset`, `actions_accept`, `actions_reject`.
     pub action: &'a str,
     /// To what.
     pub subject: &'a str,

@@ -42,14 +42,22 @@ impl Desk<'_> {
     pub(super) fn derive_idle(&mut self, tx: &Writer<'_>, idle: &[Symbol]) -> StoreResult<()> {
         for symbol in idle {
             self.end_idle(tx, symbol, &BTreeSet::new())?;
-            self.settle_actions(tx, symbol)?;
-            let (group, member) = self.place(symbol);
-            for (timeframe, stored) in &group.timeframes {
-                let Some(source) = stored.derived_from else { continue };
-                let due = self.settings.due(group, member);
-                self.derive(tx, symbol, *timeframe, source, &due)?;
+            if self.is_unsettled(symbol) {
+                self.settle_actions(tx, symbol)?;
             }
+            self.derive_all(tx, symbol)?;
             self.to_conclude.push_back(symbol.clone());
+        }
+        Ok(())
+    }
+
+    /// Makes what the derived series of a symbol lack.
+    pub(super) fn derive_all(&mut self, tx: &Writer<'_>, symbol: &Symbol) -> StoreResult<()> {
+        let (group, member) = self.place(symbol);
+        for (timeframe, stored) in &group.timeframes {
+            let Some(source) = stored.derived_from else { continue };
+            let due = self.settings.due(group, member);
+            self.derive(tx, symbol, *timeframe, source, &due)?;
         }
         Ok(())
     }
@@ -80,7 +88,7 @@ impl Desk<'_> {
 
     /// Makes the bars of a timeframe that the provider does not offer, as far as their source is known
     /// and they are not made yet.
-    pub(super) fn derive(
+    fn derive(
         &mut self,
         tx: &Writer<'_>,
         symbol: &Symbol,
@@ -108,14 +116,16 @@ impl Desk<'_> {
         let untraded = from.gaps.iter().filter(|gap| gap.reason == GapReason::NoTrade);
         let untraded: RangeSet = untraded.map(|gap| gap.range).collect();
         let (source_id, adjustment) = (from.series_id, from.adjustment);
+        let factors = tx.factors_of(source_id)?;
         for part in stale {
             let bars = tx.bars_in(source_id, derive::windows_of(due, timeframe, part))?;
-            let parts = Parts { due, source, bars: &bars, untraded: &untraded };
+            let parts = Parts { due, source, bars: &bars, untraded: &untraded, factors: &factors };
             let derived = derive::bars(&parts, timeframe, part, self.now);
             self.store_derived(tx, &key(timeframe), due, part, &derived)?;
         }
         let settle = self.place(symbol).0.settle;
         let Some(line) = self.series.get_mut(&key(timeframe)) else { return Ok(()) };
+        line.adjustment = adjustment;
         tx.adjustment_set(line.series_id, adjustment)?;
         line.reconsider(tx, due, self.now)?;
         tx.series_ended(line.series_id, line.settled(settle, self.now), None)

@@ -268,11 +268,7 @@ impl<'a> Desk<'a> {
         }
         self.end_idle(tx, &symbol, &asked)?;
         self.settle_actions(tx, &symbol)?;
-        for (timeframe, stored) in &group.timeframes {
-            if let Some(source) = stored.derived_from {
-                self.derive(tx, &symbol, *timeframe, source, &due)?;
-            }
-        }
+        self.derive_all(tx, &symbol)?;
         self.to_conclude.push_back(symbol.clone());
         let Some(job) = self.jobs.get_mut(&symbol) else { return Ok(Vec::new()) };
         job.ended = true;

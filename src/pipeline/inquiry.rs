@@ -129,11 +129,16 @@ impl Desk<'_> {
         attempts: u32,
     ) -> StoreResult<Vec<Event>> {
         let symbol = &task.key.symbol;
+        // Providers have answered empty what they had told before: that alone takes nothing back.
+        let whole =
+            whole.filter(|whole| !whole.declared.actions.is_empty() || whole.unread.rows > 0);
         let Some(job) = self.jobs.get_mut(symbol) else { return Ok(Vec::new()) };
         let Some(answered) = job.answers.take(task, whole) else { return Ok(Vec::new()) };
         let is_told = job.answers.actions_are_told();
         let kind = if task.about == About::Splits { KINDS[0] } else { KINDS[1] };
         declare(tx, task, kind, &answered)?;
+        // With the declaration, so that no crash leaves one that nobody has judged.
+        self.settle_actions(tx, symbol)?;
         if is_told {
             tx.actions_checked(symbol, self.now)?;
         }
@@ -154,6 +159,7 @@ impl Desk<'_> {
         for kind in KINDS {
             declare(tx, task, kind, &answered)?;
         }
+        self.settle_actions(tx, symbol)?;
         // No file has a length below 0: whatever is there then is another one.
         let unread = |mark: FileMark| FileMark { bytes: -1, ..mark };
         let mark = if answered.unread.rows == 0 { file.mark } else { file.mark.map(unread) };

@@ -39,6 +39,7 @@ mod page;
 mod restate;
 mod want;
 
+pub use actions::{Decision, decide};
 pub use want::{Holdings, Selection};
 
 /// Messages written in one transaction, at most: enough that small pages do not pay for a commit each.

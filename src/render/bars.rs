@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use clap::ValueEnum;
 use serde::Serialize;
 
+use crate::domain::action::{Factors, scaled};
 use crate::domain::bar::Bar;
 use crate::domain::series::SeriesKey;
 
@@ -19,6 +20,43 @@ pub enum Format {
     Csv,
     /// One JSON document.
     Json,
+}
+
+/// For what prices and volumes are adjusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Adjusted {
+    /// Nothing: as they are stored.
+    None,
+    /// Splits.
+    Splits,
+    /// Splits and cash dividends; volumes for splits alone.
+    All,
+}
+
+impl Adjusted {
+    /// Its word in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Splits => "splits",
+            Self::All => "all",
+        }
+    }
+
+    /// `bar`, adjusted by the factors of its series.
+    #[must_use]
+    pub fn of(self, bar: &Bar, factors: &Factors) -> Bar {
+        let (split, total) = factors.at(bar.ts);
+        match self {
+            Self::None => *bar,
+            Self::Splits => scaled(bar, split),
+            Self::All => {
+                let volume = bar.volume.map(|volume| volume / split);
+                Bar { volume, ..scaled(bar, total) }
+            }
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -38,6 +76,7 @@ struct Row {
 pub struct Rows<'a> {
     out: &'a mut dyn Write,
     format: Format,
+    adjusted: Adjusted,
     count: u64,
 }
 
@@ -50,7 +89,7 @@ impl<'a> Rows<'a> {
     pub fn begin(
         out: &'a mut dyn Write,
         format: Format,
-        key: &SeriesKey,
+        (key, adjusted): (&SeriesKey, Adjusted),
         now: i64,
     ) -> io::Result<Self> {
         match format {
@@ -64,14 +103,15 @@ impl<'a> Rows<'a> {
                 let symbol = serde_json::to_string(key.symbol.as_str())?;
                 writeln!(
                     out,
-                    "{{\"schema\":{},\"timestamp\":\"{}\",\"symbol\":{symbol},\"timeframe\":\"{}\",\"bars\":[",
+                    "{{\"schema\":{},\"timestamp\":\"{}\",\"symbol\":{symbol},\"timeframe\":\"{}\",\"adjusted\":\"{}\",\"bars\":[",
                     super::SCHEMA,
                     instant(now),
-                    key.timeframe
+                    key.timeframe,
+                    adjusted.as_str()
                 )?;
             }
         }
-        Ok(Self { out, format, count: 0 })
+        Ok(Self { out, format, adjusted, count: 0 })
     }
 
     /// Writes one bar.
@@ -85,13 +125,21 @@ impl<'a> Rows<'a> {
         let or = |value: Option<f64>, none: &str| {
             value.map_or_else(|| none.to_owned(), |value| value.to_string())
         };
+        let read = |value: f64| match self.adjusted {
+            Adjusted::None => value.to_string(),
+            Adjusted::Splits | Adjusted::All => to_be_read(value).to_string(),
+        };
         let trades_or =
             |none: &str| trades.map_or_else(|| none.to_owned(), |trades| trades.to_string());
         match self.format {
             Format::Table => writeln!(
                 self.out,
-                "{time:<20} {open:>14} {high:>14} {low:>14} {close:>14} {:>18} {:>10}",
-                or(volume, "-"),
+                "{time:<20} {:>14} {:>14} {:>14} {:>14} {:>18} {:>10}",
+                read(open),
+                read(high),
+                read(low),
+                read(close),
+                volume.map_or_else(|| "-".to_owned(), read),
                 trades_or("-")
             )?,
             Format::Csv => writeln!(
@@ -124,4 +172,9 @@ impl<'a> Rows<'a> {
             Format::Json => writeln!(self.out, "\n],\"count\":{}}}", self.count),
         }
     }
+}
+
+/// A number for the eye: what multiplying leaves behind its tenth digit tells nothing.
+fn to_be_read(value: f64) -> f64 {
+    if value.fract() == 0.0 { value } else { format!("{value:.9e}").parse().unwrap_or(value) }
 }

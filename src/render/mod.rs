@@ -3,6 +3,7 @@
 //!
 //! One file a report holds both of its faces, so that they name the same things.
 
+pub mod actions;
 pub mod bars;
 pub mod breaker;
 pub mod db;

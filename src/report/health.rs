@@ -12,6 +12,7 @@ use crate::domain::series::Symbol;
 use crate::domain::words::{instant, span};
 use crate::exit::Exit;
 
+use super::actions::ActionState;
 use super::breaker::BreakerRow;
 use super::metrics::share;
 use super::staleness::{Counts, SeriesState, Staleness};
@@ -43,6 +44,8 @@ pub struct Evidence {
     pub recent_requests: FetchFacts,
     /// How every provider that is spoken to over HTTP stands, by name.
     pub breakers: Vec<BreakerRow>,
+    /// The disputed actions of tracked symbols.
+    pub disputed: Vec<ActionState>,
     /// The pause that is on; `None` when none is.
     pub pause: Option<Pause>,
     /// This instant by the wall clock: runs are judged by it, also as of another instant.
@@ -180,6 +183,7 @@ pub fn judge(settings: &Settings, evidence: Evidence) -> Health {
     issues.extend(keeps_failing(&series));
     issues.extend(suspected_delisted(&series));
     issues.extend(high_failure_rate(settings, &evidence));
+    issues.extend(split_disputed(&evidence));
     issues.extend(rate_limited(&evidence));
     issues.extend(evidence.breakers.iter().filter_map(held));
     issues.extend(evidence.pause.as_ref().map(paused));
@@ -502,6 +506,34 @@ fn high_failure_rate(settings: &Settings, evidence: &Evidence) -> Option<Issue> 
         ),
         hint: "mdctl history".to_owned(),
     })
+}
+
+/// An issue for each symbol with actions that the bars contradict.
+fn split_disputed(evidence: &Evidence) -> Vec<Issue> {
+    let same_symbol = |a: &ActionState, b: &ActionState| a.symbol == b.symbol;
+    let mut issues = Vec::new();
+    for disputed in evidence.disputed.chunk_by(same_symbol) {
+        let [ActionState { symbol, fact }, rest @ ..] = disputed else { continue };
+        let more = if rest.is_empty() { String::new() } else { format!("; {} more", rest.len()) };
+        issues.push(Issue {
+            code: "split_disputed",
+            severity: Severity::Warning,
+            subject: symbol.to_string(),
+            count: disputed.len() as u64,
+            since: disputed.iter().map(|state| state.fact.first_seen_at).min(),
+            message: format!(
+                "{symbol}: {} of {} is not applied: {}{more}",
+                fact.action.kind,
+                fact.action.ex_date,
+                fact.reason.as_deref().unwrap_or("the bars contradict it")
+            ),
+            hint: format!(
+                "mdctl actions {symbol}; then mdctl actions accept|reject {symbol} {} --reason TEXT",
+                fact.action.ex_date
+            ),
+        });
+    }
+    issues
 }
 
 fn rate_limited(evidence: &Evidence) -> Option<Issue> {

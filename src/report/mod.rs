@@ -8,6 +8,7 @@ use crate::domain::gap::Gap;
 use crate::domain::range::RangeSet;
 use crate::domain::series::SeriesKey;
 
+pub mod actions;
 pub mod breaker;
 pub mod gaps;
 pub mod health;

@@ -1,7 +1,5 @@
 //! Corporate actions: as providers declare them, and how they stand.
 
-use std::collections::BTreeSet;
-
 use rusqlite::{Connection, Row, params};
 
 use crate::domain::action::{Action, ActionFact, ActionKind, ActionStatus};
@@ -122,20 +120,18 @@ impl Writer<'_> {
         read(self.connection, symbol)
     }
 
-    /// The symbols that have actions.
+    /// Whether a symbol has actions, or factors of some that it had.
     ///
     /// # Errors
     ///
     /// When the database cannot be read.
-    pub fn actions_symbols(&self) -> StoreResult<BTreeSet<Symbol>> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT DISTINCT symbol FROM corporate_actions")?;
-        let mut rows = statement.query([])?;
-        let mut symbols = BTreeSet::new();
-        while let Some(row) = rows.next()? {
-            symbols.insert(word(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?);
-        }
-        Ok(symbols)
+    pub fn actions_matter(&self, symbol: &Symbol) -> StoreResult<bool> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM corporate_actions WHERE symbol = ?1)
+                 OR EXISTS (SELECT 1 FROM series JOIN adjustment_factors USING (series_id)
+                             WHERE symbol = ?1)",
+        )?;
+        Ok(statement.query_row([symbol.as_str()], |row| row.get(0))?)
     }
 }
 
@@ -152,6 +148,36 @@ impl Store {
             } else {
                 Ok(Vec::new())
             }
+        })
+    }
+}
+
+impl Store {
+    /// The actions of all symbols, or those of one status, each symbol's oldest first; none in a
+    /// database of an older schema.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn actions_all(
+        &self,
+        status: Option<ActionStatus>,
+    ) -> StoreResult<Vec<(Symbol, ActionFact)>> {
+        self.read(|connection| {
+            if !connection.table_exists(None, "corporate_actions")? {
+                return Ok(Vec::new());
+            }
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {COLUMNS}, symbol FROM corporate_actions WHERE ?1 IS NULL OR status = ?1
+                 ORDER BY symbol, ex_date, kind, rowid"
+            ))?;
+            let mut rows = statement.query([status.map(ActionStatus::as_str)])?;
+            let mut actions = Vec::new();
+            while let Some(row) = rows.next()? {
+                let symbol = word(row.get_ref(11)?.as_str().map_err(rusqlite::Error::from)?)?;
+                actions.push((symbol, fact_of(row)?));
+            }
+            Ok(actions)
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Bars: written when they are new or differ, read in ranges.
 
 use rusqlite::types::ToSql;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::domain::bar::{Adjustment, Bar, Rejection};
 use crate::domain::range::TimeRange;
@@ -263,6 +263,24 @@ impl Writer<'_> {
         let mut bars: Vec<Bar> = rows.collect::<Result<_, _>>()?;
         bars.reverse();
         Ok(bars)
+    }
+
+    /// The last stored bar before `ts`, and the first one from it on.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn bars_around(&self, series_id: i64, ts: i64) -> StoreResult<(Option<Bar>, Option<Bar>)> {
+        let mut before = self.connection.prepare_cached(
+            "SELECT ts, open, high, low, close, volume, vwap, trades FROM bars
+             WHERE series_id = ? AND ts < ? ORDER BY ts DESC LIMIT 1",
+        )?;
+        let mut after = self.connection.prepare_cached(
+            "SELECT ts, open, high, low, close, volume, vwap, trades FROM bars
+             WHERE series_id = ? AND ts >= ? ORDER BY ts LIMIT 1",
+        )?;
+        let before = before.query_row([series_id, ts], bar_of).optional()?;
+        Ok((before, after.query_row([series_id, ts], bar_of).optional()?))
     }
 
     /// The `ts` of the stored bars of `range`, ascending.
