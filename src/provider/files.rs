@@ -7,7 +7,7 @@
 use chrono::{DateTime, NaiveDate, NaiveTime};
 use csv::StringRecord;
 
-use crate::domain::bar::{Bar, RejectReason, Rejection};
+use crate::domain::bar::{Bar, BarFields, RejectReason, Rejection};
 use crate::domain::run::{ErrorKind, Fault};
 use crate::domain::series::Symbol;
 use crate::domain::timeframe::Timeframe;
@@ -99,8 +99,28 @@ impl Columns {
         bar.ok_or_else(|| Rejection {
             ts,
             reason: RejectReason::InvalidNumber,
+            fields: self.unreadable(record),
             text: format!("line {line}: {}", shown(&record.iter().collect::<Vec<_>>().join(","))),
         })
+    }
+}
+
+impl Columns {
+    /// The columns of a record that hold no finite number.
+    fn unreadable(&self, record: &StringRecord) -> BarFields {
+        let columns = [
+            (BarFields::OPEN, Some(self.open)),
+            (BarFields::HIGH, Some(self.high)),
+            (BarFields::LOW, Some(self.low)),
+            (BarFields::CLOSE, Some(self.close)),
+            (BarFields::VOLUME, self.volume),
+        ];
+        let reads = |column| {
+            let number = record.get(column).and_then(|field| field.trim().parse::<f64>().ok());
+            number.is_some_and(f64::is_finite)
+        };
+        let wrong = |(_, column): &(_, Option<usize>)| column.is_some_and(|column| !reads(column));
+        columns.into_iter().filter(wrong).map(|(field, _)| field).collect()
     }
 }
 

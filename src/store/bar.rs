@@ -162,11 +162,19 @@ impl Writer<'_> {
         rejections: &[Rejection],
     ) -> StoreResult<()> {
         let mut statement = self.connection.prepare_cached(
-            "INSERT INTO rejected_bars (series_id, ts, run_id, reason, text) VALUES (?, ?, ?, ?, ?)
-             ON CONFLICT DO NOTHING",
+            "INSERT INTO rejected_bars (series_id, ts, run_id, reason, text, fields)
+             VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
         )?;
         for row in rejections {
-            statement.execute(params![series_id, row.ts, run.0, row.reason.as_str(), row.text])?;
+            let fields = (!row.fields.is_empty()).then(|| row.fields.to_string());
+            statement.execute(params![
+                series_id,
+                row.ts,
+                run.0,
+                row.reason.as_str(),
+                row.text,
+                fields
+            ])?;
         }
         Ok(())
     }
