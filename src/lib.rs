@@ -62,6 +62,7 @@ pub mod logging;
 pub mod pipeline;
 pub mod plan;
 pub mod provider;
+pub mod quality;
 pub mod render;
 pub mod report;
 pub mod store;

@@ -7,6 +7,7 @@
 //! that is judged ([`policy`]); last, how times and counts are said ([`words`]).
 
 pub mod action;
+pub mod anomaly;
 pub mod bar;
 pub mod control;
 pub mod event;

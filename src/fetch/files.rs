@@ -24,6 +24,9 @@ use super::{Fetched, Lost, attempt};
 /// Rows a page: what is in memory at once.
 const ROWS: usize = 50_000;
 
+/// Rows that are told to be out of order, at most.
+const MOST_OUT_OF_ORDER: usize = 10_000;
+
 /// A file being read, page by page.
 pub(super) struct Pages {
     reader: Reader<BufReader<File>>,
@@ -32,6 +35,10 @@ pub(super) struct Pages {
     /// The first row of the next page, read already to see whether its time is the last one's again.
     ahead: Option<(Bar, u64)>,
     bytes: u64,
+    /// The newest time so far.
+    newest: i64,
+    /// Rows older than one before them.
+    out_of_order: Vec<(i64, u64)>,
     /// The state of the file when it was opened.
     pub(super) mark: Option<FileMark>,
 }
@@ -74,7 +81,7 @@ impl Pages {
         let mut reader = ReaderBuilder::new().flexible(true).from_reader(BufReader::new(file));
         let header = reader.headers().map_err(|error| unreadable(&error))?.clone();
         let columns = Columns::of_header(&header)?;
-        Ok(Self { reader, columns, record: StringRecord::new(), ahead: None, bytes: 0, mark })
+        Ok(Self { reader, columns, record: StringRecord::new(), ahead: None, bytes: 0, newest: i64::MIN, out_of_order: Vec::new(), mark })
     }
 
     /// Reads the next page.
@@ -99,6 +106,10 @@ impl Pages {
             match self.columns.bar(&self.record, line) {
                 Err(rejection) => answer.broken.push(rejection),
                 Ok(bar) => {
+                    if bar.ts < self.newest && self.out_of_order.len() < MOST_OUT_OF_ORDER {
+                        self.out_of_order.push((bar.ts, line));
+                    }
+                    self.newest = self.newest.max(bar.ts);
                     let full = answer.bars.len() >= ROWS;
                     if full && answer.bars.last().is_some_and(|before| before.ts != bar.ts) {
                         self.ahead = Some((bar, line));
@@ -159,6 +170,11 @@ impl Crew {
                 answer: page.answer,
                 lines: page.lines,
                 from_file: true,
+                out_of_order: if page.last {
+                    std::mem::take(&mut pages.out_of_order)
+                } else {
+                    Vec::new()
+                },
                 file_mark: pages.mark.filter(|_| page.last),
                 finished_by,
                 place: None,

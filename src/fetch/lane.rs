@@ -115,6 +115,7 @@ impl Lane<'_> {
                 lines: Vec::new(),
                 from_file: false,
                 file_mark: None,
+                out_of_order: Vec::new(),
                 finished_by: self.crew.finished_by(reply.server_now),
                 place: None,
             };

@@ -108,6 +108,10 @@ pub struct Fetched {
     pub from_file: bool,
     /// The file, once it was read to its end.
     pub file_mark: Option<FileMark>,
+    /// With the page that ends a file: the `ts` and the line of each of its rows that is out of order,
+    /// in the order of the file, 10,000 at most. In a file that has its oldest rows first that is one
+    /// older than one before it, whatever page that was in; in one that has its newest first, a newer one.
+    pub out_of_order: Vec<(i64, u64)>,
     /// The instant as of which its bars are finished.
     pub finished_by: i64,
     place: Option<Place>,

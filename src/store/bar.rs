@@ -217,6 +217,45 @@ impl Writer<'_> {
         read_range(self.connection, series_id, range)
     }
 
+    /// The first stored bars from `ts` on, ascending, at most so many.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn bars_from(&self, series_id: i64, ts: i64, most: u64) -> StoreResult<Vec<Bar>> {
+        read_slice(self.connection, series_id, (ts, i64::MAX, most))
+    }
+
+    /// The last stored bars before `ts`, ascending, at most so many.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn bars_before(&self, series_id: i64, ts: i64, most: u64) -> StoreResult<Vec<Bar>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT ts, open, high, low, close, volume, vwap, trades FROM bars
+             WHERE series_id = ? AND ts < ? ORDER BY ts DESC LIMIT ?",
+        )?;
+        let rows = statement.query_map(params![series_id, ts, sql_count(most)], bar_of)?;
+        let mut bars: Vec<Bar> = rows.collect::<Result<_, _>>()?;
+        bars.reverse();
+        Ok(bars)
+    }
+
+    /// How many bars of `range` are stored.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn bars_count(&self, series_id: i64, range: TimeRange) -> StoreResult<u64> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT count(*) FROM bars WHERE series_id = ? AND ts >= ? AND ts < ?",
+        )?;
+        let bars = statement
+            .query_row(params![series_id, range.start, range.end], |row| row.get(0))?;
+        Ok(super::count(bars))
+    }
+
     /// The `ts` of the stored bars of `range`, ascending.
     ///
     /// # Errors

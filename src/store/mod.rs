@@ -26,6 +26,7 @@ mod gap;
 pub mod lock;
 mod log;
 mod migrate;
+mod quality;
 mod run;
 mod series;
 mod state;

@@ -1,5 +1,5 @@
 //! Sorts the rows of an answer into bars that can be stored, rows that cannot be true, and rows that
-//! are left out. Pure, and never fails: accepted + rejected + dropped + folded = rows.
+//! are left out. Pure, and never fails: accepted + rejected + dropped + repeated = rows.
 //!
 //! It judges single rows and repeated times. What is merely suspicious is stored, and judged elsewhere.
 
@@ -46,6 +46,8 @@ pub struct Checked {
     pub rejected: Vec<Rejection>,
     /// Running bars, and rows outside the asked range.
     pub dropped: u64,
+    /// Rows that said what one before them had said: the `ts` of each, and its line where it has one.
+    pub repeated: Vec<(i64, Option<u64>)>,
 }
 
 /// What becomes of one row.
@@ -91,7 +93,7 @@ pub fn check(
         // Rows before the first one that was left out are where they were.
         let moved = bars.len() - kept.len();
         let places: Vec<usize> = (0..moved).chain(kept).collect();
-        bars = without_repeated(bars, &places, &mut checked.rejected, line);
+        bars = without_repeated(bars, &places, &mut checked, line);
     }
     checked.accepted = bars;
     checked
@@ -152,7 +154,7 @@ fn clean(bar: &mut Bar) {
 fn without_repeated(
     bars: Vec<Bar>,
     places: &[usize],
-    rejected: &mut Vec<Rejection>,
+    checked: &mut Checked,
     line: impl Fn(usize) -> Option<u64>,
 ) -> Vec<Bar> {
     let mut placed: Vec<(Bar, usize)> = bars.into_iter().zip(places.iter().copied()).collect();
@@ -161,9 +163,11 @@ fn without_repeated(
     for same in placed.chunk_by(|a, b| a.0.ts == b.0.ts) {
         if same.iter().all(|(bar, _)| *bar == same[0].0) {
             kept.push(same[0].0);
+            checked.repeated.extend(same[1..].iter().map(|(bar, at)| (bar.ts, line(*at))));
         } else {
             let repeated = RejectReason::DuplicateTs;
-            rejected.extend(same.iter().map(|(bar, at)| rejection(bar, repeated, line(*at))));
+            let refused = same.iter().map(|(bar, at)| rejection(bar, repeated, line(*at)));
+            checked.rejected.extend(refused);
         }
     }
     kept

@@ -105,6 +105,7 @@ fn unsorted_rows_are_sorted_identical_ones_fold_and_differing_ones_all_go() {
     assert_eq!(kept, [MONDAY, MONDAY + 2 * HOUR]);
     assert_eq!(checked.rejected.len(), 2);
     assert!(checked.rejected.iter().all(|row| row.reason == RejectReason::DuplicateTs));
+    assert_eq!(checked.repeated, [(MONDAY, None)], "the one that says it again");
 }
 
 #[test]
@@ -119,4 +120,9 @@ fn repeated_rows_are_named_by_their_own_lines() {
         checked.rejected.iter().map(|row| row.text.split(':').next().unwrap()).collect();
     assert_eq!(lines, ["line 3", "line 4", "line 5"]);
     assert_eq!(checked.accepted.len(), 1);
+
+    let again = bar(MONDAY + HOUR);
+    let rows = vec![again, bar(MONDAY), bad, again, again];
+    let checked = checked_at(MONDAY + 48 * HOUR, Origin::File, rows);
+    assert_eq!(checked.repeated, [(again.ts, Some(5)), (again.ts, Some(6))], "the later ones");
 }
