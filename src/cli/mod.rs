@@ -25,6 +25,7 @@ mod health;
 mod history;
 mod init;
 mod pause;
+mod quality;
 mod run;
 mod scene;
 mod select;
@@ -144,6 +145,8 @@ enum Command {
     Status(status::Status),
     /// Missing bars by calendar, each with its reason.
     Gaps(gaps::Gaps),
+    /// Validation rate, gaps, anomalies and score, worst first; with SYMBOL, the findings.
+    Quality(quality::Quality),
     /// Stored bars of a symbol.
     Bars(bars::Bars),
     /// Make runs do nothing for a while, or until an instant.
@@ -186,6 +189,7 @@ fn run(cli: Cli) -> Done {
         Command::History(command) => history::exec(command, &scene()?),
         Command::Status(command) => status::exec(command, &scene()?),
         Command::Gaps(command) => gaps::exec(command, &scene()?),
+        Command::Quality(command) => quality::exec(command, &scene()?),
         Command::Bars(command) => bars::exec(command, &scene()?),
         Command::Pause(command) => pause::pause(command, &scene()?),
         Command::Resume(command) => pause::resume(command, &scene()?),

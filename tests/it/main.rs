@@ -20,6 +20,7 @@ mod happy;
 mod hostile;
 mod others;
 mod plan;
+mod quality;
 mod quota;
 mod reports;
 mod rows;
