@@ -10,7 +10,7 @@
 //! ```text
 //! main ─► cli ─► config
 //!          │
-//!          ├─► pipeline ─► plan ─► fetch (─► provider) ─► validate ─► store ─► account
+//!          ├─► pipeline ─► plan ─► fetch (─► provider) ─► validate ─► store ─► quality ─► account
 //!          │        └─ Event ─► sink given by cli ─► render::progress, log lines
 //!          └─► store (facts) ─► report ─► render ─► stdout
 //! ```
@@ -27,6 +27,7 @@
 //! | [`fetch`] | sends; retries; keeps to quota, breaker and budgets; hears signals: the only async room | decide what to ask for |
 //! | [`validate`] | sorts rows into bars, rejected ones and dropped ones | fail |
 //! | [`mod@derive`] | makes bars of the timeframes that a provider lacks | fill a hole |
+//! | [`quality`] | says what looks suspicious in stored bars, and what a series' quality comes to | refuse a bar |
 //! | [`store`] | all SQL, one writer, the lock | judge |
 //! | [`pipeline`] | the straight line of one run | anything by itself |
 //! | [`freshness`], [`report`] | judge facts at an instant | read a clock or a file |

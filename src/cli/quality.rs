@@ -71,8 +71,7 @@ pub(super) fn exec(command: &Quality, scene: &Scene) -> Done {
     let store = scene.reader()?;
     let mut facts = scene.facts(&store, true)?;
     facts.gaps = gaps_now(scene, &facts);
-    let mut report =
-        scene.quality(&store, &facts).map_err(|error| Failure::of_reader(&error))?;
+    let mut report = scene.quality(&store, &facts).map_err(|error| Failure::of_reader(&error))?;
     let members = scene.settings.series();
     let held: HashSet<SeriesKey> = members
         .filter(|(key, group, member)| {
@@ -169,8 +168,7 @@ fn findings(
             continue;
         };
         let due = scene.settings.due(group, member);
-        let end =
-            scene.as_of.map_or(i64::MAX, |as_of| closed_before(&due, key.timeframe, as_of));
+        let end = scene.as_of.map_or(i64::MAX, |as_of| closed_before(&due, key.timeframe, as_of));
         let sought = Sought { store, series, due: &due, end, codes: command.code.as_ref(), limit };
         sought.add_to(&mut findings, facts)?;
     }
@@ -198,9 +196,9 @@ impl Sought<'_> {
     fn add_to(&self, findings: &mut Findings, facts: &Facts) -> StoreResult<()> {
         let (id, timeframe) = (self.series.series_id, self.series.key.timeframe);
         let counts = self.store.findings_count(id, self.end)?;
-        let meant = counts.iter().filter(|(code, _)| {
-            self.codes.is_none_or(|codes| codes.as_str() == code.as_str())
-        });
+        let meant = counts
+            .iter()
+            .filter(|(code, _)| self.codes.is_none_or(|codes| codes.as_str() == code.as_str()));
         findings.total += meant.map(|(_, count)| count).sum::<u64>();
         if self.holds(Code::MissingBar) {
             let missing = missing(self.series, self.due, facts.gaps_of(id));
@@ -230,11 +228,7 @@ impl Sought<'_> {
         all.into_iter().find(|one| self.holds(code(*one))).map(Some)
     }
 
-    fn add_anomalies(
-        &self,
-        findings: &mut Findings,
-        code: Option<AnomalyCode>,
-    ) -> StoreResult<()> {
+    fn add_anomalies(&self, findings: &mut Findings, code: Option<AnomalyCode>) -> StoreResult<()> {
         let (id, timeframe) = (self.series.series_id, self.series.key.timeframe);
         let mut left = self.limit;
         for mut anomaly in self.store.anomalies_last(id, self.end, code, self.limit)? {

@@ -115,11 +115,7 @@ impl Scene {
     }
 
     /// How good every series is at the instant to judge at, the worst first.
-    pub(super) fn quality(
-        &self,
-        store: &Store,
-        facts: &Facts,
-    ) -> StoreResult<Vec<SeriesQuality>> {
+    pub(super) fn quality(&self, store: &Store, facts: &Facts) -> StoreResult<Vec<SeriesQuality>> {
         let now = self.now();
         let mut found = store.found_all()?;
         let mut counted = HashMap::new();
@@ -127,9 +123,7 @@ impl Scene {
             let Some(series) = facts.series.get(&key) else { continue };
             let (id, due) = (series.series_id, self.settings.due(group, member));
             let found = match self.as_of {
-                Some(as_of) => {
-                    store.found_before(id, closed_before(&due, key.timeframe, as_of))?
-                }
+                Some(as_of) => store.found_before(id, closed_before(&due, key.timeframe, as_of))?,
                 None => found.remove(&id).unwrap_or_default(),
             };
             // As of an earlier instant nothing that closed later is counted.
@@ -148,7 +142,12 @@ impl Scene {
     }
 
     /// The facts behind the verdict.
-    pub(super) fn evidence(&self, store: &Store, staleness: Staleness) -> StoreResult<Evidence> {
+    pub(super) fn evidence(
+        &self,
+        store: &Store,
+        facts: &Facts,
+        staleness: Staleness,
+    ) -> StoreResult<Evidence> {
         let recent = i64::try_from(self.settings.health.recent.as_secs()).unwrap_or(i64::MAX);
         let since = self.wall_now.saturating_sub(recent);
         let (running, last) = self.at_work_and_last(store)?;
@@ -158,6 +157,7 @@ impl Scene {
         };
         Ok(Evidence {
             staleness,
+            quality: self.quality(store, facts)?,
             running,
             last,
             last_jobs,

@@ -158,15 +158,6 @@ pub struct FetchFacts {
     pub bytes: u64,
 }
 
-/// Rows stored and refused, of one series.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ValidationFact {
-    /// Bars in the store.
-    pub stored: u64,
-    /// Rows that were refused.
-    pub rejected: u64,
-}
-
 /// What was found of a series.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Found {

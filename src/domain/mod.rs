@@ -2,7 +2,7 @@
 //!
 //! Nothing here touches the world, and nothing here imports another room. In reading order:
 //! what a bar is ([`bar`], [`timeframe`], [`range`]), whose it is ([`series`], [`shard`]), what splits
-//! and dividends do to it ([`action`]), what is missing ([`gap`]), what is to be done ([`task`]), what a run did ([`run`], [`event`]), what the store
+//! and dividends do to it ([`action`]), what looks suspicious ([`anomaly`]), what is missing ([`gap`]), what is to be done ([`task`]), what a run did ([`run`], [`event`]), what the store
 //! remembers ([`fact`], [`provider_state`]), what people order ([`control`]), and by which rules all of
 //! that is judged ([`policy`]); last, how times and counts are said ([`words`]).
 

@@ -81,7 +81,16 @@ impl Pages {
         let mut reader = ReaderBuilder::new().flexible(true).from_reader(BufReader::new(file));
         let header = reader.headers().map_err(|error| unreadable(&error))?.clone();
         let columns = Columns::of_header(&header)?;
-        Ok(Self { reader, columns, record: StringRecord::new(), ahead: None, bytes: 0, newest: i64::MIN, out_of_order: Vec::new(), mark })
+        Ok(Self {
+            reader,
+            columns,
+            record: StringRecord::new(),
+            ahead: None,
+            bytes: 0,
+            newest: i64::MIN,
+            out_of_order: Vec::new(),
+            mark,
+        })
     }
 
     /// Reads the next page.

@@ -123,11 +123,7 @@ fn read(tx: &Writer<'_>, series_id: i64, from: i64, room: usize) -> StoreResult<
 }
 
 /// The run without volume that reaches up to the slice.
-fn carried_silent(
-    tx: &Writer<'_>,
-    series_id: i64,
-    slice: &Slice,
-) -> StoreResult<Option<Carry>> {
+fn carried_silent(tx: &Writer<'_>, series_id: i64, slice: &Slice) -> StoreResult<Option<Carry>> {
     let before = &slice.bars[..slice.first];
     let silent = before.iter().rev().take_while(|bar| quality::is_silent(bar)).count();
     let Some(last) = before.last().filter(|_| silent > 0) else { return Ok(None) };
@@ -140,7 +136,11 @@ fn carried_silent(
     if let Some(run) = tx.anomaly_over(series_id, AnomalyCode::ZeroVolumeRun, last.ts, last.ts)? {
         let count = tx.bars_count(series_id, TimeRange::new(run.ts, last.ts + 1))?;
         let before = tx.bars_before(series_id, run.ts, 1)?;
-        return Ok(Some(Carry { since: run.ts, count, after_trade: before.iter().any(quality::has_traded) }));
+        return Ok(Some(Carry {
+            since: run.ts,
+            count,
+            after_trade: before.iter().any(quality::has_traded),
+        }));
     }
     // Else no trade stands before it. Where it began matters only once one stands after it.
     if slice.bars.iter().all(quality::is_silent) {
@@ -158,8 +158,7 @@ fn carried_outside(
     series: &Series<'_>,
     slice: &Slice,
 ) -> StoreResult<Option<Carry>> {
-    let (Some(last), Some(next)) =
-        (slice.bars[..slice.first].last(), slice.bars.get(slice.first))
+    let (Some(last), Some(next)) = (slice.bars[..slice.first].last(), slice.bars.get(slice.first))
     else {
         return Ok(None);
     };
@@ -195,4 +194,135 @@ fn held(
     held.sort_by_key(|row| (row.ts, row.code));
     held.dedup();
     Ok(held)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::calendar::{Calendar, Layout, Overrides};
+    use crate::domain::action::{Factors, Step};
+    use crate::domain::run::RunId;
+    use crate::domain::timeframe::Timeframe;
+    use crate::store::Store;
+
+    const HOUR: i64 = 3_600;
+
+    /// An odd bar at times: a spike, no volume, none supplied; and a level that jumps.
+    fn bar(hour: i64, kind: u8, level: f64) -> Bar {
+        let mut bar = Bar {
+            ts: hour * HOUR,
+            open: level,
+            high: level * 1.01,
+            low: level * 0.99,
+            close: level,
+            volume: Some(10.0),
+            vwap: None,
+            trades: None,
+        };
+        match kind {
+            0 => bar.high *= 3.0,
+            1 => bar.low *= 0.4,
+            2 => bar.volume = None,
+            3..=40 => bar.volume = Some(0.0),
+            _ => {}
+        }
+        bar
+    }
+
+    fn folder() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open_write(&folder.path().join("mdctl.db")).expect("a database");
+        (folder, store)
+    }
+
+    fn put(store: &mut Store, bars: &[Bar]) {
+        let run = RunId("run".to_owned());
+        store.write(|tx| tx.bars_put(1, &run, 0, bars)).expect("the bars are stored");
+    }
+
+    /// Looks at all from `from` on in slices of `room`; tells what is found then.
+    fn looked(store: &mut Store, factors: &Factors, from: i64, room: usize) -> Vec<Anomaly> {
+        let calendar = Calendar::named("XNYS", Overrides::default()).expect("a calendar");
+        let (timeframe, layout) = (Timeframe::H1, Layout::default());
+        let series = Series { timeframe, calendar: &calendar, layout, factors };
+        let mut mark = Some(from);
+        while let Some(from) = mark {
+            let mut left = room;
+            let looked = store.write(|tx| look(tx, 1, &series, from, &mut left));
+            mark = looked.expect("the bars are looked at");
+        }
+        let all = TimeRange::new(i64::MIN, i64::MAX);
+        store.write(|tx| tx.anomalies_in(1, all)).expect("the findings")
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+        /// However bars come and in whatever slices they are looked at, the findings are those of the
+        /// series as a whole; and looking again finds nothing to write.
+        #[test]
+        fn slices_and_order_change_nothing(
+            kinds in prop::collection::vec((0u8..60, 1i64..4), 60..200),
+            silent in (0usize..150, 0usize..80),
+            jump in 0usize..200,
+            order in prop::collection::vec((0usize..200, 1usize..60, 1usize..50), 1..6),
+            room in 1usize..70,
+        ) {
+            let mut hour = 474_000;
+            let bars: Vec<Bar> = kinds
+                .iter()
+                .enumerate()
+                .map(|(index, (kind, step))| {
+                    hour += step;
+                    let quiet = (silent.0..silent.0 + silent.1).contains(&index);
+                    bar(hour, if quiet { 3 } else { *kind }, if index < jump { 100.0 } else { 50.0 })
+                })
+                .collect();
+            let factors = Factors::new(vec![Step { until_ts: bars[30].ts, split: 0.5, total: 0.5 }]);
+
+            let (_whole, mut whole) = folder();
+            put(&mut whole, &bars);
+            let expected = looked(&mut whole, &factors, i64::MIN, 100_000);
+
+            let (_parts, mut parts) = folder();
+            for (from, many, room) in order {
+                // First with other values, which are revised later.
+                let part: Vec<Bar> = bars.iter().skip(from).step_by(2).take(many).copied().collect();
+                let other: Vec<Bar> =
+                    part.iter().map(|bar| Bar { volume: Some(0.0), ..*bar }).collect();
+                for some in [other, part] {
+                    put(&mut parts, &some);
+                    if let Some(first) = some.first() {
+                        looked(&mut parts, &factors, first.ts, room);
+                    }
+                }
+            }
+            let held = parts
+                .write(|tx| tx.bars_ts(1, TimeRange::new(i64::MIN, i64::MAX)))
+                .expect("what is stored");
+            let lacking = bars.iter().find(|bar| held.binary_search(&bar.ts).is_err());
+            put(&mut parts, &bars);
+            if let Some(first) = lacking {
+                prop_assert_eq!(&looked(&mut parts, &factors, first.ts, room), &expected);
+            }
+            prop_assert_eq!(&looked(&mut parts, &factors, i64::MIN, room), &expected);
+        }
+    }
+
+    #[test]
+    fn looking_again_finds_nothing_to_write() {
+        let (_folder, mut store) = folder();
+        let bars: Vec<Bar> = (0..300).map(|hour| bar(hour, (hour % 45) as u8, 100.0)).collect();
+        put(&mut store, &bars);
+        let found = looked(&mut store, &Factors::default(), i64::MIN, 100);
+        assert!(found.len() > 5, "{found:?}");
+        let slice = store.write(|tx| read(tx, 1, bars[150].ts, 40)).expect("a slice");
+        let held =
+            store.write(|tx| held(tx, 1, &slice, Carried::default())).expect("what was found");
+        let again = looked(&mut store, &Factors::default(), bars[150].ts, 40);
+        assert_eq!(again, found);
+        assert!(!held.is_empty());
+    }
 }

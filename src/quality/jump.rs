@@ -22,8 +22,8 @@ use super::window::{REACH, Window, median};
 
 /// New shares for one old, or old ones for one new. Those of 5:4 and 4:3 are no larger than true moves.
 const RATIOS: [f64; 19] = [
-    1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 12.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0,
-    100.0,
+    1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 12.0, 15.0, 20.0, 25.0, 30.0, 40.0,
+    50.0, 100.0,
 ];
 
 /// No change below this one is about any ratio.
@@ -65,8 +65,7 @@ pub(super) fn find(window: &Window<'_>, at: usize, series: &Series<'_>) -> Optio
     };
     let ratio = *RATIOS.iter().min_by(nearest)?;
     let usual = window.usual(at);
-    let is_ratio =
-        (ratio.ln() - change.abs()).abs() <= usual.clamp(TOLERANCE.0, TOLERANCE.1);
+    let is_ratio = (ratio.ln() - change.abs()).abs() <= usual.clamp(TOLERANCE.0, TOLERANCE.1);
     let out_of_scale = ratio.ln() >= OUT_OF_SCALE * usual;
     let stays = if change > 0.0 { apart(before, after) } else { apart(after, before) }
         >= APART * ratio.ln();

@@ -28,10 +28,8 @@ struct Tier {
 }
 
 /// Anywhere, and in a quiet market.
-const TIERS: [Tier; 2] = [
-    Tier { far: 0.13, nearby: 3.0, usual: 1.75 },
-    Tier { far: 0.06, nearby: 20.0, usual: 10.0 },
-];
+const TIERS: [Tier; 2] =
+    [Tier { far: 0.13, nearby: 3.0, usual: 1.75 }, Tier { far: 0.06, nearby: 20.0, usual: 10.0 }];
 
 /// The smallest distance that any tier takes for far.
 const LEAST: f64 = 0.06;
@@ -54,7 +52,9 @@ pub(super) fn find(window: &Window<'_>, at: usize, factors: &Factors) -> Option<
     let is_spike = |price: f64| {
         let distance = distance(price);
         let is_far = |tier: &Tier| {
-            distance >= tier.far && distance >= tier.nearby * nearby && distance >= tier.usual * usual
+            distance >= tier.far
+                && distance >= tier.nearby * nearby
+                && distance >= tier.usual * usual
         };
         TIERS.iter().any(is_far) && apart <= AGREEMENT * distance
     };

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::domain::series::Symbol;
-use crate::domain::words::{count, counted, instant, instant_or_dash};
+use crate::domain::words::{count, instant, instant_or_dash};
 use crate::report::quality::{Finding, Findings, SeriesQuality};
 
 use super::table::{Column, Look, Rows, Tone};
@@ -38,7 +38,10 @@ pub fn table(out: &mut dyn Write, rows: &[SeriesQuality], look: Look) -> io::Res
         table.add_toned([
             plain(row.key.symbol.to_string()),
             plain(row.key.timeframe.to_string()),
-            (fact.quality_score.map_or_else(|| "-".to_owned(), |score| format!("{score:.4}")), tone),
+            (
+                fact.quality_score.map_or_else(|| "-".to_owned(), |score| format!("{score:.4}")),
+                tone,
+            ),
             plain(percent(fact.completeness)),
             plain(percent(fact.validation_rate)),
             plain(count(fact.validated_records)),
@@ -49,7 +52,7 @@ pub fn table(out: &mut dyn Write, rows: &[SeriesQuality], look: Look) -> io::Res
     }
     table.write(out)?;
     let low = rows.iter().filter(|row| row.is_low()).count();
-    writeln!(out, "\n{low} of {} of low quality", counted(rows.len() as u64, "series"))
+    writeln!(out, "\n{low} of {} series of low quality", count(rows.len() as u64))
 }
 
 fn percent(share: Option<f64>) -> String {
@@ -96,7 +99,12 @@ pub fn symbol_table(
     rows.write(out)?;
     let more = findings.total.saturating_sub(findings.rows.len() as u64);
     if more > 0 {
-        writeln!(out, "\nthe last {} of {}; `--limit` shows more", findings.rows.len(), findings.total)?;
+        writeln!(
+            out,
+            "\nthe last {} of {}; `--limit` shows more",
+            findings.rows.len(),
+            findings.total
+        )?;
     }
     Ok(())
 }

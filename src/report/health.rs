@@ -13,6 +13,7 @@ use crate::exit::Exit;
 
 use super::breaker::BreakerRow;
 use super::metrics::share;
+use super::quality::SeriesQuality;
 use super::staleness::{Counts, SeriesState, Staleness};
 
 /// From so many failed runs in a row on, a series keeps failing.
@@ -26,6 +27,8 @@ const RATE_LIMITED_SHARE: f64 = 0.05;
 pub struct Evidence {
     /// Every series' freshness.
     pub staleness: Staleness,
+    /// Every series' quality, the worst first.
+    pub quality: Vec<SeriesQuality>,
     /// The run at work.
     pub running: Option<RunFact>,
     /// The last run that ended; those that a pause made skip tell nothing and do not count.
@@ -175,6 +178,7 @@ pub fn judge(settings: &Settings, evidence: Evidence) -> Health {
     issues.extend(keeps_failing(&series));
     issues.extend(high_failure_rate(settings, &evidence));
     issues.extend(rate_limited(&evidence));
+    issues.extend(low_quality(&evidence.quality));
     issues.extend(evidence.breakers.iter().filter_map(held));
     issues.extend(evidence.pause.as_ref().map(paused));
     issues.sort_by_key(|issue| std::cmp::Reverse(issue.severity));
@@ -455,6 +459,26 @@ fn rate_limited(evidence: &Evidence) -> Option<Issue> {
         since: None,
         message: format!("{:.0} % of recent requests met a full quota", rate * 100.0),
         hint: "lower `rate` of the provider in the config, or raise the plan".to_owned(),
+    })
+}
+
+fn low_quality(quality: &[SeriesQuality]) -> Option<Issue> {
+    let low: Vec<&SeriesQuality> = quality.iter().filter(|row| row.is_low()).collect();
+    let worst = low.first()?;
+    let score = worst.fact.quality_score.unwrap_or_default();
+    Some(Issue {
+        code: "low_quality",
+        severity: Severity::Warning,
+        subject: worst.key.to_string(),
+        count: low.len() as u64,
+        since: None,
+        message: format!(
+            "{} of {} series are of low quality, the worst is {} with a score of {score:.2}",
+            low.len(),
+            quality.len(),
+            worst.key
+        ),
+        hint: format!("mdctl quality {}", worst.key.symbol),
     })
 }
 

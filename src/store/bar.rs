@@ -251,8 +251,8 @@ impl Writer<'_> {
         let mut statement = self.connection.prepare_cached(
             "SELECT count(*) FROM bars WHERE series_id = ? AND ts >= ? AND ts < ?",
         )?;
-        let bars = statement
-            .query_row(params![series_id, range.start, range.end], |row| row.get(0))?;
+        let bars =
+            statement.query_row(params![series_id, range.start, range.end], |row| row.get(0))?;
         Ok(super::count(bars))
     }
 

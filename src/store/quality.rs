@@ -86,7 +86,9 @@ impl Writer<'_> {
         };
         for gone in before.iter().filter(|row| at(after, row).is_err()) {
             self.connection
-                .prepare_cached("DELETE FROM anomalies WHERE series_id = ? AND ts = ? AND code = ?")?
+                .prepare_cached(
+                    "DELETE FROM anomalies WHERE series_id = ? AND ts = ? AND code = ?",
+                )?
                 .execute(params![series_id, gone.ts, gone.code.as_str()])?;
         }
         let differs = |row: &&Anomaly| !at(before, row).is_ok_and(|held| before[held] == **row);
@@ -148,7 +150,9 @@ impl Writer<'_> {
         )?;
         for (ts, line) in rows {
             let line = line.map(|line| match code {
-                AnomalyCode::DuplicateTs => format!("line {line}: says again what one before it said"),
+                AnomalyCode::DuplicateTs => {
+                    format!("line {line}: says again what one before it said")
+                }
                 _ => format!("line {line}: a later one stands before it"),
             });
             statement.execute(params![series_id, ts, code.as_str(), itself, line])?;

@@ -195,7 +195,9 @@ fn fields_of(bar: &Bar, reason: RejectReason) -> BarFields {
         RejectReason::NonpositivePrice => BarFields::prices_where(bar, |price| price <= 0.0),
         RejectReason::NegativeVolume => BarFields::VOLUME,
         RejectReason::HighLtLow => BarFields::HIGH.with(BarFields::LOW),
-        RejectReason::OhlcOutOfRange => BarFields::prices_where(bar, |price| is_outside(bar, price)),
+        RejectReason::OhlcOutOfRange => {
+            BarFields::prices_where(bar, |price| is_outside(bar, price))
+        }
         _ => BarFields::NONE,
     }
 }
