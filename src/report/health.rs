@@ -1,6 +1,6 @@
 //! The verdict: can the data be trusted right now, and if not, what is to be done?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use crate::config::Settings;
@@ -8,8 +8,10 @@ use crate::domain::control::Pause;
 use crate::domain::fact::{FailureFact, FetchFacts, JobFact, RunFact};
 use crate::domain::policy::Freshness;
 use crate::domain::run::{ErrorKind, JobStatus, RunStatus};
+use crate::domain::series::SeriesKey;
 use crate::domain::words::span;
 use crate::exit::Exit;
+use crate::quality::LOW_SCORE;
 
 use super::breaker::BreakerRow;
 use super::metrics::share;
@@ -178,7 +180,7 @@ pub fn judge(settings: &Settings, evidence: Evidence) -> Health {
     issues.extend(keeps_failing(&series));
     issues.extend(high_failure_rate(settings, &evidence));
     issues.extend(rate_limited(&evidence));
-    issues.extend(low_quality(&evidence.quality));
+    issues.extend(low_quality(&evidence.quality, &series));
     issues.extend(evidence.breakers.iter().filter_map(held));
     issues.extend(evidence.pause.as_ref().map(paused));
     issues.sort_by_key(|issue| std::cmp::Reverse(issue.severity));
@@ -462,8 +464,15 @@ fn rate_limited(evidence: &Evidence) -> Option<Issue> {
     })
 }
 
-fn low_quality(quality: &[SeriesQuality]) -> Option<Issue> {
-    let low: Vec<&SeriesQuality> = quality.iter().filter(|row| row.is_low()).collect();
+/// Series of low quality, of those that may raise issues of their own. That bars are late is told as
+/// staleness, and not again here.
+fn low_quality(quality: &[SeriesQuality], series: &[&SeriesState]) -> Option<Issue> {
+    let is_low = |row: &&SeriesQuality| row.held_score.is_some_and(|score| score < LOW_SCORE);
+    let mut low: Vec<&SeriesQuality> = quality.iter().filter(is_low).collect();
+    if !low.is_empty() {
+        let may: HashSet<&SeriesKey> = series.iter().map(|row| &row.key).collect();
+        low.retain(|row| may.contains(&row.key));
+    }
     let worst = low.first()?;
     let score = worst.fact.quality_score.unwrap_or_default();
     Some(Issue {

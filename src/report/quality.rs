@@ -14,7 +14,7 @@ use crate::domain::range::TimeRange;
 use crate::domain::series::SeriesKey;
 use crate::domain::timeframe::Timeframe;
 use crate::exit::Exit;
-use crate::quality::{LOW_SCORE, LOW_VALIDATION, POOR_SCORE, measure, tally};
+use crate::quality::{LOW_SCORE, LOW_VALIDATION, POOR_SCORE, Tally, measure, tally};
 
 use super::Facts;
 
@@ -34,6 +34,8 @@ pub struct SeriesQuality {
     pub key: SeriesKey,
     /// Its figures.
     pub fact: QualityFact,
+    /// Its score without what is lacking after its last bar: that it is late is no fault of its bars.
+    pub held_score: Option<f64>,
     /// From which `ts` on its bars are still to be looked at; `None` when all were.
     pub left_from: Option<i64>,
 }
@@ -78,18 +80,35 @@ pub fn judge(
     let mut rows = Vec::with_capacity(facts.series.len());
     for (key, group, member) in settings.series() {
         let Some(series) = facts.series.get(&key) else {
-            rows.push(SeriesQuality { key, fact: QualityFact::default(), left_from: None });
+            let fact = QualityFact::default();
+            rows.push(SeriesQuality { key, fact, held_score: None, left_from: None });
             continue;
         };
         let due = settings.due(group, member);
         let Counted { found, early } = counted.get(&series.series_id).copied().unwrap_or_default();
         let gaps = facts.gaps_of(series.series_id);
-        let fact = measure(&tally(series, &due, gaps, &found, early, now));
-        rows.push(SeriesQuality { key, fact, left_from: series.quality_from });
+        let tally = tally(series, &due, gaps, &found, early, now);
+        let lacking = lacking_after(series, &due, gaps, now);
+        let held = Tally { due: tally.due.saturating_sub(lacking), ..tally };
+        rows.push(SeriesQuality {
+            key,
+            fact: measure(&tally),
+            held_score: measure(&held).quality_score,
+            left_from: series.quality_from,
+        });
     }
     let score = |row: &SeriesQuality| row.fact.quality_score.unwrap_or(f64::INFINITY);
     rows.sort_by(|a, b| score(a).total_cmp(&score(b)).then_with(|| a.key.cmp(&b.key)));
     rows
+}
+
+/// How many bars are due after the last one and not explained.
+fn lacking_after(series: &SeriesFact, due: &Due, gaps: &[Gap], now: i64) -> u64 {
+    let Some(last) = series.watermark_ts else { return 0 };
+    let explained = gaps.iter().filter(|gap| !gap.reason.is_hole() && gap.range.start > last);
+    let explained: u64 = explained.map(|gap| gap.missing).sum();
+    let after = TimeRange::new(last + 1, i64::MAX);
+    due.count(series.key.timeframe, after, now).saturating_sub(explained)
 }
 
 /// What is wrong with some rows or bars.
