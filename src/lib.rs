@@ -10,7 +10,7 @@
 //! ```text
 //! main ─► cli ─► config
 //!          │
-//!          ├─► pipeline ─► plan ─► fetch (─► provider) ─► validate ─► store ─► account
+//!          ├─► pipeline ─► plan ─► fetch (─► provider) ─► validate ─► store ─► quality ─► account
 //!          │        └─ Event ─► sink given by cli ─► render::progress, log lines
 //!          └─► store (facts) ─► report ─► render ─► stdout
 //! ```
@@ -29,6 +29,7 @@
 //! | [`action`] | holds splits and dividends against the bars; what they do to older ones | change a stored bar |
 //! | [`mod@derive`] | makes bars of the timeframes that a provider lacks | fill a hole |
 //! | [`feature`] | computes the features of bars, in one pass or resumed at any bar | touch anything |
+//! | [`quality`] | says what looks suspicious in stored bars, and what a series' quality comes to | refuse a bar |
 //! | [`store`] | all SQL, one writer, the lock | judge |
 //! | [`pipeline`] | the straight line of one run | anything by itself |
 //! | [`freshness`], [`report`] | judge facts at an instant | read a clock or a file |
@@ -66,6 +67,7 @@ pub mod logging;
 pub mod pipeline;
 pub mod plan;
 pub mod provider;
+pub mod quality;
 pub mod render;
 pub mod report;
 pub mod store;

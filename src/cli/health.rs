@@ -35,6 +35,6 @@ fn judge(scene: &Scene) -> Result<health::Health, Failure> {
     let store = scene.reader()?;
     let facts = scene.facts(&store, false)?;
     let staleness = staleness::judge(&scene.settings, &facts, scene.now());
-    let evidence = scene.evidence(&store, staleness)?;
+    let evidence = scene.evidence(&store, &facts, staleness)?;
     Ok(health::judge(&scene.settings, evidence))
 }

@@ -26,6 +26,7 @@ mod health;
 mod history;
 mod init;
 mod pause;
+mod quality;
 mod run;
 mod scene;
 mod select;
@@ -147,6 +148,8 @@ enum Command {
     Gaps(gaps::Gaps),
     /// Splits and dividends, and how they stand; settle a dispute.
     Actions(actions::Actions),
+    /// Validation rate, gaps, anomalies and score, worst first; with SYMBOL, the findings.
+    Quality(quality::Quality),
     /// Stored bars of a symbol.
     Bars(bars::Bars),
     /// Make runs do nothing for a while, or until an instant.
@@ -190,6 +193,7 @@ fn run(cli: Cli) -> Done {
         Command::Status(command) => status::exec(command, &scene()?),
         Command::Gaps(command) => gaps::exec(command, &scene()?),
         Command::Actions(command) => actions::exec(command, &scene()?),
+        Command::Quality(command) => quality::exec(command, &scene()?),
         Command::Bars(command) => bars::exec(command, &scene()?),
         Command::Pause(command) => pause::pause(command, &scene()?),
         Command::Resume(command) => pause::resume(command, &scene()?),

@@ -1,6 +1,7 @@
 //! What every command stands on: the settings, one `now`, how to show things, and the way to the
 //! store.
 
+use std::collections::HashMap;
 use std::io::{self, IsTerminal as _};
 
 use tracing_subscriber::filter::LevelFilter;
@@ -19,10 +20,11 @@ use crate::render::progress::Progress;
 use crate::render::table::{self, Look};
 use crate::report::breaker::{self, BreakerRow};
 use crate::report::health::Evidence;
+use crate::report::quality::{self as quality_report, Counted, SeriesQuality};
 use crate::report::staleness::Staleness;
 use crate::report::{Facts, actions};
 use crate::store::{Store, StoreResult, lock};
-use crate::{clock, domain::fact::RunFact};
+use crate::{clock, domain::fact::RunFact, quality};
 
 use super::failure::Failure;
 use super::{Colour, Global, LogFormat};
@@ -111,8 +113,40 @@ impl Scene {
         Ok(facts)
     }
 
+    /// How good every series is at the instant to judge at, the worst first.
+    pub(super) fn quality(&self, store: &Store, facts: &Facts) -> StoreResult<Vec<SeriesQuality>> {
+        let now = self.now();
+        let mut found = store.found_all()?;
+        let mut counted = HashMap::new();
+        for (key, group, member) in self.settings.series() {
+            let Some(series) = facts.series.get(&key) else { continue };
+            let (id, due) = (series.series_id, self.settings.due(group, member));
+            let found = match self.as_of {
+                Some(as_of) => store.found_before(id, closed_before(&due, key.timeframe, as_of))?,
+                None => found.remove(&id).unwrap_or_default(),
+            };
+            // As of an earlier instant nothing that closed later is counted.
+            let early = match quality::early_from(series, &due, now) {
+                Some(from) if self.as_of.is_none() => store.bars_in_session_from(id, from)?,
+                Some(from) => {
+                    let end = closed_before(&due, key.timeframe, now);
+                    let all = store.bars_in_session_from(id, from)?;
+                    all.saturating_sub(store.bars_in_session_from(id, end)?)
+                }
+                None => 0,
+            };
+            counted.insert(id, Counted { found, early });
+        }
+        Ok(quality_report::judge(&self.settings, facts, &counted, now))
+    }
+
     /// The facts behind the verdict.
-    pub(super) fn evidence(&self, store: &Store, staleness: Staleness) -> StoreResult<Evidence> {
+    pub(super) fn evidence(
+        &self,
+        store: &Store,
+        facts: &Facts,
+        staleness: Staleness,
+    ) -> StoreResult<Evidence> {
         let recent = i64::try_from(self.settings.health.recent.as_secs()).unwrap_or(i64::MAX);
         let since = self.wall_now.saturating_sub(recent);
         let (running, last) = self.at_work_and_last(store)?;
@@ -122,6 +156,7 @@ impl Scene {
         };
         Ok(Evidence {
             staleness,
+            quality: self.quality(store, facts)?,
             running,
             last,
             last_jobs,

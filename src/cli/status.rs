@@ -1,14 +1,16 @@
 //! `mdctl status`: the overview, and one symbol.
 
+use std::collections::HashMap;
+
 use clap::Args;
 
-use crate::domain::fact::ValidationFact;
-use crate::domain::series::Symbol;
+use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::timeframe::DAY;
 use crate::exit::Exit;
 use crate::render;
 use crate::render::status::{Overview, SymbolStatus};
-use crate::report::metrics::FetchMetrics;
+use crate::report::metrics::{FetchMetrics, QualityMetrics};
+use crate::report::quality::SeriesQuality;
 use crate::report::{Facts, staleness};
 use crate::store::{Store, StoreResult};
 
@@ -65,11 +67,6 @@ fn overview(scene: &Scene, store: &Store, facts: &Facts) -> StoreResult<Overview
         Some(run) => store.jobs_of(&run.run_id)?,
         None => Vec::new(),
     };
-    let rejected = store.rejections_count()?;
-    let validation = facts.series.values().map(|fact| ValidationFact {
-        stored: fact.bar_count,
-        rejected: rejected.get(&fact.series_id).copied().unwrap_or(0),
-    });
     Ok(Overview {
         pause: store.pause_at(scene.wall_now)?,
         breakers: scene.breakers(store)?,
@@ -78,7 +75,7 @@ fn overview(scene: &Scene, store: &Store, facts: &Facts) -> StoreResult<Overview
         queue,
         fetch: FetchMetrics::of(&store.fetch_facts(scene.wall_now - DAY)?),
         symbols_tracked: scene.settings.members().count() as u64,
-        validation: validation.collect(),
+        quality: QualityMetrics::of(&scene.quality(store, facts)?),
     })
 }
 
@@ -89,10 +86,14 @@ fn of_symbol(
     symbol: &Symbol,
 ) -> StoreResult<SymbolStatus> {
     let states = staleness::judge(&scene.settings, facts, scene.now());
+    let mut quality: HashMap<SeriesKey, SeriesQuality> =
+        scene.quality(store, facts)?.into_iter().map(|row| (row.key.clone(), row)).collect();
     let mut series = Vec::new();
     for state in states.series.into_iter().filter(|state| state.key.symbol == *symbol) {
-        if let Some(fact) = facts.series.get(&state.key) {
-            series.push((fact.clone(), state, store.validation_of(fact)?));
+        if let (Some(fact), Some(quality)) =
+            (facts.series.get(&state.key), quality.remove(&state.key))
+        {
+            series.push((fact.clone(), state, quality));
         }
     }
     series.sort_by_key(|(fact, _, _)| fact.key.timeframe);

@@ -92,6 +92,111 @@ impl fmt::Display for RejectReason {
     }
 }
 
+impl FromStr for RejectReason {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|reason| reason.as_str() == text)
+            .ok_or_else(|| format!("`{text}` is no reason to refuse a row"))
+    }
+}
+
+/// Columns of a bar that something is said about; none when it is about the whole bar.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BarFields(u8);
+
+impl BarFields {
+    /// No column.
+    pub const NONE: Self = Self(0);
+    /// The open.
+    pub const OPEN: Self = Self(1);
+    /// The high.
+    pub const HIGH: Self = Self(1 << 1);
+    /// The low.
+    pub const LOW: Self = Self(1 << 2);
+    /// The close.
+    pub const CLOSE: Self = Self(1 << 3);
+    /// The volume.
+    pub const VOLUME: Self = Self(1 << 4);
+
+    /// Every column with its name, in the order of a bar.
+    const NAMES: [(Self, &'static str); 5] = [
+        (Self::OPEN, "open"),
+        (Self::HIGH, "high"),
+        (Self::LOW, "low"),
+        (Self::CLOSE, "close"),
+        (Self::VOLUME, "volume"),
+    ];
+
+    /// A number that stands for them, below 32.
+    #[must_use]
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// Those that a number stands for.
+    #[must_use]
+    pub const fn of_bits(bits: u8) -> Self {
+        Self(bits & 0x1f)
+    }
+
+    /// These and the `other` ones.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Those of the prices of `bar` that `wrong` holds of.
+    #[must_use]
+    pub fn prices_where(bar: &Bar, wrong: impl Fn(f64) -> bool) -> Self {
+        let prices = [
+            (Self::OPEN, bar.open),
+            (Self::HIGH, bar.high),
+            (Self::LOW, bar.low),
+            (Self::CLOSE, bar.close),
+        ];
+        prices.into_iter().filter(|(_, price)| wrong(*price)).map(|(field, _)| field).collect()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Their names, in the order of a bar.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let held = Self::NAMES.into_iter().filter(move |(field, _)| self.0 & field.0 != 0);
+        held.map(|(_, name)| name)
+    }
+}
+
+impl FromIterator<Self> for BarFields {
+    fn from_iter<I: IntoIterator<Item = Self>>(fields: I) -> Self {
+        fields.into_iter().fold(Self::NONE, Self::with)
+    }
+}
+
+impl fmt::Display for BarFields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.names().collect::<Vec<_>>().join(","))
+    }
+}
+
+impl FromStr for BarFields {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let named = |name: &str| {
+            let known = Self::NAMES.into_iter().find(|(_, known)| *known == name);
+            known.map(|(field, _)| field).ok_or_else(|| format!("`{name}` is no column of a bar"))
+        };
+        text.split(',').filter(|name| !name.is_empty()).map(named).collect()
+    }
+}
+
 /// A row that was refused.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rejection {
@@ -99,6 +204,8 @@ pub struct Rejection {
     pub ts: Option<i64>,
     /// The first rule that it breaks.
     pub reason: RejectReason,
+    /// The columns that break it; none where it is not about single columns, or not known.
+    pub fields: BarFields,
     /// The row as it was read, at most 500 characters, with its line where it has one.
     pub text: String,
 }
@@ -135,5 +242,26 @@ impl FromStr for Adjustment {
             .into_iter()
             .find(|adjustment| adjustment.as_str() == text)
             .ok_or_else(|| format!("`{text}` is no adjustment; expected raw, splits or all"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_named_in_the_order_of_a_bar_and_read_back() {
+        let fields = BarFields::CLOSE.with(BarFields::OPEN);
+        assert_eq!(fields.to_string(), "open,close");
+        assert_eq!("open,close".parse(), Ok(fields));
+        assert_eq!("".parse(), Ok(BarFields::NONE));
+        assert!("ope".parse::<BarFields>().is_err());
+    }
+
+    #[test]
+    fn reasons_are_read_back() {
+        for reason in RejectReason::ALL {
+            assert_eq!(reason.as_str().parse(), Ok(reason));
+        }
     }
 }

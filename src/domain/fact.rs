@@ -1,6 +1,6 @@
 //! What the store remembers, as the reports and the plan read it.
 
-use super::bar::Adjustment;
+use super::bar::{Adjustment, BarFields, RejectReason};
 use super::feature::FeatureSet;
 use super::policy::Freshness;
 use super::run::{ErrorKind, JobStatus, RunId, RunStatus, Stage, Totals};
@@ -178,13 +178,58 @@ pub struct FetchFacts {
     pub bytes: u64,
 }
 
-/// Rows stored and refused, of one series.
+/// What was found of a series.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ValidationFact {
-    /// Bars in the store.
-    pub stored: u64,
+pub struct Found {
     /// Rows that were refused.
     pub rejected: u64,
+    /// Stored bars in no session.
+    pub non_session: u64,
+    /// Other findings among the stored bars.
+    pub scored: u64,
+}
+
+/// A refused row as it is kept; rows of one time that differ are one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RejectedFact {
+    /// The time it claims, epoch seconds UTC; `None` when that could not be read.
+    pub ts: Option<i64>,
+    /// The rule that it breaks.
+    pub reason: RejectReason,
+    /// The columns that break it; none where it is not about single columns, or not known.
+    pub fields: BarFields,
+    /// The row as it was read, with its line where it has one.
+    pub text: String,
+    /// How many rows.
+    pub count: u64,
+}
+
+/// A row of `quality_metrics` without its day; shares are 0..1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QualityRow {
+    /// Which series.
+    pub key: SeriesKey,
+    /// Its figures.
+    pub fact: QualityFact,
+}
+
+/// A series' figures of quality; shares are 0..1.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct QualityFact {
+    /// Rows that came: stored and refused.
+    pub total_records: u64,
+    /// Bars in the store.
+    pub validated_records: u64,
+    /// Stored of all rows; `None` without rows.
+    pub validation_rate: Option<f64>,
+    /// Gaps that are holes.
+    pub gaps_detected: u64,
+    /// Findings among the stored bars.
+    pub anomalies_detected: u64,
+    /// All of it in one number; `None` without bars.
+    pub quality_score: Option<f64>,
+    /// Stored of the due bars, from the first stored one on; 1 where none is due, `None` without bars.
+    pub completeness: Option<f64>,
 }
 
 /// A row of `freshness`: a series' state at the end of a run.

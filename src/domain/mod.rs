@@ -1,13 +1,15 @@
 //! The vocabulary: plain data with its invariants, spoken by every other room.
 //!
 //! Nothing here touches the world, and nothing here imports another room. In reading order:
-//! what a bar is ([`bar`], [`timeframe`], [`range`]), what splits and dividends do to it ([`action`]) and
-//! what is computed from it ([`feature`]), whose it is ([`series`], [`shard`]), what is said of it
-//! ([`mod@reference`]), what is missing ([`gap`]), what is to be done ([`task`]), what a run did ([`run`],
-//! [`event`]), what the store remembers ([`fact`], [`provider_state`]), what people order ([`control`]),
-//! and by which rules all of that is judged ([`policy`]); last, how times and counts are said ([`words`]).
+//! what a bar is ([`bar`], [`timeframe`], [`range`]), what splits and dividends do to it ([`action`]),
+//! what is computed from it ([`feature`]) and what looks suspicious in it ([`anomaly`]), whose it is
+//! ([`series`], [`shard`]), what is said of it ([`mod@reference`]), what is missing ([`gap`]), what is to
+//! be done ([`task`]), what a run did ([`run`], [`event`]), what the store remembers ([`fact`],
+//! [`provider_state`]), what people order ([`control`]), and by which rules all of that is judged
+//! ([`policy`]); last, how times and counts are said ([`words`]).
 
 pub mod action;
+pub mod anomaly;
 pub mod bar;
 pub mod control;
 pub mod event;

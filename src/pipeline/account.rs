@@ -1,18 +1,21 @@
-//! The books at a run's end: what nobody has answered for, and how fresh every series is.
+//! The books at a run's end: what nobody has answered for, and how fresh and how good every series is.
+
+use chrono::DateTime;
 
 use crate::config::Settings;
-use crate::domain::fact::FreshnessFact;
+use crate::domain::fact::{FreshnessFact, QualityRow};
 use crate::domain::gap::{Gap, GapReason};
 use crate::domain::range::RangeSet;
 use crate::freshness::{self, Held};
 use crate::plan::gaps::{self, unanswered_reason};
+use crate::quality;
 use crate::store::{StoreResult, Writer};
 
 use super::want::{Holdings, Selection, wants};
 
-/// Writes the gaps that nobody has answered for, and every series' freshness.
+/// Writes the gaps that nobody has answered for, and every series' freshness and quality.
 pub(super) fn account(tx: &Writer<'_>, settings: &Settings, now: i64) -> StoreResult<()> {
-    let holdings = Holdings {
+    let mut holdings = Holdings {
         series: tx.series_all()?,
         coverage: tx.coverage_all()?,
         gaps: tx.gaps_all()?,
@@ -29,9 +32,41 @@ pub(super) fn account(tx: &Writer<'_>, settings: &Settings, now: i64) -> StoreRe
         if new != old {
             new.sort_by_key(|gap| gap.range.start);
             tx.gaps_set(want.series_id, old, &new)?;
+            holdings.gaps.insert(want.series_id, new);
         }
     }
-    tx.freshness_set(&freshness(settings, &holdings, now), now)
+    tx.freshness_set(&freshness(settings, &holdings, now), now)?;
+    tx.quality_set(&date_of(now), &quality(tx, settings, &holdings, now)?)
+}
+
+/// The day that is judged at `now`: at its end it is still the same.
+fn date_of(now: i64) -> String {
+    let at = DateTime::from_timestamp(now.saturating_sub(1), 0).unwrap_or_default();
+    at.date_naive().to_string()
+}
+
+/// The figures of every series of the config at `now`.
+fn quality(
+    tx: &Writer<'_>,
+    settings: &Settings,
+    holdings: &Holdings,
+    now: i64,
+) -> StoreResult<Vec<QualityRow>> {
+    let found = tx.found_all()?;
+    let mut rows = Vec::new();
+    for (key, group, member) in settings.series() {
+        let Some(series) = holdings.series.get(&key) else { continue };
+        let due = settings.due(group, member);
+        let early = match quality::early_from(series, &due, now) {
+            Some(from) => tx.bars_in_session_from(series.series_id, from)?,
+            None => 0,
+        };
+        let gaps = holdings.gaps_of(series.series_id);
+        let found = found.get(&series.series_id).copied().unwrap_or_default();
+        let tally = quality::tally(series, &due, gaps, &found, early, now);
+        rows.push(QualityRow { key, fact: quality::measure(&tally) });
+    }
+    Ok(rows)
 }
 
 /// How fresh every series of the config is at `now`.

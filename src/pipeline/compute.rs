@@ -7,7 +7,6 @@ use chrono_tz::Tz;
 use crate::clock;
 use crate::domain::bar::Bar;
 use crate::domain::feature::{FeatureSet, Row};
-use crate::domain::range::TimeRange;
 use crate::domain::run::{ComputeFact, ErrorKind, Failure, Stage};
 use crate::domain::series::SeriesKey;
 use crate::domain::task::About;
@@ -124,7 +123,7 @@ impl Desk<'_> {
         let mut rows: Vec<Row> = Vec::new();
         while slice.rows < most {
             let step = STEP - engine.state().seen() % STEP;
-            let mut bars = tx.bars_first(id, TimeRange::new(next, i64::MAX), step)?;
+            let mut bars = tx.bars_from(id, next, step)?;
             adjust(&mut bars);
             let Some(last) = bars.last().map(|bar| bar.ts) else { break };
             rows.clear();
@@ -141,12 +140,12 @@ impl Desk<'_> {
             }
             slice.left = Some(next);
         }
-        let more = slice.left.map(|left| tx.bars_first(id, TimeRange::new(left, i64::MAX), 1));
+        let more = slice.left.map(|left| tx.bars_from(id, left, 1));
         slice.left = more.transpose()?.and_then(|more| more.first().map(|bar| bar.ts));
         // Without a bar from there on, the last one before it is the last that has any.
         if slice.last.is_none() {
             tx.features_drop(id, work.from)?;
-            slice.last = tx.bars_up_to(id, i64::MAX, 1)?.first().map(|bar| bar.ts);
+            slice.last = tx.bars_before(id, i64::MAX, 1)?.first().map(|bar| bar.ts);
         }
         tx.features_computed(id, (work.set, slice.left, slice.last), clock::now())?;
         Ok(slice)
@@ -163,7 +162,7 @@ impl Desk<'_> {
             return Ok(None);
         };
         let Some(state) = State::from_bytes(&held.state) else { return Ok(None) };
-        let mut earlier = tx.bars_up_to(work.series_id, held.ts, LOOKBACK as u64)?;
+        let mut earlier = tx.bars_before(work.series_id, held.ts + 1, LOOKBACK as u64)?;
         adjust(&mut earlier);
         Ok(Engine::resume(state, &earlier, work.zone).map(|engine| (engine, held.ts)))
     }

@@ -47,6 +47,9 @@ impl Desk<'_> {
         let mut checked =
             validate::check(bars, &context, |index| fetched.lines.get(index).copied());
         checked.rejected.append(&mut fetched.answer.broken);
+        if let Some(line) = self.series.get(&key).filter(|line| fetched.from_file && !line.asked) {
+            tx.file_findings_forget(line.series_id)?;
+        }
         if let Some(fault) = self.contradiction(&fetched, &checked) {
             return self.refuse(tx, &fetched, &checked, fault);
         }
@@ -61,6 +64,10 @@ impl Desk<'_> {
         }
         let put = tx.bars_put(line.series_id, &self.run_id, now, &checked.accepted)?;
         tx.rejections_add(line.series_id, &self.run_id, &checked.rejected)?;
+        if fetched.from_file {
+            Self::note_repeated(tx, line.series_id, &checked.repeated)?;
+            Self::note_out_of_order(tx, line.series_id, &fetched.out_of_order)?;
+        }
         if let (Some(first), Some(last)) = (checked.accepted.first(), checked.accepted.last()) {
             line.wrote(first.ts, last.ts);
             line.read.insert(TimeRange::new(first.ts, last.ts + 1));

@@ -7,7 +7,7 @@ use chrono::{DateTime, Offset, SecondsFormat, TimeZone};
 use chrono_tz::Tz;
 use serde_json::value::RawValue;
 
-use crate::domain::bar::{Bar, RejectReason, Rejection};
+use crate::domain::bar::{Bar, BarFields, RejectReason, Rejection};
 use crate::domain::run::{ErrorKind, Fault};
 use crate::domain::timeframe::DAY;
 
@@ -90,7 +90,12 @@ pub(super) fn rows_one_by_one<'r>(
             continue;
         }
         let (ts, text) = (ts(raw.get()), row_text(broken.len(), raw.get()));
-        broken.push(Rejection { ts, reason: RejectReason::InvalidNumber, text });
+        broken.push(Rejection {
+            ts,
+            reason: RejectReason::InvalidNumber,
+            fields: BarFields::NONE,
+            text,
+        });
     }
     match broken.first() {
         Some(first) if bars.is_empty() && broken.iter().all(|row| row.ts.is_none()) => {

@@ -13,6 +13,7 @@ pub mod history;
 pub mod pause;
 pub mod plan;
 pub mod progress;
+pub mod quality;
 pub mod staleness;
 pub mod status;
 pub mod symbols;

@@ -6,12 +6,13 @@ use chrono::NaiveDate;
 use serde::Serialize;
 
 use crate::domain::control::Pause;
-use crate::domain::fact::{JobFact, RunFact, SeriesFact, ValidationFact};
+use crate::domain::fact::{JobFact, RunFact, SeriesFact};
 use crate::domain::policy::Freshness;
 use crate::domain::reference::ReferenceFact;
 use crate::domain::run::JobStatus;
 use crate::report::breaker::BreakerRow;
-use crate::report::metrics::{FetchMetrics, share};
+use crate::report::metrics::{FetchMetrics, QualityMetrics, share};
+use crate::report::quality::SeriesQuality;
 use crate::report::staleness::SeriesState;
 
 use super::history::{duration, job_tone, write_totals};
@@ -35,8 +36,8 @@ pub struct Overview {
     pub fetch: FetchMetrics,
     /// Symbols of the config.
     pub symbols_tracked: u64,
-    /// Bars stored and rows refused, of each series that has either.
-    pub validation: Vec<ValidationFact>,
+    /// How good the series are.
+    pub quality: QualityMetrics,
 }
 
 /// One symbol.
@@ -55,7 +56,7 @@ pub struct SymbolStatus {
     /// When a job of it last succeeded, epoch seconds UTC.
     pub last_success_at: Option<i64>,
     /// Its series, as stored and as judged.
-    pub series: Vec<(SeriesFact, SeriesState, ValidationFact)>,
+    pub series: Vec<(SeriesFact, SeriesState, SeriesQuality)>,
 }
 
 /// Writes the overview for people.
@@ -99,6 +100,14 @@ pub fn table(out: &mut dyn Write, overview: &Overview, look: Look) -> io::Result
             count(fetch.successful),
             count(fetch.rate_limited),
             bytes(fetch.bytes)
+        )?;
+    }
+    let quality = &overview.quality;
+    if let (Some(score), Some(complete)) = (quality.avg_score, quality.avg_completeness) {
+        let complete = percent(complete);
+        writeln!(
+            out,
+            "quality: score {score:.4} on average, {complete:.2} % of due bars are stored"
         )?;
     }
     let troubled: Vec<_> =
@@ -170,8 +179,7 @@ struct QualityJson {
 impl MetricsJson {
     fn of(overview: &Overview, now: i64) -> Self {
         let fetch = &overview.fetch;
-        let rates: Vec<f64> = overview.validation.iter().filter_map(rate).collect();
-        let mean = (!rates.is_empty()).then(|| rates.iter().sum::<f64>() / rates.len() as f64);
+        let quality = &overview.quality;
         Self {
             fetch_pipeline: FetchJson {
                 total_fetches: fetch.total,
@@ -190,17 +198,13 @@ impl MetricsJson {
             compute_pipeline: ComputeJson::default(),
             data_quality: QualityJson {
                 symbols_tracked: overview.symbols_tracked,
-                avg_validation_rate: mean.map(percent),
-                avg_quality_score: None,
-                avg_completeness: None,
+                avg_validation_rate: quality.avg_validation_rate.map(percent),
+                avg_quality_score: quality.avg_score,
+                avg_completeness: quality.avg_completeness,
             },
             timestamp: instant(now),
         }
     }
-}
-
-fn rate(fact: &ValidationFact) -> Option<f64> {
-    share(fact.stored, fact.stored + fact.rejected)
 }
 
 fn percent(share: f64) -> f64 {
@@ -291,6 +295,7 @@ pub fn symbol_table(out: &mut dyn Write, status: &SymbolStatus, look: Look) -> i
         Column::left("FIRST BAR").if_room(),
         Column::left("LAST BAR"),
         Column::left("FRESHNESS"),
+        Column::right("SCORE").if_room(),
         Column::right("REFUSED").if_room(),
         Column::left("LAST ERROR"),
     ];
@@ -317,7 +322,7 @@ pub fn symbol_table(out: &mut dyn Write, status: &SymbolStatus, look: Look) -> i
     }
     writeln!(out)?;
     let mut rows = Rows::new(COLUMNS, look);
-    for (fact, state, validation) in &status.series {
+    for (fact, state, quality) in &status.series {
         let plain = |text: String| (text, Tone::Plain);
         rows.add_toned([
             plain(fact.key.timeframe.to_string()),
@@ -325,7 +330,8 @@ pub fn symbol_table(out: &mut dyn Write, status: &SymbolStatus, look: Look) -> i
             plain(instant_or_dash(fact.first_ts)),
             plain(instant_or_dash(fact.watermark_ts)),
             (state.status.to_string(), super::staleness::tone(state.status)),
-            plain(count(validation.rejected)),
+            plain(score(quality)),
+            plain(count(quality.rejected())),
             plain(fact.last_error.clone().unwrap_or_default()),
         ]);
     }
@@ -365,6 +371,10 @@ fn delisted_note(status: &SymbolStatus) -> Option<String> {
          ends it there too",
         status.symbol, reference.provider, status.symbol
     ))
+}
+
+fn score(quality: &SeriesQuality) -> String {
+    quality.fact.quality_score.map_or_else(|| "-".to_owned(), |score| format!("{score:.4}"))
 }
 
 #[derive(Serialize)]
@@ -449,15 +459,15 @@ pub fn symbol_json(out: &mut dyn Write, status: &SymbolStatus, now: i64) -> io::
         series: status
             .series
             .iter()
-            .map(|(fact, state, validation)| SeriesJson {
+            .map(|(fact, state, quality)| SeriesJson {
                 timeframe: fact.key.timeframe.as_str(),
                 bars: fact.bar_count,
                 first_bar_at: fact.first_ts.map(instant),
                 last_bar_at: fact.watermark_ts.map(instant),
                 data_age_seconds: state.data_age_seconds,
                 freshness: Freshness::as_str(state.status),
-                validation_rate: rate(validation),
-                quality_score: None,
+                validation_rate: quality.fact.validation_rate,
+                quality_score: quality.fact.quality_score,
             })
             .collect(),
         reference: status

@@ -1,6 +1,6 @@
 //! The verdict: can the data be trusted right now, and if not, what is to be done?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use crate::config::Settings;
@@ -8,13 +8,15 @@ use crate::domain::control::Pause;
 use crate::domain::fact::{FailureFact, FetchFacts, JobFact, RunFact};
 use crate::domain::policy::Freshness;
 use crate::domain::run::{ErrorKind, JobStatus, RunStatus};
-use crate::domain::series::Symbol;
+use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::words::{instant, span};
 use crate::exit::Exit;
+use crate::quality::LOW_SCORE;
 
 use super::actions::ActionState;
 use super::breaker::BreakerRow;
 use super::metrics::share;
+use super::quality::SeriesQuality;
 use super::staleness::{Counts, SeriesState, Staleness};
 
 /// From so many failed runs in a row on, a series keeps failing.
@@ -28,6 +30,8 @@ const RATE_LIMITED_SHARE: f64 = 0.05;
 pub struct Evidence {
     /// Every series' freshness.
     pub staleness: Staleness,
+    /// Every series' quality, the worst first.
+    pub quality: Vec<SeriesQuality>,
     /// The run at work.
     pub running: Option<RunFact>,
     /// The last run that ended; those that a pause made skip tell nothing and do not count.
@@ -185,6 +189,7 @@ pub fn judge(settings: &Settings, evidence: Evidence) -> Health {
     issues.extend(high_failure_rate(settings, &evidence));
     issues.extend(split_disputed(&evidence));
     issues.extend(rate_limited(&evidence));
+    issues.extend(low_quality(&evidence.quality, &series));
     issues.extend(evidence.breakers.iter().filter_map(held));
     issues.extend(evidence.pause.as_ref().map(paused));
     issues.sort_by_key(|issue| std::cmp::Reverse(issue.severity));
@@ -548,6 +553,33 @@ fn rate_limited(evidence: &Evidence) -> Option<Issue> {
         since: None,
         message: format!("{:.0} % of recent requests met a full quota", rate * 100.0),
         hint: "lower `rate` of the provider in the config, or raise the plan".to_owned(),
+    })
+}
+
+/// Series of low quality, of those that may raise issues of their own. That bars are late is told as
+/// staleness, and not again here.
+fn low_quality(quality: &[SeriesQuality], series: &[&SeriesState]) -> Option<Issue> {
+    let is_low = |row: &&SeriesQuality| row.held_score.is_some_and(|score| score < LOW_SCORE);
+    let mut low: Vec<&SeriesQuality> = quality.iter().filter(is_low).collect();
+    if !low.is_empty() {
+        let may: HashSet<&SeriesKey> = series.iter().map(|row| &row.key).collect();
+        low.retain(|row| may.contains(&row.key));
+    }
+    let worst = low.first()?;
+    let score = worst.fact.quality_score.unwrap_or_default();
+    Some(Issue {
+        code: "low_quality",
+        severity: Severity::Warning,
+        subject: worst.key.to_string(),
+        count: low.len() as u64,
+        since: None,
+        message: format!(
+            "{} of {} series are of low quality, the worst is {} with a score of {score:.2}",
+            low.len(),
+            quality.len(),
+            worst.key
+        ),
+        hint: format!("mdctl quality {}", worst.key.symbol),
     })
 }
 

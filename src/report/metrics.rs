@@ -2,6 +2,8 @@
 
 use crate::domain::fact::FetchFacts;
 
+use super::quality::SeriesQuality;
+
 /// What requests came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct FetchMetrics {
@@ -49,6 +51,33 @@ impl FetchMetrics {
     #[must_use]
     pub fn rate_limited_share(&self) -> f64 {
         share(self.rate_limited, self.total).unwrap_or(0.0)
+    }
+}
+
+/// How good series are, on average; each `None` when nothing can be said of any.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct QualityMetrics {
+    /// Stored of all rows that came, 0..1.
+    pub avg_validation_rate: Option<f64>,
+    /// Scores, 0..1.
+    pub avg_score: Option<f64>,
+    /// Stored of the due bars, 0..1.
+    pub avg_completeness: Option<f64>,
+}
+
+impl QualityMetrics {
+    /// The means of those series, each series counting the same.
+    #[must_use]
+    pub fn of(series: &[SeriesQuality]) -> Self {
+        let mean = |of: fn(&SeriesQuality) -> Option<f64>| {
+            let values: Vec<f64> = series.iter().filter_map(of).collect();
+            (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+        };
+        Self {
+            avg_validation_rate: mean(|row| row.fact.validation_rate),
+            avg_score: mean(|row| row.fact.quality_score),
+            avg_completeness: mean(|row| row.fact.completeness),
+        }
     }
 }
 

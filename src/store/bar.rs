@@ -193,11 +193,19 @@ impl Writer<'_> {
         rejections: &[Rejection],
     ) -> StoreResult<()> {
         let mut statement = self.connection.prepare_cached(
-            "INSERT INTO rejected_bars (series_id, ts, run_id, reason, text) VALUES (?, ?, ?, ?, ?)
-             ON CONFLICT DO NOTHING",
+            "INSERT INTO rejected_bars (series_id, ts, run_id, reason, text, fields)
+             VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
         )?;
         for row in rejections {
-            statement.execute(params![series_id, row.ts, run.0, row.reason.as_str(), row.text])?;
+            let fields = (!row.fields.is_empty()).then(|| row.fields.to_string());
+            statement.execute(params![
+                series_id,
+                row.ts,
+                run.0,
+                row.reason.as_str(),
+                row.text,
+                fields
+            ])?;
         }
         Ok(())
     }
@@ -240,24 +248,24 @@ impl Writer<'_> {
         read_range(self.connection, series_id, range)
     }
 
-    /// The first bars of `range`, ascending, at most so many.
+    /// The first stored bars from `ts` on, ascending, at most so many.
     ///
     /// # Errors
     ///
     /// When the database cannot be read.
-    pub fn bars_first(&self, series_id: i64, range: TimeRange, most: u64) -> StoreResult<Vec<Bar>> {
-        read_slice(self.connection, series_id, (range.start, range.end, most))
+    pub fn bars_from(&self, series_id: i64, ts: i64, most: u64) -> StoreResult<Vec<Bar>> {
+        read_slice(self.connection, series_id, (ts, i64::MAX, most))
     }
 
-    /// The last bars up to and with that of `ts`, ascending, at most so many.
+    /// The last stored bars before `ts`, ascending, at most so many.
     ///
     /// # Errors
     ///
     /// When the database cannot be read.
-    pub fn bars_up_to(&self, series_id: i64, ts: i64, most: u64) -> StoreResult<Vec<Bar>> {
+    pub fn bars_before(&self, series_id: i64, ts: i64, most: u64) -> StoreResult<Vec<Bar>> {
         let mut statement = self.connection.prepare_cached(
             "SELECT ts, open, high, low, close, volume, vwap, trades FROM bars
-             WHERE series_id = ? AND ts <= ? ORDER BY ts DESC LIMIT ?",
+             WHERE series_id = ? AND ts < ? ORDER BY ts DESC LIMIT ?",
         )?;
         let rows = statement.query_map(params![series_id, ts, sql_count(most)], bar_of)?;
         let mut bars: Vec<Bar> = rows.collect::<Result<_, _>>()?;
@@ -281,6 +289,20 @@ impl Writer<'_> {
         )?;
         let before = before.query_row([series_id, ts], bar_of).optional()?;
         Ok((before, after.query_row([series_id, ts], bar_of).optional()?))
+    }
+
+    /// How many bars of `range` are stored.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn bars_count(&self, series_id: i64, range: TimeRange) -> StoreResult<u64> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT count(*) FROM bars WHERE series_id = ? AND ts >= ? AND ts < ?",
+        )?;
+        let bars =
+            statement.query_row(params![series_id, range.start, range.end], |row| row.get(0))?;
+        Ok(super::count(bars))
     }
 
     /// The `ts` of the stored bars of `range`, ascending.

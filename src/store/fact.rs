@@ -1,12 +1,8 @@
 //! The read-only questions that reports ask.
 
-use std::collections::HashMap;
-
 use rusqlite::{Row, params};
 
-use crate::domain::fact::{
-    FailureFact, FetchFacts, Info, JobFact, RequestCount, RunFact, SeriesFact, ValidationFact,
-};
+use crate::domain::fact::{FailureFact, FetchFacts, Info, JobFact, RequestCount, RunFact};
 use crate::domain::run::{RunId, RunStatus, Totals};
 use crate::domain::series::Symbol;
 
@@ -205,37 +201,6 @@ impl Store {
             let times = statement.query_map([since], |row| row.get(0).map(count))?;
             facts.response_times_ms = times.collect::<Result<_, _>>()?;
             Ok(facts)
-        })
-    }
-
-    /// Refused rows by series.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
-    pub fn rejections_count(&self) -> StoreResult<HashMap<i64, u64>> {
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT series_id, count(*) FROM rejected_bars GROUP BY series_id",
-            )?;
-            let rows = statement.query_map([], |row| Ok((row.get(0)?, count(row.get(1)?))))?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-    }
-
-    /// Rows stored and refused of one series.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
-    pub fn validation_of(&self, series: &SeriesFact) -> StoreResult<ValidationFact> {
-        self.read(|connection| {
-            let rejected = connection.query_row(
-                "SELECT count(*) FROM rejected_bars WHERE series_id = ?",
-                [series.series_id],
-                |row| row.get(0).map(count),
-            )?;
-            Ok(ValidationFact { stored: series.bar_count, rejected })
         })
     }
 

@@ -27,6 +27,7 @@ mod gap;
 pub mod lock;
 mod log;
 mod migrate;
+mod quality;
 mod reference;
 mod run;
 mod series;

@@ -4,7 +4,7 @@
 //! It judges single rows and repeated times. What is merely suspicious is stored, and judged elsewhere.
 
 use crate::calendar::{Calendar, Layout};
-use crate::domain::bar::{Bar, RejectReason, Rejection};
+use crate::domain::bar::{Bar, BarFields, RejectReason, Rejection};
 use crate::domain::range::TimeRange;
 use crate::domain::timeframe::Timeframe;
 
@@ -115,9 +115,7 @@ fn judge(bar: &Bar, context: &Context<'_>) -> Verdict {
     if bar.high < bar.low {
         return Verdict::Reject(RejectReason::HighLtLow);
     }
-    let outside =
-        |price: f64| price > bar.high * (1.0 + TOLERANCE) || price < bar.low * (1.0 - TOLERANCE);
-    if outside(bar.open) || outside(bar.close) {
+    if is_outside(bar, bar.open) || is_outside(bar, bar.close) {
         return Verdict::Reject(RejectReason::OhlcOutOfRange);
     }
     if bar.volume.is_some_and(|volume| volume < 0.0) {
@@ -181,7 +179,32 @@ fn rejection(bar: &Bar, reason: RejectReason, line: Option<u64>) -> Rejection {
     let volume = bar.volume.map_or_else(|| "none".to_owned(), |volume| volume.to_string());
     let text =
         format!("{place}ts={ts} open={open} high={high} low={low} close={close} volume={volume}");
-    Rejection { ts: Some(*ts), reason, text }
+    Rejection { ts: Some(*ts), reason, fields: fields_of(bar, reason), text }
+}
+
+/// The columns of a refused bar that break the rule.
+fn fields_of(bar: &Bar, reason: RejectReason) -> BarFields {
+    let volume_where = |wrong: fn(f64) -> bool| {
+        if bar.volume.is_some_and(wrong) { BarFields::VOLUME } else { BarFields::NONE }
+    };
+    match reason {
+        RejectReason::InvalidNumber => {
+            let wrong = |value: f64| !value.is_finite();
+            BarFields::prices_where(bar, wrong).with(volume_where(wrong))
+        }
+        RejectReason::NonpositivePrice => BarFields::prices_where(bar, |price| price <= 0.0),
+        RejectReason::NegativeVolume => BarFields::VOLUME,
+        RejectReason::HighLtLow => BarFields::HIGH.with(BarFields::LOW),
+        RejectReason::OhlcOutOfRange => {
+            BarFields::prices_where(bar, |price| is_outside(bar, price))
+        }
+        _ => BarFields::NONE,
+    }
+}
+
+/// Whether a price lies outside [low, high].
+fn is_outside(bar: &Bar, price: f64) -> bool {
+    price > bar.high * (1.0 + TOLERANCE) || price < bar.low * (1.0 - TOLERANCE)
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ mod happy;
 mod hostile;
 mod others;
 mod plan;
+mod quality;
 mod quota;
 mod reference;
 mod reports;

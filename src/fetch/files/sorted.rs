@@ -11,7 +11,7 @@ use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::domain::bar::{Bar, RejectReason, Rejection};
+use crate::domain::bar::{Bar, BarFields, RejectReason, Rejection};
 use crate::domain::run::{ErrorKind, Fault};
 use crate::fetch::Lost;
 
@@ -173,7 +173,8 @@ fn put_bar(out: &mut impl Write, bar: &Bar) -> io::Result<()> {
 
 fn put_rejection(out: &mut impl Write, rejection: &Rejection) -> io::Result<()> {
     let text = rejection.text.as_bytes();
-    out.write_all(&[REJECTION, u8::from(rejection.ts.is_some())])?;
+    let has = u8::from(rejection.ts.is_some()) | rejection.fields.bits() << 1;
+    out.write_all(&[REJECTION, has])?;
     out.write_all(&rejection.ts.unwrap_or(0).to_le_bytes())?;
     out.write_all(&(text.len() as u64).to_le_bytes())?;
     out.write_all(text)
@@ -188,9 +189,10 @@ fn take(piece: &mut impl Read) -> io::Result<Row> {
         let length = u64::from_le_bytes(bytes(piece)?);
         let mut text = String::new();
         piece.take(length).read_to_string(&mut text)?;
-        let ts = (has == 1).then_some(ts);
+        let ts = (has & 1 == 1).then_some(ts);
+        let fields = BarFields::of_bits(has >> 1);
         // Rows are refused for nothing else before they are judged.
-        let rejection = Rejection { ts, reason: RejectReason::InvalidNumber, text };
+        let rejection = Rejection { ts, reason: RejectReason::InvalidNumber, fields, text };
         return Ok(Row { line, read: Err(rejection) });
     }
     let trades = i64::from_le_bytes(bytes(piece)?);
@@ -235,6 +237,7 @@ mod tests {
         let broken = |ts, text: &str| Rejection {
             ts,
             reason: RejectReason::InvalidNumber,
+            fields: BarFields::CLOSE.with(BarFields::VOLUME),
             text: text.to_owned(),
         };
         let row = |line, read| Row { line, read };

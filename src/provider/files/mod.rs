@@ -13,7 +13,7 @@
 
 use chrono_tz::Tz;
 
-use crate::domain::bar::{Bar, RejectReason, Rejection};
+use crate::domain::bar::{Bar, BarFields, RejectReason, Rejection};
 use crate::domain::run::{ErrorKind, Fault};
 use crate::domain::series::{AssetClass, Symbol};
 use crate::domain::timeframe::{DAY, Timeframe};
@@ -113,8 +113,27 @@ impl Columns {
                 }
                 _ => "",
             };
-            rejection(ts, number, why, line, unread)
+            let fields = self.unreadable(line, fields);
+            rejection(ts, number, fields, (why, line), unread)
         })
+    }
+
+    /// The columns of a row that hold no finite number.
+    fn unreadable(&self, line: &str, fields: &Fields) -> BarFields {
+        let Header { open, high, low, close, volume, .. } = self.header;
+        let columns = [
+            (BarFields::OPEN, Some(open)),
+            (BarFields::HIGH, Some(high)),
+            (BarFields::LOW, Some(low)),
+            (BarFields::CLOSE, Some(close)),
+            (BarFields::VOLUME, volume),
+        ];
+        let reads = |column| {
+            let number = fields.get(line, column).and_then(|field| field.parse::<f64>().ok());
+            number.is_some_and(f64::is_finite)
+        };
+        let wrong = |(_, column): &(_, Option<usize>)| column.is_some_and(|column| !reads(column));
+        columns.into_iter().filter(wrong).map(|(field, _)| field).collect()
     }
 
     fn numbers(&self, ts: i64, line: &str, fields: &Fields) -> Option<Bar> {
@@ -158,13 +177,19 @@ impl Columns {
 /// A line that is no row of text.
 #[must_use]
 pub fn no_text(line: &[u8], number: u64, unread: usize) -> Rejection {
-    rejection(None, number, "", &String::from_utf8_lossy(line), unread)
+    rejection(None, number, BarFields::NONE, ("", &String::from_utf8_lossy(line)), unread)
 }
 
-fn rejection(ts: Option<i64>, number: u64, why: &str, line: &str, unread: usize) -> Rejection {
+fn rejection(
+    ts: Option<i64>,
+    number: u64,
+    fields: BarFields,
+    (why, line): (&str, &str),
+    unread: usize,
+) -> Rejection {
     let longest = if unread < MOST_TEXTS { LONGEST_ROW } else { SHORT_ROW };
     let text = format!("line {number}: {why}{}", shown_within(line, longest));
-    Rejection { ts, reason: RejectReason::InvalidNumber, text }
+    Rejection { ts, reason: RejectReason::InvalidNumber, fields, text }
 }
 
 /// A whole number, which some write with a point.

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::domain::action::Action;
-use crate::domain::bar::{RejectReason, Rejection};
+use crate::domain::bar::{BarFields, RejectReason, Rejection};
 use crate::domain::reference::Listing;
 use crate::domain::run::Fault;
 use crate::domain::task::About;
@@ -153,6 +153,7 @@ fn rows<R: Declares>(ask: &Ask<'_>, reply: &Reply, body: &str) -> Result<Page, F
                 answer.broken.push(Rejection {
                     ts: None,
                     reason: RejectReason::InvalidNumber,
+                    fields: BarFields::NONE,
                     text,
                 });
             }
@@ -191,7 +192,12 @@ fn listing(ask: &Ask<'_>, reply: &Reply, body: &str) -> Result<Page, Fault> {
         let day = text.get(..10).and_then(date);
         if day.is_none() {
             let text = row_text(0, text);
-            answer.broken.push(Rejection { ts: None, reason: RejectReason::InvalidNumber, text });
+            answer.broken.push(Rejection {
+                ts: None,
+                reason: RejectReason::InvalidNumber,
+                fields: BarFields::NONE,
+                text,
+            });
         }
         day
     };

@@ -5,7 +5,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::domain::bar::{Adjustment, Bar, RejectReason, Rejection};
+use crate::domain::bar::{Adjustment, Bar, BarFields, RejectReason, Rejection};
 use crate::domain::run::Fault;
 use crate::domain::series::AssetClass;
 use crate::domain::timeframe::Timeframe;
@@ -187,6 +187,11 @@ impl Row<'_> {
     fn rejection(&self, ts: i64, before: usize) -> Rejection {
         let cells: Vec<&str> = self.prices.into_iter().chain(self.volume).collect();
         let text = row_text(before, &format!("{},{}", self.stamp, cells.join(",")));
-        Rejection { ts: Some(ts), reason: RejectReason::InvalidNumber, text }
+        Rejection {
+            ts: Some(ts),
+            reason: RejectReason::InvalidNumber,
+            fields: BarFields::NONE,
+            text,
+        }
     }
 }

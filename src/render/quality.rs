@@ -1,0 +1,223 @@
+//! How good series are, and what was found wrong with one, as tables and as JSON.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::domain::series::Symbol;
+use crate::domain::words::{count, instant, instant_or_dash};
+use crate::report::quality::{Finding, Findings, SeriesQuality};
+
+use super::table::{Column, Look, Rows, Tone};
+
+/// Writes the table.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn table(out: &mut dyn Write, rows: &[SeriesQuality], look: Look) -> io::Result<()> {
+    const COLUMNS: &[Column] = &[
+        Column::left("SYMBOL"),
+        Column::left("TF"),
+        Column::right("SCORE"),
+        Column::right("COMPLETE"),
+        Column::right("VALID").if_room(),
+        Column::right("BARS").if_room(),
+        Column::right("GAPS"),
+        Column::right("ANOMALIES"),
+        Column::right("REFUSED"),
+    ];
+    if rows.is_empty() {
+        return writeln!(out, "no series");
+    }
+    let mut table = Rows::new(COLUMNS, look);
+    for row in rows {
+        let plain = |text: String| (text, Tone::Plain);
+        let tone = if row.is_low() { Tone::Bad } else { Tone::Plain };
+        let fact = &row.fact;
+        table.add_toned([
+            plain(row.key.symbol.to_string()),
+            plain(row.key.timeframe.to_string()),
+            (
+                fact.quality_score.map_or_else(|| "-".to_owned(), |score| format!("{score:.4}")),
+                tone,
+            ),
+            plain(percent(fact.completeness)),
+            plain(percent(fact.validation_rate)),
+            plain(count(fact.validated_records)),
+            plain(count(fact.gaps_detected)),
+            plain(count(fact.anomalies_detected)),
+            plain(count(row.rejected())),
+        ]);
+    }
+    table.write(out)?;
+    let low = rows.iter().filter(|row| row.is_low()).count();
+    writeln!(out, "\n{low} of {} series of low quality", count(rows.len() as u64))
+}
+
+fn percent(share: Option<f64>) -> String {
+    share.map_or_else(|| "-".to_owned(), |share| format!("{:.2} %", share * 100.0))
+}
+
+/// Writes one symbol's series and what was found.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn symbol_table(
+    out: &mut dyn Write,
+    series: &[SeriesQuality],
+    findings: &Findings,
+    look: Look,
+) -> io::Result<()> {
+    const COLUMNS: &[Column] = &[
+        Column::left("TF"),
+        Column::left("CODE"),
+        Column::left("TS"),
+        Column::left("LAST").if_room(),
+        Column::right("COUNT"),
+        Column::left("FIELDS"),
+        Column::left("DETAIL").if_room(),
+    ];
+    table(out, series, look)?;
+    writeln!(out)?;
+    if findings.total == 0 {
+        return writeln!(out, "nothing found");
+    }
+    let mut rows = Rows::new(COLUMNS, look);
+    for finding in &findings.rows {
+        rows.add([
+            finding.timeframe.to_string(),
+            finding.code.to_string(),
+            instant_or_dash(finding.ts),
+            instant_or_dash(finding.ts_end.filter(|_| finding.ts_end != finding.ts)),
+            count(finding.count),
+            finding.fields.to_string(),
+            finding.detail.clone().unwrap_or_default(),
+        ]);
+    }
+    rows.write(out)?;
+    let more = findings.total.saturating_sub(findings.rows.len() as u64);
+    if more > 0 {
+        writeln!(
+            out,
+            "\nthe last {} of {}; `--limit` shows more",
+            findings.rows.len(),
+            findings.total
+        )?;
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u32,
+    timestamp: String,
+    count: usize,
+    series: Vec<Row<'a>>,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    symbol: &'a str,
+    timeframe: &'a str,
+    quality_score: Option<f64>,
+    completeness: Option<f64>,
+    validation_rate: Option<f64>,
+    total_records: u64,
+    validated_records: u64,
+    rejected_records: u64,
+    gaps_detected: u64,
+    anomalies_detected: u64,
+}
+
+impl<'a> Row<'a> {
+    fn of(row: &'a SeriesQuality) -> Self {
+        let fact = &row.fact;
+        Self {
+            symbol: row.key.symbol.as_str(),
+            timeframe: row.key.timeframe.as_str(),
+            quality_score: fact.quality_score,
+            completeness: fact.completeness,
+            validation_rate: fact.validation_rate,
+            total_records: fact.total_records,
+            validated_records: fact.validated_records,
+            rejected_records: row.rejected(),
+            gaps_detected: fact.gaps_detected,
+            anomalies_detected: fact.anomalies_detected,
+        }
+    }
+}
+
+/// Writes the JSON document, as of `now`.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn json(out: &mut dyn Write, rows: &[SeriesQuality], now: i64) -> io::Result<()> {
+    let series: Vec<Row<'_>> = rows.iter().map(Row::of).collect();
+    let document =
+        Document { schema: super::SCHEMA, timestamp: instant(now), count: series.len(), series };
+    super::json(out, &document)
+}
+
+#[derive(Serialize)]
+struct SymbolDocument<'a> {
+    schema: u32,
+    timestamp: String,
+    symbol: &'a str,
+    series: Vec<Row<'a>>,
+    findings_total: u64,
+    findings: Vec<FindingRow<'a>>,
+}
+
+#[derive(Serialize)]
+struct FindingRow<'a> {
+    timeframe: &'a str,
+    code: &'a str,
+    ts: Option<String>,
+    ts_end: Option<String>,
+    count: u64,
+    fields: Option<Vec<&'static str>>,
+    detail: Option<&'a str>,
+    line: Option<u64>,
+}
+
+impl<'a> FindingRow<'a> {
+    fn of(finding: &'a Finding) -> Self {
+        let fields = finding.fields;
+        Self {
+            timeframe: finding.timeframe.as_str(),
+            code: finding.code.as_str(),
+            ts: finding.ts.map(instant),
+            ts_end: finding.ts_end.map(instant),
+            count: finding.count,
+            fields: (!fields.is_empty()).then(|| fields.names().collect()),
+            detail: finding.detail.as_deref(),
+            line: finding.line(),
+        }
+    }
+}
+
+/// Writes one symbol's series and what was found as JSON, as of `now`.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn symbol_json(
+    out: &mut dyn Write,
+    symbol: &Symbol,
+    series: &[SeriesQuality],
+    findings: &Findings,
+    now: i64,
+) -> io::Result<()> {
+    let document = SymbolDocument {
+        schema: super::SCHEMA,
+        timestamp: instant(now),
+        symbol: symbol.as_str(),
+        series: series.iter().map(Row::of).collect(),
+        findings_total: findings.total,
+        findings: findings.rows.iter().map(FindingRow::of).collect(),
+    };
+    super::json(out, &document)
+}

@@ -1,0 +1,293 @@
+//! How good every series is, and what was found wrong with it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::calendar::due::Due;
+use crate::config::Settings;
+use crate::domain::anomaly::{Anomaly, AnomalyCode};
+use crate::domain::bar::{BarFields, RejectReason};
+use crate::domain::fact::{Found, QualityFact, RejectedFact, SeriesFact};
+use crate::domain::gap::{Gap, GapReason};
+use crate::domain::range::TimeRange;
+use crate::domain::series::SeriesKey;
+use crate::domain::timeframe::Timeframe;
+use crate::exit::Exit;
+use crate::quality::{LOW_SCORE, LOW_VALIDATION, POOR_SCORE, Tally, measure, tally};
+
+use super::Facts;
+
+/// What the store counted of a series.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counted {
+    /// What was found of it.
+    pub found: Found,
+    /// Its stored bars in sessions that are not due yet.
+    pub early: u64,
+}
+
+/// A series' quality.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeriesQuality {
+    /// Which series.
+    pub key: SeriesKey,
+    /// Its figures.
+    pub fact: QualityFact,
+    /// Its score without what is lacking after its last bar: that it is late is no fault of its bars.
+    pub held_score: Option<f64>,
+    /// From which `ts` on its bars are still to be looked at; `None` when all were.
+    pub left_from: Option<i64>,
+}
+
+impl SeriesQuality {
+    /// Rows that were refused.
+    #[must_use]
+    pub const fn rejected(&self) -> u64 {
+        self.fact.total_records - self.fact.validated_records
+    }
+
+    /// Whether its score is low.
+    #[must_use]
+    pub fn is_low(&self) -> bool {
+        self.fact.quality_score.is_some_and(|score| score < LOW_SCORE)
+    }
+
+    /// The exit code that says how good it is: 1 when its score or its validation rate is low, 2 when
+    /// it can hardly be used.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        let below = |value: Option<f64>, limit: f64| value.is_some_and(|value| value < limit);
+        if below(self.fact.quality_score, POOR_SCORE) {
+            Exit::Failed
+        } else if self.is_low() || below(self.fact.validation_rate, LOW_VALIDATION) {
+            Exit::Partial
+        } else {
+            Exit::Success
+        }
+    }
+}
+
+/// Every series' quality at `now`, the worst first; those without bars, of which nothing can be said,
+/// last.
+#[must_use]
+pub fn judge(
+    settings: &Settings,
+    facts: &Facts,
+    counted: &HashMap<i64, Counted>,
+    now: i64,
+) -> Vec<SeriesQuality> {
+    let mut rows = Vec::with_capacity(facts.series.len());
+    for (key, group, member) in settings.series() {
+        let Some(series) = facts.series.get(&key) else {
+            let fact = QualityFact::default();
+            rows.push(SeriesQuality { key, fact, held_score: None, left_from: None });
+            continue;
+        };
+        let due = settings.due(group, member);
+        let Counted { found, early } = counted.get(&series.series_id).copied().unwrap_or_default();
+        let gaps = facts.gaps_of(series.series_id);
+        let tally = tally(series, &due, gaps, &found, early, now);
+        let lacking = lacking_after(series, &due, gaps, now);
+        let held = Tally { due: tally.due.saturating_sub(lacking), ..tally };
+        rows.push(SeriesQuality {
+            key,
+            fact: measure(&tally),
+            held_score: measure(&held).quality_score,
+            left_from: series.quality_from,
+        });
+    }
+    let score = |row: &SeriesQuality| row.fact.quality_score.unwrap_or(f64::INFINITY);
+    rows.sort_by(|a, b| score(a).total_cmp(&score(b)).then_with(|| a.key.cmp(&b.key)));
+    rows
+}
+
+/// How many bars are due after the last one and not explained.
+fn lacking_after(series: &SeriesFact, due: &Due, gaps: &[Gap], now: i64) -> u64 {
+    let Some(last) = series.watermark_ts else { return 0 };
+    let explained = gaps.iter().filter(|gap| !gap.reason.is_hole() && gap.range.start > last);
+    let explained: u64 = explained.map(|gap| gap.missing).sum();
+    let after = TimeRange::new(last + 1, i64::MAX);
+    due.count(series.key.timeframe, after, now).saturating_sub(explained)
+}
+
+/// What is wrong with some rows or bars.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Code {
+    /// Due bars between the first and the last stored one are not stored.
+    MissingBar,
+    /// A row was refused.
+    Rejected(RejectReason),
+    /// Stored bars look suspicious.
+    Anomaly(AnomalyCode),
+}
+
+impl Code {
+    /// Every code; one that rows are both refused for and stored with stands here twice.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let rejected = RejectReason::ALL.into_iter().map(Self::Rejected);
+        let anomalies = AnomalyCode::ALL.into_iter().map(Self::Anomaly);
+        std::iter::once(Self::MissingBar).chain(rejected).chain(anomalies)
+    }
+
+    /// Its word in tables and JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MissingBar => "missing_bar",
+            Self::Rejected(reason) => reason.as_str(),
+            Self::Anomaly(code) => code.as_str(),
+        }
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A code as it is typed: all that bear this name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Codes(Vec<Code>);
+
+impl Codes {
+    /// Whether `code` is meant.
+    #[must_use]
+    pub fn holds(&self, code: Code) -> bool {
+        self.0.contains(&code)
+    }
+
+    /// Their name.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        self.0.first().map_or("", |code| code.as_str())
+    }
+}
+
+impl FromStr for Codes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let codes: Vec<Code> = Code::all().filter(|code| code.as_str() == text).collect();
+        if !codes.is_empty() {
+            return Ok(Self(codes));
+        }
+        let mut names: Vec<&str> = Code::all().map(Code::as_str).collect();
+        names.sort_unstable();
+        names.dedup();
+        Err(format!("`{text}` is no code of a finding; expected one of {}", names.join(", ")))
+    }
+}
+
+/// Something that is wrong with some rows or bars.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// Of which series.
+    pub timeframe: Timeframe,
+    /// What is wrong.
+    pub code: Code,
+    /// The first bar that it is about, epoch seconds UTC; `None` when a row's time could not be read.
+    pub ts: Option<i64>,
+    /// The last one; `ts` for a single one.
+    pub ts_end: Option<i64>,
+    /// How many bars or rows.
+    pub count: u64,
+    /// The columns that it is about; none when it is about whole bars.
+    pub fields: BarFields,
+    /// In words.
+    pub detail: Option<String>,
+}
+
+impl Finding {
+    /// The line of the file that it is about; `None` where it is about none, or that is not known.
+    #[must_use]
+    pub fn line(&self) -> Option<u64> {
+        let (line, _) = self.detail.as_deref()?.strip_prefix("line ")?.split_once(':')?;
+        line.parse().ok()
+    }
+
+    /// A refused row.
+    #[must_use]
+    pub fn of_rejected(timeframe: Timeframe, row: RejectedFact) -> Self {
+        Self {
+            timeframe,
+            code: Code::Rejected(row.reason),
+            ts: row.ts,
+            ts_end: row.ts,
+            count: row.count,
+            fields: row.fields,
+            detail: Some(row.text),
+        }
+    }
+
+    /// Suspicious bars.
+    #[must_use]
+    pub fn of_anomaly(timeframe: Timeframe, row: Anomaly) -> Self {
+        Self {
+            timeframe,
+            code: Code::Anomaly(row.code),
+            ts: Some(row.ts),
+            ts_end: Some(row.ts_end),
+            count: row.count,
+            fields: row.fields,
+            detail: row.detail,
+        }
+    }
+}
+
+/// What is missing between the first and the last stored bar of a series, a run of due bars a finding,
+/// whatever the reasons are. Where a row came and was refused, that is the finding, and the bar is not
+/// missing from what the provider sent.
+#[must_use]
+pub fn missing(series: &SeriesFact, due: &Due, gaps: &[Gap]) -> Vec<Finding> {
+    let timeframe = series.key.timeframe;
+    let (Some(first), Some(last)) = (series.first_ts, series.watermark_ts) else {
+        return Vec::new();
+    };
+    let absent = gaps.iter().filter(|gap| {
+        gap.reason != GapReason::Rejected && gap.range.start > first && gap.range.end <= last
+    });
+    let mut runs: Vec<(TimeRange, u64)> = Vec::new();
+    for gap in absent {
+        let unbroken = |(range, _): &&mut (TimeRange, u64)| {
+            let between = TimeRange::new(range.end, gap.range.start);
+            due.calendar.count(timeframe, due.layout, between) == 0
+        };
+        match runs.last_mut().filter(unbroken) {
+            Some((range, count)) => {
+                range.end = gap.range.end;
+                *count += gap.missing;
+            }
+            None => runs.push((gap.range, gap.missing)),
+        }
+    }
+    let finding = |(range, count): (TimeRange, u64)| Finding {
+        timeframe,
+        code: Code::MissingBar,
+        ts: Some(range.start),
+        ts_end: Some(range.end - timeframe.seconds()),
+        count,
+        fields: BarFields::NONE,
+        detail: None,
+    };
+    runs.into_iter().map(finding).collect()
+}
+
+/// What was found of one symbol.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// By timeframe and time; the last ones where there are more.
+    pub rows: Vec<Finding>,
+    /// How many there are.
+    pub total: u64,
+}
+
+impl Findings {
+    /// Keeps the `limit` last ones of all timeframes.
+    pub fn truncate(&mut self, limit: usize) {
+        self.rows.sort_by_key(|row| std::cmp::Reverse(row.ts));
+        self.rows.truncate(limit);
+        self.rows.sort_by_key(|row| (row.timeframe, row.ts, row.code));
+    }
+}
