@@ -21,6 +21,7 @@ mod db;
 mod deed;
 mod enrich;
 mod failure;
+mod features;
 mod gaps;
 mod health;
 mod history;
@@ -32,6 +33,7 @@ mod scene;
 mod select;
 mod staleness;
 mod status;
+mod stored;
 mod symbols;
 mod times;
 
@@ -152,6 +154,8 @@ enum Command {
     Quality(quality::Quality),
     /// Stored bars of a symbol.
     Bars(bars::Bars),
+    /// Stored features of a symbol's bars.
+    Features(features::Features),
     /// Make runs do nothing for a while, or until an instant.
     Pause(pause::Pause),
     /// End a pause before its time.
@@ -195,6 +199,7 @@ fn run(cli: Cli) -> Done {
         Command::Actions(command) => actions::exec(command, &scene()?),
         Command::Quality(command) => quality::exec(command, &scene()?),
         Command::Bars(command) => bars::exec(command, &scene()?),
+        Command::Features(command) => features::exec(command, &scene()?),
         Command::Pause(command) => pause::pause(command, &scene()?),
         Command::Resume(command) => pause::resume(command, &scene()?),
         Command::Breaker(command) => breaker::exec(command, &scene()?),

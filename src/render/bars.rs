@@ -175,6 +175,6 @@ impl<'a> Rows<'a> {
 }
 
 /// A number for the eye: what multiplying leaves behind its tenth digit tells nothing.
-fn to_be_read(value: f64) -> f64 {
+pub(super) fn to_be_read(value: f64) -> f64 {
     if value.fract() == 0.0 { value } else { format!("{value:.9e}").parse().unwrap_or(value) }
 }

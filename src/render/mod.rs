@@ -7,6 +7,7 @@ pub mod actions;
 pub mod bars;
 pub mod breaker;
 pub mod db;
+pub mod features;
 pub mod gaps;
 pub mod health;
 pub mod history;

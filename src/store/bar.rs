@@ -405,7 +405,7 @@ fn read_slice(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn bar_of(row: &Row<'_>) -> rusqlite::Result<Bar> {
+pub(super) fn bar_of(row: &Row<'_>) -> rusqlite::Result<Bar> {
     Ok(Bar {
         ts: row.get(0)?,
         open: row.get(1)?,

@@ -2,15 +2,20 @@
 
 use rusqlite::{Connection, params};
 
+use crate::domain::bar::Bar;
 use crate::domain::feature::{COUNT, FeatureSet, NAMES, Row};
 use crate::domain::range::TimeRange;
 use crate::domain::run::{ComputeFact, RunId};
 
+use super::bar::bar_of;
 use super::{Store, StoreResult, Writer, sql_count};
 
 /// Rows a statement when many come at once.
 const ROWS: usize = 50;
 const COLUMNS: usize = COUNT + 2;
+
+/// Columns of a bar, where one is read together with its features.
+const BAR_COLUMNS: usize = 8;
 
 /// Rows read at once.
 const SLICE: u64 = 10_000;
@@ -183,8 +188,8 @@ impl Writer<'_> {
 }
 
 impl Store {
-    /// Hands the stored features of `range` to `each`, ascending, at most the last `limit` of them; stops
-    /// when it fails. They are read in slices, as bars are; a database of an older schema has none.
+    /// Hands the stored features of `range` to `each`, ascending, at most the last `limit` of them, each
+    /// with its bar; stops when it fails. They are read in slices, as bars are; a database of an older schema has none.
     ///
     /// # Errors
     ///
@@ -194,7 +199,7 @@ impl Store {
         series_id: i64,
         range: TimeRange,
         limit: Option<u64>,
-        mut each: impl FnMut(&Row) -> Result<(), E>,
+        mut each: impl FnMut(&Row, &Bar) -> Result<(), E>,
     ) -> Result<(), E> {
         if !self.read(|connection| Ok(connection.table_exists(None, "features")?))? {
             return Ok(());
@@ -204,10 +209,10 @@ impl Store {
         while left > 0 {
             let slice = (from, range.end, left.min(SLICE));
             let rows = self.read(|connection| read_slice(connection, series_id, slice))?;
-            let Some(last) = rows.last() else { break };
+            let Some((last, _)) = rows.last() else { break };
             from = last.ts.saturating_add(1);
             left -= rows.len() as u64;
-            rows.iter().try_for_each(&mut each)?;
+            rows.iter().try_for_each(|(row, bar)| each(row, bar))?;
         }
         Ok(())
     }
@@ -236,17 +241,20 @@ fn read_slice(
     connection: &Connection,
     series_id: i64,
     (from, to, most): (i64, i64, u64),
-) -> StoreResult<Vec<Row>> {
+) -> StoreResult<Vec<(Row, Bar)>> {
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT ts, {} FROM features WHERE series_id = ? AND ts >= ? AND ts < ? ORDER BY ts LIMIT ?",
+        "SELECT b.ts, open, high, low, close, volume, vwap, trades, {}
+           FROM features AS f JOIN bars AS b ON b.series_id = f.series_id AND b.ts = f.ts
+          WHERE f.series_id = ? AND f.ts >= ? AND f.ts < ? ORDER BY f.ts LIMIT ?",
         NAMES.join(", ")
     ))?;
     let rows = statement.query_map(params![series_id, from, to, sql_count(most)], |row| {
+        let bar = bar_of(row)?;
         let mut values = [f64::NAN; COUNT];
         for (index, value) in values.iter_mut().enumerate() {
-            *value = row.get::<_, Option<f64>>(index + 1)?.unwrap_or(f64::NAN);
+            *value = row.get::<_, Option<f64>>(BAR_COLUMNS + index)?.unwrap_or(f64::NAN);
         }
-        Ok(Row { ts: row.get(0)?, values })
+        Ok((Row { ts: bar.ts, values }, bar))
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

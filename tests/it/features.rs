@@ -312,3 +312,45 @@ fn the_view_joins_bars_and_features() {
     assert_eq!((rows[0].0.as_str(), rows[0].1), ("2024-03-15T00:00:00Z", last[19]));
     assert!((rows[0].2 - mean).abs() < 1e-9, "{} {mean}", rows[0].2);
 }
+
+#[test]
+fn stored_features_are_shown_in_three_forms() {
+    let (_server, sandbox) = two_years();
+    sandbox.backfill(&[]).expect_code(0);
+    let shown = |more: &[&str]| {
+        let output = sandbox.mdctl(&[&["features", "AAA", "--as-of", AS_OF], more].concat());
+        output.expect_code(0);
+        assert_eq!(output.stderr, "");
+        output
+    };
+    let json = shown(&["--limit", "2", "--json"]).json();
+    assert_eq!((&json["symbol"], &json["timeframe"]), (&"AAA".into(), &"1d".into()));
+    assert_eq!((&json["count"], &json["adjusted"]), (&2.into(), &"splits".into()));
+    let last = &json["features"][1];
+    assert_eq!(
+        (&last["time"], &last["close"]),
+        (&"2024-03-15T00:00:00Z".into(), &row(day("2024-03-15")).close.into())
+    );
+    assert!(NAMES.iter().all(|name| last.get(name).is_some()), "{last}");
+    assert_eq!(last["vwap_session"], Value::Null, "days have no sessions within");
+    let csv = shown(&["--from", "2024-03-14", "--to", "2024-03-14", "--format", "csv"]).stdout;
+    let lines: Vec<&str> = csv.lines().collect();
+    assert_eq!(lines[0], format!("time,ts,close,{}", NAMES.join(",")));
+    assert_eq!((lines.len(), lines[1].split(',').count()), (2, 3 + COUNT));
+    assert!(lines[1].starts_with("2024-03-14T00:00:00Z,"), "{csv}");
+    let table = shown(&["--limit", "1"]).stdout;
+    assert!(table.starts_with("TIME") && table.contains("SMA_200"), "{table}");
+    assert_eq!(shown(&["--limit", "0", "--json"]).json()["count"], 0);
+}
+
+#[test]
+fn features_that_are_not_what_they_should_be_are_warned_of() {
+    let (_server, sandbox) = daily_stocks(&["AAA"]);
+    let shown = || sandbox.mdctl(&["features", "AAA", "--as-of", AS_OF]);
+    sandbox.mdctl(&["db", "migrate"]).expect_code(0);
+    shown().expect_code(0).expect_stderr("AAA 1d has no bars; mdctl backfill AAA");
+    sandbox.backfill(&["--no-features"]).expect_code(0);
+    shown().expect_code(0).expect_stderr("the features of AAA 1d are behind its bars");
+    sandbox.go_back_to_schema_1();
+    assert_eq!(shown().expect_code(0).stdout.lines().count(), 1);
+}
