@@ -3,7 +3,8 @@
 //! The floor is a bare loop with the same HTTP client and as many requests at once (3): it asks the
 //! same server for the same answers, decodes them into plain structs and inserts their rows into the
 //! same table of a copy of the database (rows that are there are left alone), one writer, 64 answers
-//! a transaction. It neither plans nor retries, validates, logs or accounts.
+//! a transaction. It neither plans nor retries, validates, logs or accounts. Beside it stands the same
+//! day without features; with them it is to cost less than three times as much as without.
 //!
 //! ```text
 //! cargo bench --bench incremental            five rounds
@@ -56,34 +57,47 @@ fn main() {
     let server = serve();
     let filled = fill(&server);
     println!("incremental: {SYMBOLS} symbols, one new bar and one request each, {rounds} rounds");
-    let (mut program, mut floor) = (Times::new(), Times::new());
+    let (mut whole, mut program, mut floor) = (Times::new(), Times::new(), Times::new());
     let mut peak_mb = 0.0_f64;
     for _ in 0..rounds {
         let folder = scratch();
         let database = folder.path().join("bench.db");
-        copy(filled.path(), folder.path());
-        server.take_requests();
-        let finished = run_watched(folder.path(), &["backfill", "--as-of", DAY]);
-        let finished = finished.expect(0, folder.path());
-        peak_mb = peak_mb.max(finished.peak_mb);
-        program.add(finished.wall);
-        count("mdctl", &database);
-        let asked: Vec<String> =
-            server.take_requests().iter().map(support::server::Request::target).collect();
-        if asked.len() != SYMBOLS {
-            println!("  NO FIGURE: {} requests for {SYMBOLS} symbols", asked.len());
+        let mut asked = Vec::new();
+        for (times, more, features) in
+            [(&mut whole, &[][..], SYMBOLS), (&mut program, &["--no-features"][..], 0)]
+        {
+            copy(filled.path(), folder.path());
+            server.take_requests();
+            let arguments = [&["backfill", "--as-of", DAY][..], more].concat();
+            let finished = run_watched(folder.path(), &arguments).expect(0, folder.path());
+            peak_mb = peak_mb.max(finished.peak_mb);
+            times.add(finished.wall);
+            count("mdctl", "bars", &database, SYMBOLS);
+            count("mdctl", "features", &database, features);
+            asked = server.take_requests().iter().map(support::server::Request::target).collect();
+            if asked.len() != SYMBOLS {
+                println!("  NO FIGURE: {} requests for {SYMBOLS} symbols", asked.len());
+            }
+            fs::remove_file(&database).expect("the database goes");
         }
-        fs::remove_file(&database).expect("the database goes");
         copy(filled.path(), folder.path());
         floor.add(bare_loop(&database, &server.url(), asked));
-        count("floor", &database);
+        count("floor", "bars", &database, SYMBOLS);
     }
-    println!("{}", program.rate("mdctl backfill", SYMBOLS as f64, "symbols"));
+    println!("{}", whole.rate("mdctl backfill", SYMBOLS as f64, "symbols"));
+    println!("{}", program.rate("without features", SYMBOLS as f64, "symbols"));
     println!("{}", floor.rate("floor: bare loop", SYMBOLS as f64, "symbols"));
     let ratio = program.median() / floor.median();
-    println!("{}", against("times the floor (medians)", ratio, "", Promise::AtMost(2.0)));
+    println!("{}", against("without, times the floor (medians)", ratio, "", Promise::AtMost(2.0)));
     let ratio = program.best() / floor.best();
-    println!("{}", against("times the floor (best)", ratio, "", Promise::AtMost(2.0)));
+    println!("{}", against("without, times the floor (best)", ratio, "", Promise::AtMost(2.0)));
+    let ratio = whole.median() / program.median();
+    println!(
+        "{}",
+        against("with features, times without (medians)", ratio, "", Promise::AtMost(3.0))
+    );
+    let ratio = whole.best() / program.best();
+    println!("{}", against("with features, times without (best)", ratio, "", Promise::AtMost(3.0)));
     println!("{}", against("peak memory", peak_mb, "MB", Promise::AtMost(100.0)));
 }
 
@@ -120,14 +134,14 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Complains when not every symbol got its bar.
-fn count(who: &str, database: &Path) {
+/// Complains when not every symbol got its row of `table`.
+fn count(who: &str, table: &str, database: &Path, wanted: usize) {
     let connection = Connection::open(database).expect("the database");
-    let stored: i64 = connection
-        .query_row("SELECT count(*) FROM bars WHERE ts = ?", [END - 86_400], |row| row.get(0))
-        .expect("the bars");
-    if stored != SYMBOLS as i64 {
-        println!("  NO FIGURE: {who} stored {stored} new bars of {SYMBOLS}");
+    let sql = format!("SELECT count(*) FROM {table} WHERE ts = ?");
+    let stored: i64 =
+        connection.query_row(&sql, [END - 86_400], |row| row.get(0)).expect("the rows");
+    if stored != wanted as i64 {
+        println!("  NO FIGURE: {who} stored {stored} new {table} of {wanted}");
     }
 }
 

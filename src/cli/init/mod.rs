@@ -22,8 +22,9 @@ const SAMPLE: &str = include_str!("sample.toml");
 const SAMPLE_FOLDER: &str = "sample-data";
 
 /// Bars that travel with the program; `examples/data/README.md` names their sources.
-const SAMPLE_BARS: [(&str, &str); 2] = [
+const SAMPLE_BARS: [(&str, &str); 3] = [
     ("AAPL.B26_1d.csv", include_str!("../../../examples/data/AAPL.B26_1d.csv")),
+    ("AAPL.B26_actions.csv", include_str!("../../../examples/data/AAPL.B26_actions.csv")),
     ("EURUSD_1h.csv", include_str!("../../../examples/data/EURUSD_1h.csv")),
 ];
 
