@@ -49,12 +49,7 @@ impl Desk<'_> {
         let (group, member) = self.place(&key.symbol);
         let due = self.settings.due(group, member);
         let factors = tx.factors_of(series_id)?;
-        let series = Series {
-            timeframe: key.timeframe,
-            calendar: &due.calendar,
-            layout: due.layout,
-            factors: &factors,
-        };
+        let series = Series::of(key.timeframe, &due, &factors);
         while let Some(from) = mark.filter(|_| *room > 0) {
             mark = look(tx, series_id, &series, from, room)?;
         }
@@ -62,6 +57,29 @@ impl Desk<'_> {
             line.quality_from = mark;
         }
         Ok(mark.is_none())
+    }
+
+    /// Looks at the bars of a page that is stored, as long as they are at hand: those that what comes
+    /// later cannot make look different. Where more than these wait to be looked at, all of them do.
+    pub(super) fn inspect_page(
+        &mut self,
+        tx: &Writer<'_>,
+        key: &SeriesKey,
+        page: &[Bar],
+    ) -> StoreResult<()> {
+        let (group, member) = self.place(&key.symbol);
+        let due = self.settings.due(group, member);
+        let Some(line) = self.series.get_mut(key) else { return Ok(()) };
+        let Some(mark) = line.quality_from else { return Ok(()) };
+        // Where newer bars are stored already, they are looked at once the page's neighbours are there.
+        if page.last().map(|bar| bar.ts) != line.watermark_ts {
+            return Ok(());
+        }
+        let Some(slice) = slice_of_page(tx, line.series_id, mark, page)? else { return Ok(()) };
+        let factors = tx.factors_of(line.series_id)?;
+        let series = Series::of(key.timeframe, &due, &factors);
+        line.quality_from = judge(tx, line.series_id, &series, &slice)?;
+        Ok(())
     }
 
     /// Notes which rows of a series' file say again what one before them said: the `ts` of each, and its
@@ -95,13 +113,23 @@ fn look(
 ) -> StoreResult<Option<i64>> {
     let slice = read(tx, series_id, from, *room)?;
     *room -= (slice.end - slice.first).clamp(1, *room);
+    judge(tx, series_id, series, &slice)
+}
+
+/// Judges the bars of a slice; tells from where on some are left.
+fn judge(
+    tx: &Writer<'_>,
+    series_id: i64,
+    series: &Series<'_>,
+    slice: &Slice,
+) -> StoreResult<Option<i64>> {
     let carried = Carried {
-        zero_volume: carried_silent(tx, series_id, &slice)?,
-        non_session: carried_outside(tx, series_id, series, &slice)?,
+        zero_volume: carried_silent(tx, series_id, slice)?,
+        non_session: carried_outside(tx, series_id, series, slice)?,
     };
     let stretch = Stretch { bars: &slice.bars, judged: slice.first..slice.end, carried };
     let found = quality::inspect(series, &stretch);
-    let held = held(tx, series_id, &slice, carried)?;
+    let held = held(tx, series_id, slice, carried)?;
     tx.anomalies_set(series_id, &held, &found)?;
     let left = (slice.range.end < i64::MAX).then_some(slice.range.end);
     tx.series_inspected(series_id, left)?;
@@ -120,6 +148,31 @@ fn read(tx: &Writer<'_>, series_id: i64, from: i64, room: usize) -> StoreResult<
     // Where no bar lies before, nothing that was found before is true any more.
     let range_start = if first == 0 { i64::MIN } else { bars[first].ts };
     Ok(Slice { bars, first, end, range: TimeRange::new(range_start, range_end) })
+}
+
+/// The slice of a page of new bars, which begins at or after `mark`: up to the last bar that has all its
+/// neighbours. `None` when too few bars are new, or more wait than those right before the page.
+fn slice_of_page(
+    tx: &Writer<'_>,
+    series_id: i64,
+    mark: i64,
+    page: &[Bar],
+) -> StoreResult<Option<Slice>> {
+    const READ: usize = READ_BEFORE as usize + quality::AFTER;
+    let Some(next) = page.first().filter(|next| mark <= next.ts && page.len() > READ) else {
+        return Ok(None);
+    };
+    let mut bars = tx.bars_before(series_id, next.ts, READ as u64)?;
+    let marked = bars.partition_point(|bar| bar.ts < mark);
+    if bars.len() == READ && marked < READ_BEFORE as usize {
+        return Ok(None);
+    }
+    let first = marked.saturating_sub(TOUCHED);
+    bars.extend_from_slice(page);
+    let end = bars.len() - quality::AFTER;
+    let range_start = if first == 0 { i64::MIN } else { bars[first].ts };
+    let range = TimeRange::new(range_start, bars[end].ts);
+    Ok(Some(Slice { bars, first, end, range }))
 }
 
 /// The run without volume that reaches up to the slice.

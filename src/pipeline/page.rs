@@ -98,6 +98,9 @@ impl Desk<'_> {
         {
             self.unmake(tx, &key, TimeRange::new(first.ts, last.ts + 1))?;
         }
+        if put.inserted == checked.accepted.len() as u64 {
+            self.inspect_page(tx, &key, &checked.accepted)?;
+        }
         self.add(&key.symbol, put);
         let mut events =
             vec![Event::PageStored { series: key.clone(), counts, attempt: fetched.attempt }];

@@ -49,8 +49,11 @@ pub(super) fn find(window: &Window<'_>, at: usize, series: &Series<'_>) -> Optio
     let bars = window.bars;
     let bar = &bars[at];
     let close = bars.get(at.checked_sub(1)?)?.close;
+    // Nearly every bar ends here, without a logarithm: `e^x` is more than `1 + x`.
+    if close < bar.open * (1.0 + LEAST) && bar.open < close * (1.0 + LEAST) {
+        return None;
+    }
     let change = (close / bar.open).ln();
-    // Nearly every bar ends here.
     if change.abs() < LEAST {
         return None;
     }

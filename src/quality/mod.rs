@@ -20,6 +20,7 @@ mod tests;
 
 use std::ops::Range;
 
+use crate::calendar::due::Due;
 use crate::calendar::{Calendar, Layout};
 use crate::domain::action::Factors;
 use crate::domain::anomaly::Anomaly;
@@ -47,6 +48,14 @@ pub struct Series<'a> {
     pub layout: Layout,
     /// What declared splits do to them; none where the provider has done it.
     pub factors: &'a Factors,
+}
+
+impl<'a> Series<'a> {
+    /// The series of `timeframe` whose bars are due so.
+    #[must_use]
+    pub const fn of(timeframe: Timeframe, due: &'a Due, factors: &'a Factors) -> Self {
+        Self { timeframe, calendar: &due.calendar, layout: due.layout, factors }
+    }
 }
 
 /// Bars to be judged, among their neighbours.

@@ -43,8 +43,8 @@ pub(super) fn find(window: &Window<'_>, at: usize, factors: &Factors) -> Option<
     let bar = &window.bars[at];
     let (low, high) = (before.low.min(after.low), before.high.max(after.high));
     let distance = |price: f64| (price / high).max(low / price).ln();
-    // Nearly every bar ends here.
-    if distance(bar.high).max(distance(bar.low)) < LEAST {
+    // Nearly every bar ends here, without a logarithm: `e^x` is more than `1 + x`.
+    if bar.high < high * (1.0 + LEAST) && low < bar.low * (1.0 + LEAST) {
         return None;
     }
     let (nearby, usual) = (window.nearby(at), window.usual(at));
