@@ -11,7 +11,8 @@ use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::timeframe::Timeframe;
 use crate::domain::words::span;
 use crate::exit::Exit;
-use crate::render::bars::{Adjusted, Format};
+use crate::render::bars::Adjusted;
+use crate::render::rows::Format;
 use crate::report::{Facts, staleness};
 use crate::store::{Store, StoreError};
 

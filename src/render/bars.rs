@@ -11,16 +11,7 @@ use crate::domain::series::SeriesKey;
 
 use crate::domain::words::instant;
 
-/// In what form rows are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// Columns for the eye.
-    Table,
-    /// Comma-separated values with a header.
-    Csv,
-    /// One JSON document.
-    Json,
-}
+use super::rows::{Format, Frame, Names};
 
 /// For what prices and volumes are adjusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -72,16 +63,14 @@ struct Row {
     trades: Option<i64>,
 }
 
-/// Rows being written.
+/// Bars being written.
 pub struct Rows<'a> {
-    out: &'a mut dyn Write,
-    format: Format,
+    frame: Frame<'a>,
     adjusted: Adjusted,
-    count: u64,
 }
 
 impl<'a> Rows<'a> {
-    /// Writes what stands before the rows.
+    /// Writes what stands before the bars.
     ///
     /// # Errors
     ///
@@ -92,26 +81,13 @@ impl<'a> Rows<'a> {
         (key, adjusted): (&SeriesKey, Adjusted),
         now: i64,
     ) -> io::Result<Self> {
-        match format {
-            Format::Table => writeln!(
-                out,
-                "{:<20} {:>14} {:>14} {:>14} {:>14} {:>18} {:>10}",
-                "TIME", "OPEN", "HIGH", "LOW", "CLOSE", "VOLUME", "TRADES"
-            )?,
-            Format::Csv => writeln!(out, "time,ts,open,high,low,close,volume,vwap,trades")?,
-            Format::Json => {
-                let symbol = serde_json::to_string(key.symbol.as_str())?;
-                writeln!(
-                    out,
-                    "{{\"schema\":{},\"timestamp\":\"{}\",\"symbol\":{symbol},\"timeframe\":\"{}\",\"adjusted\":\"{}\",\"bars\":[",
-                    super::SCHEMA,
-                    instant(now),
-                    key.timeframe,
-                    adjusted.as_str()
-                )?;
-            }
-        }
-        Ok(Self { out, format, adjusted, count: 0 })
+        let table = format!(
+            "{:<20} {:>14} {:>14} {:>14} {:>14} {:>18} {:>10}",
+            "TIME", "OPEN", "HIGH", "LOW", "CLOSE", "VOLUME", "TRADES"
+        );
+        let csv = "time,ts,open,high,low,close,volume,vwap,trades";
+        let names = Names { table: &table, csv, json: "bars" };
+        Ok(Self { frame: Frame::begin(out, format, &names, (key, adjusted), now)?, adjusted })
     }
 
     /// Writes one bar.
@@ -125,15 +101,16 @@ impl<'a> Rows<'a> {
         let or = |value: Option<f64>, none: &str| {
             value.map_or_else(|| none.to_owned(), |value| value.to_string())
         };
-        let read = |value: f64| match self.adjusted {
+        let adjusted = self.adjusted;
+        let read = |value: f64| match adjusted {
             Adjusted::None => value.to_string(),
             Adjusted::Splits | Adjusted::All => to_be_read(value).to_string(),
         };
         let trades_or =
             |none: &str| trades.map_or_else(|| none.to_owned(), |trades| trades.to_string());
-        match self.format {
+        self.frame.row(|out, format| match format {
             Format::Table => writeln!(
-                self.out,
+                out,
                 "{time:<20} {:>14} {:>14} {:>14} {:>14} {:>18} {:>10}",
                 read(open),
                 read(high),
@@ -141,36 +118,28 @@ impl<'a> Rows<'a> {
                 read(close),
                 volume.map_or_else(|| "-".to_owned(), read),
                 trades_or("-")
-            )?,
+            ),
             Format::Csv => writeln!(
-                self.out,
+                out,
                 "{time},{ts},{open},{high},{low},{close},{},{},{}",
                 or(volume, ""),
                 or(vwap, ""),
                 trades_or("")
-            )?,
+            ),
             Format::Json => {
-                if self.count > 0 {
-                    writeln!(self.out, ",")?;
-                }
                 let row = Row { time, ts, open, high, low, close, volume, vwap, trades };
-                serde_json::to_writer(&mut *self.out, &row).map_err(io::Error::from)?;
+                serde_json::to_writer(out, &row).map_err(io::Error::from)
             }
-        }
-        self.count += 1;
-        Ok(())
+        })
     }
 
-    /// Writes what stands behind the rows.
+    /// Writes what stands behind the bars.
     ///
     /// # Errors
     ///
     /// When `out` cannot be written.
     pub fn end(self) -> io::Result<()> {
-        match self.format {
-            Format::Table | Format::Csv => Ok(()),
-            Format::Json => writeln!(self.out, "\n],\"count\":{}}}", self.count),
-        }
+        self.frame.end()
     }
 }
 

@@ -6,14 +6,11 @@ use crate::domain::feature::{NAMES, Row};
 use crate::domain::series::SeriesKey;
 use crate::domain::words::instant;
 
-use super::bars::{Adjusted, Format, to_be_read};
+use super::bars::{Adjusted, to_be_read};
+use super::rows::{Format, Frame, Names};
 
-/// Rows being written.
-pub struct Rows<'a> {
-    out: &'a mut dyn Write,
-    format: Format,
-    count: u64,
-}
+/// Features being written.
+pub struct Rows<'a>(Frame<'a>);
 
 impl<'a> Rows<'a> {
     /// Writes what stands before the rows.
@@ -27,28 +24,11 @@ impl<'a> Rows<'a> {
         (key, adjusted): (&SeriesKey, Adjusted),
         now: i64,
     ) -> io::Result<Self> {
-        match format {
-            Format::Table => {
-                write!(out, "{:<20} {:>14}", "TIME", "CLOSE")?;
-                for name in NAMES {
-                    write!(out, " {:>WIDTH$}", name.to_uppercase())?;
-                }
-                writeln!(out)?;
-            }
-            Format::Csv => writeln!(out, "time,ts,close,{}", NAMES.join(","))?,
-            Format::Json => {
-                let symbol = serde_json::to_string(key.symbol.as_str())?;
-                writeln!(
-                    out,
-                    "{{\"schema\":{},\"timestamp\":\"{}\",\"symbol\":{symbol},\"timeframe\":\"{}\",\"adjusted\":\"{}\",\"features\":[",
-                    super::SCHEMA,
-                    instant(now),
-                    key.timeframe,
-                    adjusted.as_str()
-                )?;
-            }
-        }
-        Ok(Self { out, format, count: 0 })
+        let columns = NAMES.map(|name| format!(" {:>WIDTH$}", name.to_uppercase())).concat();
+        let table = format!("{:<20} {:>14}{columns}", "TIME", "CLOSE");
+        let csv = format!("time,ts,close,{}", NAMES.join(","));
+        let names = Names { table: &table, csv: &csv, json: "features" };
+        Frame::begin(out, format, &names, (key, adjusted), now).map(Self)
     }
 
     /// Writes the features of a bar, beside its close.
@@ -59,37 +39,32 @@ impl<'a> Rows<'a> {
     pub fn add(&mut self, row: &Row, close: f64) -> io::Result<()> {
         let time = instant(row.ts);
         let values = (0..NAMES.len()).map(|index| row.value(index));
-        match self.format {
+        self.0.row(|out, format| match format {
             Format::Table => {
-                write!(self.out, "{time:<20} {:>14}", to_be_read(close))?;
+                write!(out, "{time:<20} {:>14}", to_be_read(close))?;
                 for value in values {
                     let text = value.map_or_else(|| "-".to_owned(), |v| to_be_read(v).to_string());
-                    write!(self.out, " {text:>WIDTH$}")?;
+                    write!(out, " {text:>WIDTH$}")?;
                 }
-                writeln!(self.out)?;
+                writeln!(out)
             }
             Format::Csv => {
-                write!(self.out, "{time},{},{close}", row.ts)?;
+                write!(out, "{time},{},{close}", row.ts)?;
                 for value in values {
                     let text = value.map_or_else(String::new, |value| value.to_string());
-                    write!(self.out, ",{text}")?;
+                    write!(out, ",{text}")?;
                 }
-                writeln!(self.out)?;
+                writeln!(out)
             }
             Format::Json => {
-                if self.count > 0 {
-                    writeln!(self.out, ",")?;
-                }
-                write!(self.out, "{{\"time\":\"{time}\",\"ts\":{},\"close\":{close}", row.ts)?;
+                write!(out, "{{\"time\":\"{time}\",\"ts\":{},\"close\":{close}", row.ts)?;
                 for (name, value) in NAMES.iter().zip(values) {
                     let text = value.map_or_else(|| "null".to_owned(), |value| value.to_string());
-                    write!(self.out, ",\"{name}\":{text}")?;
+                    write!(out, ",\"{name}\":{text}")?;
                 }
-                write!(self.out, "}}")?;
+                write!(out, "}}")
             }
-        }
-        self.count += 1;
-        Ok(())
+        })
     }
 
     /// Writes what stands behind the rows.
@@ -98,10 +73,7 @@ impl<'a> Rows<'a> {
     ///
     /// When `out` cannot be written.
     pub fn end(self) -> io::Result<()> {
-        match self.format {
-            Format::Table | Format::Csv => Ok(()),
-            Format::Json => writeln!(self.out, "\n],\"count\":{}}}", self.count),
-        }
+        self.0.end()
     }
 }
 

@@ -15,6 +15,7 @@ pub mod pause;
 pub mod plan;
 pub mod progress;
 pub mod quality;
+pub mod rows;
 pub mod staleness;
 pub mod status;
 pub mod symbols;
