@@ -26,8 +26,9 @@ pub struct Effect {
     pub(super) before_ts: Option<i64>,
 }
 
-/// The effects of those actions that count by their `verdicts`. A dividend has one once the session
-/// before it and a bar from the ex date on are there: else the price that it is a part of is not known.
+/// The effects of those actions that count by their `verdicts`. A dividend has one once a bar before
+/// it and one from the ex date on are there: else the price that it is a part of is not known. Where sessions
+/// before it are lacking, that price is the last one stored.
 #[must_use]
 pub fn effects(
     actions: &[ActionFact],

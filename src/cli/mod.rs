@@ -136,7 +136,8 @@ enum Command {
     Symbols(symbols::Symbols),
     /// Fetch everything that is due and not stored: head, holes and tail.
     Backfill(backfill::Backfill),
-    /// The daily pass: tails, what is not settled, a second try for failed jobs.
+    /// The daily pass: tails, what is not settled, splits and dividends, reference data, features, quality,
+    /// and a second try for failed jobs.
     Enrich(enrich::Enrich),
     /// The verdict: can the data be trusted, and if not, what is to be done?
     Health(health::Health),

@@ -74,6 +74,7 @@ fn overview(scene: &Scene, store: &Store, facts: &Facts) -> StoreResult<Overview
         last,
         queue,
         fetch: FetchMetrics::of(&store.fetch_facts(scene.wall_now - DAY)?),
+        compute: store.compute_facts(scene.wall_now - DAY)?,
         symbols_tracked: scene.settings.members().count() as u64,
         quality: QualityMetrics::of(&scene.quality(store, facts)?),
     })

@@ -86,7 +86,9 @@ impl Meant {
             Adjusted::None => Factors::default(),
             Adjusted::Splits | Adjusted::All => {
                 warn_of_disputes(&store, &symbol)?;
-                factors(scene, &store, &facts, &key)?
+                // Features are told in shares of today, whatever is asked about.
+                let as_of = scene.as_of.filter(|_| kind == Kind::Bars);
+                factors(as_of, &store, &facts, &key)?
             }
         };
         let open = self.from.is_none() && self.to.is_none();
@@ -179,7 +181,7 @@ impl From<io::Error> for Stop {
 
 /// What actions do to the bars; with `--as-of` as far as they had happened then.
 fn factors(
-    scene: &Scene,
+    as_of: Option<i64>,
     store: &Store,
     facts: &Facts,
     key: &SeriesKey,
@@ -190,7 +192,7 @@ fn factors(
         factors.map(Option::unwrap_or_default).map_err(|error| Failure::of_reader(&error))
     };
     let factors = read(key.timeframe)?;
-    let Some(as_of) = scene.as_of else { return Ok(factors) };
+    let Some(as_of) = as_of else { return Ok(factors) };
     // A week's begin with its Monday, whichever day of it was the ex date; days tell which.
     let days = if key.timeframe == Timeframe::W1 { read(Timeframe::D1)? } else { factors.clone() };
     Ok(factors.up_to(days.at(as_of - 1)))
@@ -201,6 +203,7 @@ fn warn(scene: &Scene, facts: &Facts, key: &SeriesKey, kind: Kind) {
     let states = staleness::judge(&scene.settings, facts, scene.now());
     let Some(state) = states.series.into_iter().find(|state| state.key == *key) else { return };
     let SeriesKey { symbol, timeframe } = key;
+    let is_older = facts.series.get(key).is_some_and(|fact| fact.features.is_none());
     match (state.bars_status, kind, state.features_status) {
         (Freshness::Missing, ..) => {
             tracing::warn!("{key} has no bars; mdctl backfill {symbol} --timeframe {timeframe}");
@@ -208,6 +211,9 @@ fn warn(scene: &Scene, facts: &Facts, key: &SeriesKey, kind: Kind) {
         (Freshness::Stale, ..) => tracing::warn!(
             "{key} is stale: {} behind; mdctl backfill --repair {symbol} --timeframe {timeframe}",
             span(state.lag_seconds)
+        ),
+        (_, Kind::Features, None) if is_older => tracing::warn!(
+            "the database was written by an older mdctl, and has no features yet; mdctl backfill"
         ),
         (_, Kind::Features, None) => tracing::warn!(
             "{key} has no features: `features` of its group asks for none at {timeframe}"

@@ -32,6 +32,9 @@ pub struct SeriesFact {
     /// When what is not settled of it was last read, by the instant that run was judged at; `None`
     /// before the first time.
     pub settle_read_at: Option<i64>,
+    /// Bars before this `ts` are in the prices of before their provider restated them; `None` when none
+    /// is.
+    pub restated_to: Option<i64>,
     /// Until when it is left alone after its failures, epoch seconds UTC; `None` when it is not.
     pub rests_until: Option<i64>,
     /// From which `ts` on its bars are still to be looked at; `None` when all were.
@@ -230,6 +233,17 @@ pub struct QualityFact {
     pub quality_score: Option<f64>,
     /// Stored of the due bars, from the first stored one on; 1 where none is due, `None` without bars.
     pub completeness: Option<f64>,
+}
+
+/// What computing came to in a window of time.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ComputeFacts {
+    /// How often features of a series were computed.
+    pub total: u64,
+    /// How often that went well.
+    pub successful: u64,
+    /// How long it took on average, in milliseconds; `None` when nothing was computed.
+    pub avg_ms: Option<f64>,
 }
 
 /// A row of `freshness`: a series' state at the end of a run.

@@ -24,14 +24,17 @@ impl Desk<'_> {
         range: TimeRange,
     ) -> StoreResult<()> {
         let (group, member) = self.place(&source.symbol);
-        for (timeframe, stored) in &group.timeframes {
-            if stored.derived_from != Some(source.timeframe) {
+        let coarser = Timeframe::ALL.into_iter().filter(|coarser| *coarser > source.timeframe);
+        for timeframe in coarser {
+            // One that left the config may come back, and was made of this one then.
+            let stored = group.timeframes.get(&timeframe);
+            if stored.is_some_and(|stored| stored.derived_from != Some(source.timeframe)) {
                 continue;
             }
-            let due = self.settings.due(group, member);
-            let key = SeriesKey { symbol: source.symbol.clone(), timeframe: *timeframe };
+            let key = SeriesKey { symbol: source.symbol.clone(), timeframe };
             if let Some(line) = self.series.get_mut(&key) {
-                line.uncover(tx, derive::windows_of(&due, *timeframe, range))?;
+                let due = self.settings.due(group, member);
+                line.uncover(tx, derive::windows_of(&due, timeframe, range))?;
             }
         }
         Ok(())
@@ -154,7 +157,7 @@ impl Desk<'_> {
         let listed = TimeRange::new(part.start.max(first), part.end);
         line.note_gaps(tx, due, self.now, listed, &[])?;
         line.cover(tx, part)?;
-        self.add(&key.symbol, put);
+        self.add(&key.symbol, &put);
         Ok(())
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct Desk<'a> {
     pub(super) series: BTreeMap<SeriesKey, Line>,
     pub(super) jobs: BTreeMap<Symbol, JobLine>,
     totals: Totals,
+    /// Series of which some is left for the next run.
+    deferred: BTreeSet<SeriesKey>,
     /// What went wrong last with each series that failed.
     failed: BTreeMap<SeriesKey, (ErrorKind, String)>,
     /// Series of which all is to be asked for again, for the provider has restated them.
@@ -102,6 +104,7 @@ impl<'a> Desk<'a> {
             series: series.collect(),
             jobs: jobs.collect(),
             totals: Totals::default(),
+            deferred: BTreeSet::new(),
             failed: BTreeMap::new(),
             restated: BTreeSet::new(),
             no_features,
@@ -195,6 +198,9 @@ impl<'a> Desk<'a> {
                 if let Some(job) = self.jobs.get_mut(&task.key.symbol) {
                     job.deferred.get_or_insert(format!("{}: {message}", task.word()));
                 }
+                if task.about == About::Bars {
+                    self.deferred.insert(task.key.clone());
+                }
                 Ok(Vec::new())
             }
             Message::OutOfPlan(series, range) => self.out_of_plan(tx, &series, range),
@@ -224,7 +230,7 @@ impl<'a> Desk<'a> {
         Ok(Event::Failed(failure))
     }
 
-    pub(super) fn add(&mut self, symbol: &Symbol, put: Put) {
+    pub(super) fn add(&mut self, symbol: &Symbol, put: &Put) {
         self.totals.records_inserted += put.inserted;
         self.totals.records_updated += put.updated;
         if let Some(job) = self.jobs.get_mut(symbol) {
@@ -305,6 +311,7 @@ impl<'a> Desk<'a> {
         let settle = self.place(&key.symbol).0.settle;
         let error = self.failed.get(key);
         let Some(line) = self.series.get_mut(key) else { return Ok(()) };
+        line.settle_restated(tx)?;
         // What was not even tried is no better and no worse for it.
         if !line.asked && error.is_none() {
             return Ok(());
@@ -312,7 +319,10 @@ impl<'a> Desk<'a> {
         let settled = line.settled(settle, now);
         let rest = |kind| rest::after_failure(line.failures.saturating_add(1), kind);
         let ended = error.map(|(kind, words)| (words.as_str(), rest(*kind).map(|rest| now + rest)));
-        tx.series_ended(line.series_id, settled, ended)?;
+        // Of what was not all asked for nobody knows yet how it ends.
+        if error.is_some() || !self.deferred.contains(key) {
+            tx.series_ended(line.series_id, settled, ended)?;
+        }
         let tail_end = due.end(key.timeframe, now);
         let read_to = line.read.ranges().last().map(|range| range.end);
         if error.is_none() && tail_end.is_some() && read_to >= tail_end {

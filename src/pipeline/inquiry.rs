@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveTime;
 
 use crate::clock;
-use crate::domain::action::Action;
+use crate::domain::action::{Action, ActionFact, ActionStatus};
 use crate::domain::event::Event;
 use crate::domain::fact::FileMark;
 use crate::domain::range::TimeRange;
@@ -36,6 +36,8 @@ struct Answered {
     actions: Vec<Action>,
     /// Days whose actions could not be told, or not all of them: what is held of them stays.
     untold: Vec<TimeRange>,
+    /// Whether an answer came that told of none.
+    is_empty: bool,
     unread: Unread,
 }
 
@@ -129,14 +131,16 @@ impl Desk<'_> {
         attempts: u32,
     ) -> StoreResult<Vec<Event>> {
         let symbol = &task.key.symbol;
-        // Providers have answered empty what they had told before: that alone takes nothing back.
-        let whole =
-            whole.filter(|whole| !whole.declared.actions.is_empty() || whole.unread.rows > 0);
+        let tells = |whole: &Whole| !whole.declared.actions.is_empty() || whole.unread.rows > 0;
+        let is_empty = whole.as_ref().is_some_and(|whole| !tells(whole));
         let Some(job) = self.jobs.get_mut(symbol) else { return Ok(Vec::new()) };
-        let Some(answered) = job.answers.take(task, whole) else { return Ok(Vec::new()) };
+        let Some(answered) = job.answers.take(task, whole.filter(tells)) else {
+            return Ok(Vec::new());
+        };
+        let answered = Answered { is_empty, ..answered };
         let is_told = job.answers.actions_are_told();
         let kind = if task.about == About::Splits { KINDS[0] } else { KINDS[1] };
-        declare(tx, task, kind, &answered)?;
+        declare(tx, task, kind, &answered, self.now)?;
         // With the declaration, so that no crash leaves one that nobody has judged.
         self.settle_actions(tx, symbol)?;
         if is_told {
@@ -157,7 +161,7 @@ impl Desk<'_> {
         let Some(job) = self.jobs.get_mut(symbol) else { return Ok(Vec::new()) };
         let Some(answered) = job.answers.take(task, Some(whole)) else { return Ok(Vec::new()) };
         for kind in KINDS {
-            declare(tx, task, kind, &answered)?;
+            declare(tx, task, kind, &answered, self.now)?;
         }
         self.settle_actions(tx, symbol)?;
         // No file has a length below 0: whatever is there then is another one.
@@ -196,13 +200,26 @@ impl Desk<'_> {
 }
 
 /// Makes what came the actions of a symbol, beside those that are held of days that nobody could tell of.
-fn declare(tx: &Writer<'_>, task: &Task, kind: &str, answered: &Answered) -> StoreResult<()> {
+///
+/// Providers have answered empty what they had told before: that alone takes nothing back but what is yet
+/// to come, and was called off.
+fn declare(
+    tx: &Writer<'_>,
+    task: &Task,
+    kind: &str,
+    answered: &Answered,
+    now: i64,
+) -> StoreResult<()> {
     let symbol = &task.key.symbol;
     let mut declared = answered.actions.clone();
-    let is_untold =
-        |action: &Action| answered.untold.iter().any(|range| range.contains(midnight(action)));
-    let held = tx.actions_of(symbol)?.into_iter().map(|held| held.action);
-    declared.extend(held.filter(|action| action.kind.as_str() == kind && is_untold(action)));
+    let stays = |held: &ActionFact| {
+        let at = midnight(&held.action);
+        let is_untold = answered.untold.iter().any(|range| range.contains(at));
+        let is_called_off = answered.is_empty && held.status == ActionStatus::Pending && at > now;
+        held.action.kind.as_str() == kind && is_untold && !is_called_off
+    };
+    let held = tx.actions_of(symbol)?.into_iter();
+    declared.extend(held.filter(stays).map(|held| held.action));
     tx.actions_declare(symbol, &task.provider, kind, &declared, clock::now())
 }
 

@@ -33,6 +33,8 @@ pub(super) struct Line {
     pub(super) gaps: Vec<Gap>,
     /// Whether anything was asked for it and answered.
     pub(super) asked: bool,
+    /// Bars before it are in the prices of before their provider restated them.
+    pub(super) restated_to: Option<i64>,
     /// Which `ts` were answered in this run.
     pub(super) read: RangeSet,
     /// From which `ts` on its features are to be computed anew.
@@ -56,6 +58,7 @@ impl Line {
             coverage,
             gaps,
             asked: false,
+            restated_to: fact.restated_to,
             read: RangeSet::new(),
             features_from: fact.features.and_then(|features| features.from),
             feature_set: fact.features.unwrap_or_default().set,
@@ -142,7 +145,7 @@ impl Line {
     }
 
     const fn known<'due>(&self, due: &'due Due, now: i64) -> Known<'due> {
-        let Self { timeframe, first_ts, watermark_ts, .. } = *self;
-        Known { due, timeframe, first_ts, watermark_ts, now }
+        let Self { timeframe, first_ts, watermark_ts, restated_to, .. } = *self;
+        Known { due, timeframe, first_ts, watermark_ts, restated_to, now }
     }
 }

@@ -15,6 +15,7 @@ use crate::config::{JobRetries, ProviderSettings, Settings};
 use crate::domain::control::{Deed, Pause};
 use crate::domain::event::Event;
 use crate::domain::fact::SeriesFact;
+use crate::domain::provider_state::micros;
 use crate::domain::range::RangeSet;
 use crate::domain::run::{JobStatus, RunId, RunStatus, Totals};
 use crate::domain::series::{SeriesKey, Symbol};
@@ -47,6 +48,9 @@ const BATCH_MESSAGES: usize = 1_024;
 
 /// Rows after which a transaction ends.
 const BATCH_ROWS: usize = 20_000;
+
+/// Symbols for which nothing was asked that one transaction brings to their end.
+const IDLE_SYMBOLS: usize = 256;
 
 /// What a call asks of a run.
 #[derive(Clone, Debug)]
@@ -312,6 +316,8 @@ fn work(
     let (idle, resting) = (plan.idle.len() as u64, plan.resting.len() as u64);
     let quiet: Vec<Symbol> =
         plan.idle.into_iter().chain(plan.resting.into_iter().map(|(symbol, _)| symbol)).collect();
+    let ends_at = timeline.began_at().saturating_add(micros(request.time));
+    let is_over = || engine.stopped().is_some() || timeline.now() >= ends_at;
     let mut jobs = plan.jobs;
     while !jobs.is_empty() {
         let used = desk.totals(0, 0).requests;
@@ -321,7 +327,7 @@ fn work(
         let mut fetching =
             fetch::start(engine, jobs, &providers, remembered, timeline.clone(), options)
                 .context("the threads that fetch are gone")?;
-        let stored = store_all(engine, store, &mut desk, &mut fetching, sink);
+        let stored = store_all(engine, &is_over, store, &mut desk, &mut fetching, sink);
         record.totals = desk.totals(idle, resting);
         stored?;
         jobs = if engine.stopped().is_some() {
@@ -330,8 +336,13 @@ fn work(
             ask_anew(settings, store, &mut desk, now, sink)?
         };
     }
-    store.write(|tx| desk.derive_idle(tx, &quiet))?;
-    conclude(engine, store, &mut desk, sink)?;
+    for some in quiet.chunks(IDLE_SYMBOLS) {
+        if engine.stopped().is_some() {
+            break;
+        }
+        store.write(|tx| desk.derive_idle(tx, some))?;
+    }
+    conclude(&is_over, store, &mut desk, sink)?;
     record.totals = desk.totals(idle, resting);
     store.write(|tx| account::account(tx, settings, now))?;
     Ok(())
@@ -391,6 +402,7 @@ pub fn providers(settings: &Settings, shard: Option<Shard>) -> BTreeMap<String, 
 /// Writes what fetching brings, as long as it brings something.
 fn store_all(
     engine: &Engine,
+    is_over: &dyn Fn() -> bool,
     store: &mut Store,
     desk: &mut desk::Desk<'_>,
     fetching: &mut Fetching,
@@ -416,7 +428,7 @@ fn store_all(
             sink(Event::LogGrown { bytes });
         }
         events.into_iter().for_each(&mut *sink);
-        conclude(engine, store, desk, sink)?;
+        conclude(is_over, store, desk, sink)?;
         if let Some(exhausted) = desk.exhausted.take() {
             return Err(exhausted.into());
         }
@@ -431,15 +443,15 @@ fn store_all(
     Ok(())
 }
 
-/// Makes what follows from the bars of symbols that came to their end, unless the run is being stopped:
-/// then the next one does.
+/// Makes what follows from the bars of symbols that came to their end, unless the run is over: then the
+/// next one does.
 fn conclude(
-    engine: &Engine,
+    is_over: &dyn Fn() -> bool,
     store: &mut Store,
     desk: &mut desk::Desk<'_>,
     sink: &mut dyn FnMut(Event),
 ) -> StoreResult<()> {
-    while desk.has_to_conclude() && engine.stopped().is_none() {
+    while desk.has_to_conclude() && !is_over() {
         store.write(|tx| desk.conclude(tx))?;
         std::mem::take(&mut desk.said).into_iter().for_each(&mut *sink);
     }

@@ -49,6 +49,7 @@ impl Desk<'_> {
         checked.rejected.append(&mut fetched.answer.broken);
         if let Some(line) = self.series.get(&key).filter(|line| fetched.from_file && !line.asked) {
             tx.file_findings_forget(line.series_id)?;
+            tx.rejections_forget(line.series_id)?;
         }
         if let Some(fault) = self.contradiction(&fetched, &checked) {
             return self.refuse(tx, &fetched, &checked, fault);
@@ -71,10 +72,6 @@ impl Desk<'_> {
         if let (Some(first), Some(last)) = (checked.accepted.first(), checked.accepted.last()) {
             line.wrote(first.ts, last.ts);
             line.read.insert(TimeRange::new(first.ts, last.ts + 1));
-            if fetched.from_file {
-                let stored = TimeRange::new(first.ts, last.ts + 1);
-                tx.rejections_outlived(line.series_id, stored)?;
-            }
         }
         answer(tx, line, &due, self.now, &fetched, &checked)?;
         let restated = line.restated(tx, &put.again)?;
@@ -101,7 +98,7 @@ impl Desk<'_> {
         if put.inserted == checked.accepted.len() as u64 {
             self.inspect_page(tx, &key, &checked.accepted)?;
         }
-        self.add(&key.symbol, put);
+        self.add(&key.symbol, &put);
         let mut events =
             vec![Event::PageStored { series: key.clone(), counts, attempt: fetched.attempt }];
         if restated && self.restated.insert(key.clone()) {

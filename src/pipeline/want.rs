@@ -129,6 +129,7 @@ pub(super) fn wants(
                     first_ts: held.and_then(|fact| fact.first_ts),
                     watermark_ts: held.and_then(|fact| fact.watermark_ts),
                     added_at: held.map_or(now, |fact| fact.added_at),
+                    restated_to: held.and_then(|fact| fact.restated_to),
                     rest: held.and_then(|fact| rests.get(&fact.series_id)).copied(),
                     file: file_state(provider, &key, held),
                     key,
@@ -168,9 +169,8 @@ fn rests(
         })
         .collect();
     for (key, silence) in rest::silent(&heard) {
-        let until = silence.next_check_at.filter(|until| *until > now);
-        if let (Some(until), Some(fact)) = (until, holdings.series.get(key).filter(|f| !named(f))) {
-            let rest = Rest::Silent { since: silence.first_seen_at, until };
+        let Some(fact) = holdings.series.get(key).filter(|fact| !named(fact)) else { continue };
+        if let Some(rest) = Rest::of_silence(silence, now) {
             rests.entry(fact.series_id).or_insert(rest);
         }
     }

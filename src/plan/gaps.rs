@@ -10,8 +10,9 @@ use crate::domain::timeframe::{DAY, Timeframe};
 /// After how many days a provider's empty answer is asked for again: the first, second, third time.
 const LOOK_AGAIN_DAYS: [i64; 3] = [1, 3, 9];
 
-/// After how many days every further time, where nothing later is stored that would explain it.
-const LOOK_SELDOM_DAYS: i64 = 27;
+/// After how many days the fourth time, and every further one, where nothing later is stored that would
+/// explain it.
+const LOOK_SELDOM_DAYS: [i64; 2] = [9, 27];
 
 /// A series as far as its gaps need to know it.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +25,8 @@ pub struct Known<'a> {
     pub first_ts: Option<i64>,
     /// Its last stored bar.
     pub watermark_ts: Option<i64>,
+    /// Bars before this `ts` are in the prices of before their provider restated them.
+    pub restated_to: Option<i64>,
     /// The instant that everything is judged at.
     pub now: i64,
 }
@@ -146,13 +149,16 @@ fn judged_anew(known: &Known<'_>, held: &[Gap], (missing, reason): (Missing, Gap
         .iter()
         .take_while(|gap| gap.range.start < range.end)
         .filter(|gap| gap.reason.is_explained())
+        // Whoever refused a row there has not looked at an emptiness.
+        .filter(|gap| (gap.reason == GapReason::Rejected) == (reason == GapReason::Rejected))
         .max_by_key(|gap| gap.checked_count);
     let first_seen_at = before.map_or(known.now, |gap| gap.first_seen_at);
     let due_again = before.is_none_or(|gap| gap.next_check_at.is_some_and(|at| at <= known.now));
     let checked_count = before.map_or(0, |gap| gap.checked_count) + u32::from(due_again);
     let next_check_at = if due_again {
         let index = usize::try_from(checked_count).unwrap_or(usize::MAX).saturating_sub(1);
-        Some(known.now + LOOK_AGAIN_DAYS.get(index).unwrap_or(&LOOK_SELDOM_DAYS) * DAY)
+        let days = LOOK_AGAIN_DAYS.iter().chain(&LOOK_SELDOM_DAYS).nth(index);
+        Some(known.now + days.unwrap_or(&LOOK_SELDOM_DAYS[1]) * DAY)
     } else {
         before.and_then(|gap| gap.next_check_at)
     };
@@ -168,7 +174,7 @@ fn judged_anew(known: &Known<'_>, held: &[Gap], (missing, reason): (Missing, Gap
 #[must_use]
 pub fn reconsidered(known: &Known<'_>, gaps: &[Gap]) -> Vec<Gap> {
     let mut out: Vec<Gap> = Vec::with_capacity(gaps.len());
-    for gap in gaps.iter().flat_map(|gap| split_at_delisting(known, gap)) {
+    for gap in gaps.iter().flat_map(|gap| split_at_delisting(known, &listed_earlier(known, gap))) {
         match (gap.reason, known.first_ts, known.watermark_ts) {
             (GapReason::ProviderEmpty, Some(first), Some(last)) => {
                 out.extend(explained(known, gap, first, last));
@@ -177,6 +183,15 @@ pub fn reconsidered(known: &Known<'_>, gaps: &[Gap]) -> Vec<Gap> {
         }
     }
     out
+}
+
+/// The gap as an empty answer, if it was taken for the time before the listing and an earlier bar came.
+fn listed_earlier(known: &Known<'_>, gap: &Gap) -> Gap {
+    let is_later = known.first_ts.is_some_and(|first| gap.range.start > first);
+    if gap.reason == GapReason::PreListing && is_later {
+        return Gap { reason: GapReason::ProviderEmpty, next_check_at: Some(known.now), ..*gap };
+    }
+    *gap
 }
 
 /// What an empty answer is called once bars from `first` to `last` are stored.
@@ -272,7 +287,11 @@ pub fn unanswered(
     reason: GapReason,
     held: &[Gap],
 ) -> Vec<Gap> {
-    let missing = coverage.missing_in(wanted);
+    let mut missing = coverage.missing_in(wanted);
+    if let (Some(first), Some(end)) = (known.first_ts, known.restated_to) {
+        // These are stored, in the prices of before.
+        missing.remove(TimeRange::new(first, end));
+    }
     missing
         .ranges()
         .iter()

@@ -65,6 +65,8 @@ pub struct Want {
     pub watermark_ts: Option<i64>,
     /// Since when it is tracked, epoch seconds UTC.
     pub added_at: i64,
+    /// Bars before this `ts` are in the prices of before their provider restated them.
+    pub restated_to: Option<i64>,
     /// Why it is left alone for now; `None` when it is not.
     pub rest: Option<Rest>,
     /// Whether it is read from a file as a whole, and that file changed since it was read.
@@ -80,6 +82,7 @@ impl Want {
             timeframe: self.key.timeframe,
             first_ts: self.first_ts,
             watermark_ts: self.watermark_ts,
+            restated_to: self.restated_to,
             now,
         }
     }
@@ -285,6 +288,10 @@ fn missing(want: &Want, options: &Options, wanted: TimeRange, now: i64) -> Range
         let whole = TimeRange::new(want.start, wanted.end);
         add(&mut missing, &want.look_again, if options.from.is_none() { whole } else { wanted });
         missing.insert(daily_settle(want, wanted, now));
+    }
+    if let Some(end) = want.restated_to.filter(|_| options.from.is_none()) {
+        let restated = want.coverage.missing_in(TimeRange::new(want.start, end));
+        add(&mut missing, &restated, TimeRange::new(want.start, end));
     }
     missing
 }

@@ -6,11 +6,15 @@ use crate::domain::gap::{Gap, GapReason};
 use crate::domain::run::ErrorKind;
 use crate::domain::series::{SeriesKey, Symbol};
 
-/// From so many looks at an emptiness on, nothing is expected to come there any more.
+/// From so many looks at an emptiness on, it is suspected that nothing will come there any more.
 const LOOKS: u32 = 3;
 
-/// From so many failures in a row on, a series is asked less often.
-const FAILURES: u32 = 3;
+/// From so many looks on, nothing is asked until the next one. A trade that was halted for a week is not
+/// slept through.
+const LOOKS_TO_REST: u32 = 4;
+
+/// From so many failures in a row on, a series keeps failing, and may be asked less often.
+pub const FAILURES: u32 = 3;
 
 const HOUR: i64 = 3_600;
 
@@ -115,6 +119,14 @@ pub const fn after_failure(failures: u32, kind: ErrorKind) -> Option<i64> {
 }
 
 impl Rest {
+    /// The rest of a silent series; `None` when it is over, or has not begun.
+    #[must_use]
+    pub fn of_silence(silence: &Gap, now: i64) -> Option<Self> {
+        let until = silence.next_check_at.filter(|until| *until > now)?;
+        let rests = silence.checked_count >= LOOKS_TO_REST;
+        rests.then_some(Self::Silent { since: silence.first_seen_at, until })
+    }
+
     /// The rest of a series that failed, as it was written down; `None` when it is over, or reaches so
     /// far that the clock must have been wrong then.
     #[must_use]

@@ -41,6 +41,7 @@ fn want(calendar: &str, timeframe: Timeframe, reach: Reach) -> Want {
         first_ts: None,
         watermark_ts: None,
         added_at: MONDAY,
+        restated_to: None,
         rest: None,
         file: None,
     }

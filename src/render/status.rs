@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use serde::Serialize;
 
 use crate::domain::control::Pause;
-use crate::domain::fact::{JobFact, RunFact, SeriesFact};
+use crate::domain::fact::{ComputeFacts, JobFact, RunFact, SeriesFact};
 use crate::domain::policy::Freshness;
 use crate::domain::reference::ReferenceFact;
 use crate::domain::run::JobStatus;
@@ -34,6 +34,8 @@ pub struct Overview {
     pub queue: Vec<JobFact>,
     /// What requests came to.
     pub fetch: FetchMetrics,
+    /// What computing came to.
+    pub compute: ComputeFacts,
     /// Symbols of the config.
     pub symbols_tracked: u64,
     /// How good the series are.
@@ -159,8 +161,7 @@ struct FetchJson {
     api_quota_remaining: Option<u64>,
 }
 
-/// Nothing is computed yet.
-#[derive(Serialize, Default)]
+#[derive(Serialize)]
 struct ComputeJson {
     total_computations: u64,
     successful: u64,
@@ -178,7 +179,7 @@ struct QualityJson {
 
 impl MetricsJson {
     fn of(overview: &Overview, now: i64) -> Self {
-        let fetch = &overview.fetch;
+        let (fetch, compute) = (&overview.fetch, &overview.compute);
         let quality = &overview.quality;
         Self {
             fetch_pipeline: FetchJson {
@@ -195,7 +196,12 @@ impl MetricsJson {
                 bytes: fetch.bytes,
                 api_quota_remaining: None,
             },
-            compute_pipeline: ComputeJson::default(),
+            compute_pipeline: ComputeJson {
+                total_computations: compute.total,
+                successful: compute.successful,
+                success_rate: share(compute.successful, compute.total).map(percent),
+                avg_computation_time_ms: compute.avg_ms,
+            },
             data_quality: QualityJson {
                 symbols_tracked: overview.symbols_tracked,
                 avg_validation_rate: quality.avg_validation_rate.map(percent),

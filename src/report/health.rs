@@ -7,10 +7,11 @@ use crate::config::Settings;
 use crate::domain::control::Pause;
 use crate::domain::fact::{FailureFact, FetchFacts, JobFact, RunFact};
 use crate::domain::policy::Freshness;
-use crate::domain::run::{ErrorKind, JobStatus, RunStatus};
+use crate::domain::run::{ErrorKind, JobStatus, RunStatus, Stage};
 use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::words::{instant, span};
 use crate::exit::Exit;
+use crate::plan::rest;
 use crate::quality::LOW_SCORE;
 
 use super::actions::ActionState;
@@ -18,9 +19,6 @@ use super::breaker::BreakerRow;
 use super::metrics::share;
 use super::quality::SeriesQuality;
 use super::staleness::{Counts, SeriesState, Staleness};
-
-/// From so many failed runs in a row on, a series keeps failing.
-const KEEPS_FAILING: u32 = 3;
 
 /// The largest share of answers saying "too many requests" that is still all right.
 const RATE_LIMITED_SHARE: f64 = 0.05;
@@ -186,6 +184,7 @@ pub fn judge(settings: &Settings, evidence: Evidence) -> Health {
     issues.extend(features_stale(&series));
     issues.extend(keeps_failing(&series));
     issues.extend(suspected_delisted(&series));
+    issues.extend(half_restated(&series));
     issues.extend(high_failure_rate(settings, &evidence));
     issues.extend(split_disputed(&evidence));
     issues.extend(rate_limited(&evidence));
@@ -322,7 +321,7 @@ fn providers_failed(
         let own_fault = matches!(
             failure.kind,
             ErrorKind::NotFound | ErrorKind::BadRequest | ErrorKind::Validation
-        );
+        ) || failure.stage != Stage::Fetch;
         if let (false, true, Some(provider)) =
             (own_fault, failure.run_id == run.run_id, provider_of.get(failure.symbol.as_str()))
         {
@@ -452,7 +451,7 @@ fn features_stale(series: &[&SeriesState]) -> Option<Issue> {
 
 fn keeps_failing(series: &[&SeriesState]) -> Option<Issue> {
     let failing: Vec<_> =
-        series.iter().filter(|row| row.consecutive_failures >= KEEPS_FAILING).collect();
+        series.iter().filter(|row| row.consecutive_failures >= rest::FAILURES).collect();
     let worst = failing.iter().max_by_key(|row| row.consecutive_failures)?;
     let error = worst.last_error.as_deref().unwrap_or("no reason recorded");
     Some(Issue {
@@ -489,6 +488,29 @@ fn suspected_delisted(series: &[&SeriesState]) -> Option<Issue> {
         hint: format!(
             "if it is delisted, say so in the config, {{ symbol = \"{symbol}\", delisted = \"DATE\" }}, or \
              mdctl symbols remove {symbol}; to ask it now, mdctl backfill {symbol}"
+        ),
+    })
+}
+
+/// Series whose provider restated its prices, and of which not all was to be had again.
+fn half_restated(series: &[&SeriesState]) -> Option<Issue> {
+    let half: Vec<_> = series.iter().filter(|row| row.restated_to.is_some()).collect();
+    let first = half.first()?;
+    let end = first.restated_to.map(instant).unwrap_or_default();
+    Some(Issue {
+        code: "low_quality",
+        severity: Severity::Warning,
+        subject: first.key.to_string(),
+        count: half.len() as u64,
+        since: None,
+        message: format!(
+            "bars of {} before {end} are in the prices of before its provider restated them, as after a split",
+            first.key
+        ),
+        hint: format!(
+            "mdctl backfill {}; what its provider has no more stays as it is: keep raw prices instead, \
+             with `adjusted = false` and another database",
+            first.key.symbol
         ),
     })
 }

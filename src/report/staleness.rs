@@ -66,6 +66,8 @@ pub struct SeriesState {
     pub consecutive_failures: u32,
     /// What went wrong last.
     pub last_error: Option<String>,
+    /// Bars before this `ts` are in the prices of before its provider restated them; `None` when none is.
+    pub restated_to: Option<i64>,
     /// Since when nothing has come for it, however often it was asked, while others of its feed went on;
     /// epoch seconds UTC. `None` while something comes.
     pub silent_since: Option<i64>,
@@ -216,6 +218,7 @@ fn state(
         beyond_stale: judged.lag_seconds.unsigned_abs() >= beyond_seconds,
         consecutive_failures: fact.map_or(0, |fact| fact.consecutive_failures),
         last_error: fact.and_then(|fact| fact.last_error.clone()),
+        restated_to: fact.and_then(|fact| fact.restated_to),
         silent_since: None,
     }
 }

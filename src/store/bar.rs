@@ -17,7 +17,7 @@ const COLUMNS: usize = 9;
 const SLICE: u64 = 10_000;
 
 /// What writing a page of bars came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Put {
     /// Bars that were new.
     pub inserted: u64,
@@ -27,34 +27,21 @@ pub struct Put {
     pub grown: Option<TimeRange>,
     /// The first `ts` of a bar that is new or changed.
     pub changed_from: Option<i64>,
-    /// How the closes that were stored already came now.
-    pub again: Again,
+    /// The first of the bars that were stored already, ascending.
+    pub again: Vec<Again>,
 }
 
-/// Bars that were stored and came again: by which ratios their closes differ.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// A bar that was stored and came again.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Again {
-    /// How many.
-    pub bars: u64,
-    /// The `ts` of the first of them.
-    pub first_ts: i64,
-    /// The smallest of new by old.
-    pub least: f64,
-    /// The largest.
-    pub most: f64,
+    /// Its `ts`.
+    pub ts: i64,
+    /// Its new close by the old one.
+    pub ratio: f64,
 }
 
-impl Again {
-    fn add(&mut self, old: &Bar, new: &Bar) {
-        let ratio = new.close / old.close;
-        *self = if self.bars == 0 {
-            Self { bars: 1, first_ts: new.ts, least: ratio, most: ratio }
-        } else {
-            let (least, most) = (self.least.min(ratio), self.most.max(ratio));
-            Self { bars: self.bars + 1, least, most, ..*self }
-        };
-    }
-}
+/// Of the bars that came again, so many are told of, at most.
+const MOST_AGAIN: usize = 64;
 
 /// Which bars to read.
 #[derive(Clone, Copy, Debug)]
@@ -93,21 +80,21 @@ impl Writer<'_> {
                 updated: 0,
                 grown: Some(range),
                 changed_from: Some(range.start),
-                again: Again::default(),
+                again: Vec::new(),
             });
         }
         let mut new = Vec::new();
         let mut updated = 0;
         let mut changed_from: Option<i64> = None;
-        let mut again = Again::default();
+        let mut again = Vec::new();
         let mut held = held.into_iter().peekable();
         for bar in bars {
             while held.next_if(|old| old.ts < bar.ts).is_some() {}
             match held.next_if(|old| old.ts == bar.ts) {
                 None => new.push(*bar),
-                Some(old) if old == *bar => again.add(&old, bar),
+                Some(old) if old == *bar => note_again(&mut again, &old, bar),
                 Some(old) => {
-                    again.add(&old, bar);
+                    note_again(&mut again, &old, bar);
                     self.bar_revise(series_id, run, now, &old, bar)?;
                     updated += 1;
                     changed_from.get_or_insert(bar.ts);
@@ -210,20 +197,15 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Forgets rows of `range` that were only refused for coming too early, and have come in time now.
+    /// Forgets the refused rows of a series: its file is read anew, and tells what is wrong in it now.
     ///
     /// # Errors
     ///
     /// When the database cannot be written.
-    pub fn rejections_outlived(&self, series_id: i64, range: TimeRange) -> StoreResult<()> {
+    pub fn rejections_forget(&self, series_id: i64) -> StoreResult<()> {
         self.connection
-            .prepare_cached(
-                "DELETE FROM rejected_bars WHERE series_id = ?1
-                 AND coalesce(ts, -9223372036854775808) >= ?2
-                 AND coalesce(ts, -9223372036854775808) < ?3
-                 AND reason IN ('future_ts', 'unfinished_bar')",
-            )?
-            .execute(params![series_id, range.start, range.end])?;
+            .prepare_cached("DELETE FROM rejected_bars WHERE series_id = ?")?
+            .execute([series_id])?;
         Ok(())
     }
 
@@ -379,6 +361,12 @@ impl Store {
             })?)
         })?;
         Ok(first.zip(last).map(|(first, last)| (first, last, super::count(bars))))
+    }
+}
+
+fn note_again(again: &mut Vec<Again>, old: &Bar, new: &Bar) {
+    if again.len() < MOST_AGAIN {
+        again.push(Again { ts: new.ts, ratio: new.close / old.close });
     }
 }
 

@@ -3,12 +3,13 @@
 use rusqlite::{Connection, params};
 
 use crate::domain::bar::Bar;
+use crate::domain::fact::ComputeFacts;
 use crate::domain::feature::{COUNT, FeatureSet, NAMES, Row};
 use crate::domain::range::TimeRange;
 use crate::domain::run::{ComputeFact, RunId};
 
 use super::bar::bar_of;
-use super::{Store, StoreResult, Writer, sql_count};
+use super::{Store, StoreResult, Writer, count, sql_count};
 
 /// Rows a statement when many come at once.
 const ROWS: usize = 50;
@@ -188,6 +189,28 @@ impl Writer<'_> {
 }
 
 impl Store {
+    /// What computing came to since `since`; nothing in a database of an older schema.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn compute_facts(&self, since: i64) -> StoreResult<ComputeFacts> {
+        self.read(|connection| {
+            if !connection.table_exists(None, "compute_log")? {
+                return Ok(ComputeFacts::default());
+            }
+            let sql = "SELECT count(*), coalesce(sum(success), 0), avg(computation_time_ms)
+                         FROM compute_log WHERE at >= ?";
+            Ok(connection.query_row(sql, [since], |row| {
+                Ok(ComputeFacts {
+                    total: count(row.get(0)?),
+                    successful: count(row.get(1)?),
+                    avg_ms: row.get(2)?,
+                })
+            })?)
+        })
+    }
+
     /// Hands the stored features of `range` to `each`, ascending, at most the last `limit` of them, each
     /// with its bar; stops when it fails. They are read in slices, as bars are; a database of an older schema has none.
     ///

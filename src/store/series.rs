@@ -111,6 +111,19 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// Notes that the bars of a series before `ts` are in prices that its provider has restated since;
+    /// `None` once none is.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be written.
+    pub fn series_restated(&self, series_id: i64, ts: Option<i64>) -> StoreResult<()> {
+        self.connection
+            .prepare_cached("UPDATE series SET restated_to = ?2 WHERE series_id = ?1")?
+            .execute(params![series_id, ts])?;
+        Ok(())
+    }
+
     /// Notes the file that was read for a series, to its end.
     ///
     /// # Errors
@@ -205,9 +218,10 @@ fn read_all(connection: &rusqlite::Connection) -> StoreResult<BTreeMap<SeriesKey
     let settle_read_at = if known { "settle_read_at" } else { "NULL" };
     let known = connection.column_exists(None, "series", "features_from")?;
     let newer = if known {
-        "quality_from, rests_until, feature_set, features_from, features_ts, features_computed_at"
+        "quality_from, rests_until, feature_set, features_from, features_ts, features_computed_at,
+         restated_to"
     } else {
-        "NULL, NULL, NULL, NULL, NULL, NULL"
+        "NULL, NULL, NULL, NULL, NULL, NULL, NULL"
     };
     let mut statement = connection.prepare_cached(&format!(
         "SELECT series_id, symbol, timeframe, first_ts, watermark_ts, bar_count, adjustment,
@@ -273,6 +287,7 @@ fn fact_of(row: &Row<'_>, symbol: Symbol, added_at: i64) -> StoreResult<SeriesFa
         settle_read_at: row.get(12)?,
         quality_from: row.get(13)?,
         rests_until: row.get(14)?,
+        restated_to: row.get(19)?,
         features: None,
         file_mark: row
             .get::<_, Option<i64>>(10)?

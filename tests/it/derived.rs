@@ -235,3 +235,30 @@ fn a_window_is_made_anew_when_a_kill_came_between_it_and_its_source() {
     assert_eq!(server.requests().len(), 0);
     assert_eq!(sandbox.database().bars("X:BTCUSD", "4h"), made);
 }
+
+#[test]
+fn a_timeframe_that_comes_back_is_made_of_what_its_source_holds_now() {
+    let market = Market::daily(&["AAA"], &sessions("2024-01-02", "2024-03-15"));
+    let server = Server::start(move |request| market.polygon(request));
+    let daily = |timeframes: &str| {
+        let more = format!(
+            "timeframes = [{timeframes}]\nlookback = {{ \"1d\" = \"30d\", \"1w\" = \"30d\" }}"
+        );
+        polygon(&server.url(), "") + &group("p", "stock", &["AAA"], &more)
+    };
+    let sandbox = Sandbox::with(&daily("\"1d\", \"1w\""));
+    sandbox.backfill(&[]).expect_code(0);
+    let mut bars = rows(&sessions("2024-01-02", "2024-03-15"));
+    for bar in bars.iter_mut().filter(|bar| bar.ts == day("2024-03-06")) {
+        bar.high += 50.0;
+    }
+    let high = bars.iter().map(|bar| bar.high).fold(0.0, f64::max);
+    let market = Market::new().with("AAA", "1d", bars);
+    server.answer_with(move |request| market.polygon(request));
+    sandbox.write("mdctl.toml", daily("\"1d\""));
+    sandbox.backfill(&["--full"]).expect_code(0);
+    sandbox.write("mdctl.toml", daily("\"1d\", \"1w\""));
+    sandbox.backfill(&[]).expect_code(0);
+    let weeks = sandbox.database().bars("AAA", "1w");
+    assert!(weeks.iter().any(|week| week.high == high), "{weeks:?}");
+}

@@ -242,6 +242,27 @@ fn bars_of_the_future_are_rejected() {
 }
 
 #[test]
+fn a_bad_row_whose_line_moves_is_the_same_bad_row_and_a_mended_one_is_none() {
+    let sandbox = folder(&["AAA"], &[]);
+    let newest_first = |days: usize, bad: &str| {
+        let bars = rows(&daily_sessions());
+        let text = csv(&bars[..days]);
+        let (header, rest) = text.split_once('\n').expect("a header");
+        let rows: Vec<&str> = rest.lines().rev().collect();
+        format!("{header}\n{}\n{bad}\n", rows.join("\n"))
+    };
+    let bad = "2024-02-14T00:00:00Z,5,4,6,5,1";
+    for days in [18, 19, 20] {
+        sandbox.write("data/AAA_1d.csv", newest_first(days, bad));
+        sandbox.backfill(&[]).expect_code(0);
+        assert_eq!(refused(&sandbox), [format!("high_lt_low {}", days + 2)]);
+    }
+    sandbox.write("data/AAA_1d.csv", newest_first(21, "2024-02-14T00:00:00Z,5,6,4,5,1"));
+    sandbox.backfill(&[]).expect_code(0);
+    assert_eq!(refused(&sandbox), Vec::<String>::new());
+}
+
+#[test]
 fn a_second_run_reads_nothing() {
     let sandbox = folder(&["AAA"], &["AAA"]);
     sandbox.backfill(&[]).expect_code(0);

@@ -1,7 +1,7 @@
 //! Why bars are missing, and what becomes of it as time passes.
 
 use crate::support::market::{
-    HOUR, Market, PolygonAsk, day, hours, instant, polygon_body, row, rows, sessions,
+    HOUR, Market, PolygonAsk, Row, day, hours, instant, polygon_body, row, rows, sessions,
 };
 use crate::support::server::{Answer, Server};
 use crate::support::{
@@ -214,4 +214,78 @@ fn a_bar_that_comes_on_a_later_page_is_no_gap() {
     let database = sandbox.database();
     assert_eq!(database.times("AAA", "1d"), daily_sessions());
     assert_eq!(database.gaps("AAA"), Vec::<String>::new(), "all of it is stored");
+}
+
+#[test]
+fn an_emptiness_where_a_bad_row_was_is_looked_at_like_any_other() {
+    let (server, sandbox) = faulty_stocks(&["AAA"], |request| {
+        let ask = PolygonAsk::of(request).expect("aggregates");
+        let bars = rows(&daily_sessions()).into_iter().map(|bar| match bar.ts {
+            ts if ts == day("2024-03-06") => Row { high: bar.low - 1.0, ..bar },
+            _ => bar,
+        });
+        let results = bars.map(|bar| ask.result(&bar)).collect();
+        Answer::ok(polygon_body("AAA", results, None).to_string())
+    });
+    sandbox.backfill_at("2024-03-15", &[]).expect_code(0);
+    assert_eq!(sandbox.database().gaps("AAA"), ["rejected 1"]);
+    let lacking: Vec<i64> = sessions("2024-01-02", "2024-06-28")
+        .into_iter()
+        .filter(|ts| *ts != day("2024-03-06"))
+        .collect();
+    let market = Market::daily(&["AAA"], &lacking);
+    server.answer_with(move |request| market.polygon(request));
+    let looks = ["2024-03-15", "2024-03-16", "2024-03-19", "2024-03-28"];
+    sandbox.backfill_at(looks[0], &["--repair"]).expect_code(0);
+    for as_of in &looks[1..] {
+        assert!(sandbox.database().gaps("AAA")[0].starts_with("provider_empty"), "{as_of}");
+        sandbox.mdctl(&["enrich", "--as-of", as_of]).expect_code(0);
+    }
+    assert_eq!(sandbox.database().gaps("AAA"), ["no_trade 1"]);
+}
+
+#[test]
+fn the_time_before_the_listing_ends_where_an_earlier_bar_comes() {
+    let (server, sandbox) = stock(&sessions("2024-03-01", "2024-06-28"));
+    sandbox.backfill(&[]).expect_code(0);
+    assert_eq!(sandbox.database().gaps("AAA"), ["pre_listing 10"]);
+    let mut held = sessions("2024-01-02", "2024-02-09");
+    held.extend(sessions("2024-03-01", "2024-06-28"));
+    let market = Market::daily(&["AAA"], &held);
+    server.answer_with(move |request| market.polygon(request));
+    sandbox.write("mdctl.toml", sandbox.read("mdctl.toml").replace("30d", "60d"));
+    sandbox.backfill(&[]).expect_code(0);
+    // From the 12th of February on nothing came, between stored bars: that is a hole, and asked for again.
+    let gaps = sandbox.database().gaps("AAA");
+    assert!(gaps.iter().all(|gap| gap.starts_with("provider_empty")), "{gaps:?}");
+    server.take_requests();
+    sandbox.backfill(&["--repair"]).expect_code(0);
+    assert!(!server.take_requests().is_empty());
+}
+
+#[test]
+fn seeded_holes_are_filled_or_explained_in_two_passes_and_a_third_asks_for_nothing() {
+    let held = sessions("2024-01-02", "2024-06-28");
+    let never: [i64; 2] = [day("2024-02-21"), day("2024-03-04")];
+    let (server, sandbox) = stock(&held);
+    sandbox.backfill(&[]).expect_code(0);
+    // Holes at the head, in the middle and at the tail; some of it is not to be had again.
+    let market = Market::daily(
+        &["AAA"],
+        &held.iter().copied().filter(|ts| !never.contains(ts)).collect::<Vec<_>>(),
+    );
+    server.answer_with(move |request| market.polygon(request));
+    sandbox.tamper(
+        "DELETE FROM bars WHERE ts < unixepoch('2024-02-20') OR ts >= unixepoch('2024-03-13')
+             OR ts BETWEEN unixepoch('2024-02-21') AND unixepoch('2024-03-05')",
+    );
+    sandbox.backfill(&["--repair"]).expect_code(0);
+    sandbox.backfill(&[]).expect_code(0);
+    let database = sandbox.database();
+    let stored: Vec<i64> = daily_sessions().into_iter().filter(|ts| !never.contains(ts)).collect();
+    assert_eq!(database.times("AAA", "1d"), stored);
+    assert_eq!(database.gaps("AAA"), ["provider_empty 1", "provider_empty 1"]);
+    server.take_requests();
+    sandbox.backfill(&[]).expect_code(0);
+    assert_eq!(asked(&server.take_requests()), Vec::<String>::new());
 }

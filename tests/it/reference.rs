@@ -221,6 +221,22 @@ fn what_is_no_share_has_no_actions() {
 }
 
 #[test]
+fn an_empty_answer_takes_back_what_is_yet_to_come_and_nothing_else() {
+    let days = sessions("2020-01-02", "2024-06-28");
+    let told =
+        |splits: &[(&str, f64, f64)]| Market::daily(&["AAA"], &days).knowing("AAA", splits, &[]);
+    let market = told(&[("2024-03-04", 1.0, 4.0), ("2024-06-10", 1.0, 10.0)]);
+    let (server, sandbox) = tracking(move |request| market.polygon(request));
+    enrich(&sandbox, "2024-03-14").expect_code(0);
+    assert_eq!(sandbox.database().number("SELECT count(*) FROM corporate_actions"), 2);
+    let market = told(&[]);
+    server.answer_with(move |request| market.polygon(request));
+    enrich(&sandbox, "2024-03-15").expect_code(0);
+    let held = sandbox.database().texts("SELECT ex_date FROM corporate_actions");
+    assert_eq!(held, ["2024-03-04"]);
+}
+
+#[test]
 fn what_is_not_to_be_had_fails_nothing_and_takes_nothing_back() {
     let (server, sandbox) = unless(|_| None);
     enrich(&sandbox, "2024-03-14").expect_code(0);

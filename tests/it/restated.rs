@@ -83,6 +83,62 @@ fn a_restated_history_that_does_not_come_whole_is_asked_for_again() {
 }
 
 #[test]
+fn a_refetch_that_was_cut_off_is_finished_by_enrich_too() {
+    let (server, sandbox) = adjusting();
+    sandbox.backfill(&[]).expect_code(0);
+    let restated = after_a_split("2024-03-18", "2024-03-18", 0.25);
+    let market = Market::new().with("AAA", "1d", restated.clone()).adjusted();
+    server.answer_with(move |request| market.polygon(request));
+    sandbox.mdctl(&["enrich", "--as-of", "2024-03-18", "--max-requests", "1"]).expect_code(4);
+    let gaps = sandbox.database().gaps("AAA");
+    assert_eq!(gaps, Vec::<String>::new(), "what is stored is no gap");
+    let health = sandbox.mdctl(&["health", "--as-of", "2024-03-18"]);
+    health.expect_code(1).expect_stdout("low_quality").expect_stdout("2024-03-13T00:00:00Z");
+    sandbox.mdctl(&["enrich", "--as-of", "2024-03-18"]).expect_code(0);
+    let lookback: Vec<Row> =
+        restated.into_iter().filter(|row| row.ts >= day("2024-02-15")).collect();
+    assert_eq!(sandbox.database().bars("AAA", "1d"), lookback);
+    sandbox.mdctl(&["health", "--as-of", "2024-03-18"]).expect_code(0);
+}
+
+#[test]
+fn a_restatement_that_comes_a_day_late_is_seen() {
+    let (server, sandbox) = adjusting();
+    let with = |rows: Vec<Row>| {
+        let market = Market::new().with("AAA", "1d", rows).adjusted();
+        server.answer_with(move |request| market.polygon(request));
+    };
+    // The bar of the ex date comes in new prices, and those before it stay in the old ones for a day.
+    let unit = after_a_split("2024-03-19", "2024-03-18", 1.0);
+    let split = after_a_split("2024-03-19", "2024-03-18", 0.25);
+    sandbox.backfill(&[]).expect_code(0);
+    with(unit.clone());
+    sandbox.backfill_at("2024-03-18", &[]).expect_code(0);
+    with(split.clone());
+    sandbox.backfill_at("2024-03-19", &[]).expect_code(0);
+    let lookback: Vec<Row> = split.into_iter().filter(|row| row.ts >= day("2024-02-15")).collect();
+    assert_eq!(sandbox.database().bars("AAA", "1d"), lookback);
+}
+
+#[test]
+fn what_a_provider_has_no_more_stays_as_it_was_and_is_said() {
+    let (server, sandbox) = adjusting();
+    sandbox.backfill(&[]).expect_code(0);
+    let config = sandbox.read("mdctl.toml").replace("history = \"20y\"", "history = \"20d\"");
+    assert!(config.contains("20d"), "{config}");
+    sandbox.write("mdctl.toml", config);
+    let market =
+        Market::new().with("AAA", "1d", after_a_split("2024-03-18", "2024-03-18", 0.25)).adjusted();
+    server.answer_with(move |request| market.polygon(request));
+    sandbox.backfill_at("2024-03-18", &[]).expect_code(0);
+    let health = sandbox.mdctl(&["health", "--as-of", "2024-03-18"]);
+    health.expect_code(1).expect_stdout("the prices of before its provider restated them");
+    server.take_requests();
+    sandbox.backfill_at("2024-03-18", &[]).expect_code(0);
+    assert_eq!(asked(&server.take_requests()), Vec::<String>::new(), "nor is it asked for");
+}
+
+#[test]
 fn a_budget_defers_what_a_restatement_asks_for() {
     let (server, sandbox) = adjusting();
     sandbox.backfill(&[]).expect_code(0);

@@ -23,7 +23,7 @@ fn due(calendar: &str) -> Due {
 
 fn known(due: &Due, timeframe: Timeframe, bars: Option<(i64, i64)>, now: i64) -> Known<'_> {
     let (first_ts, watermark_ts) = (bars.map(|bars| bars.0), bars.map(|bars| bars.1));
-    Known { due, timeframe, first_ts, watermark_ts, now }
+    Known { due, timeframe, first_ts, watermark_ts, restated_to: None, now }
 }
 
 fn hour(index: i64) -> i64 {
