@@ -100,6 +100,8 @@ ALTER TABLE series ADD COLUMN features_from INTEGER;
 ALTER TABLE series ADD COLUMN feature_set TEXT;
 ALTER TABLE series ADD COLUMN features_ts INTEGER;
 ALTER TABLE series ADD COLUMN features_computed_at INTEGER;
+-- By which calendar, cut how, its bars were judged: where that is another one, all are judged anew.
+ALTER TABLE series ADD COLUMN market TEXT;
 -- Bars before it are in the prices of before its provider restated them; NULL when none is.
 ALTER TABLE series ADD COLUMN restated_to INTEGER;
 -- Until then it is not asked for again: it failed again and again for what was asked of it.

@@ -167,6 +167,13 @@ impl Calendar {
         self.name
     }
 
+    /// What its sessions and its bars rest on, in a text that is another one where that is.
+    #[must_use]
+    pub fn fingerprint(&self, layout: Layout) -> String {
+        let Overrides { closed, early } = &self.shared.overrides;
+        format!("{} {layout:?} {closed:?} {early:?}", self.name)
+    }
+
     /// The zone in which its hours are stated: UTC for `24x7`, New York for `FX`.
     #[must_use]
     pub fn zone(&self) -> Tz {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use crate::clock::Timeline;
-use crate::config::{JobRetries, ProviderSettings, Settings};
+use crate::config::{Group, JobRetries, ProviderSettings, Settings};
 use crate::domain::control::{Deed, Pause};
 use crate::domain::event::Event;
 use crate::domain::fact::SeriesFact;
@@ -252,14 +252,22 @@ fn open(
     request: &Request,
     started_at: i64,
 ) -> StoreResult<Option<Pause>> {
-    let tracked: Vec<Tracked<'_>> = settings
-        .members()
-        .map(|(group, member)| Tracked {
+    let market = |group: &Group| {
+        let layout = settings.provider_of(group).layout(group.asset_class);
+        group.calendar.fingerprint(layout)
+    };
+    let markets: Vec<String> = settings.groups.iter().map(market).collect();
+    let members = settings.groups.iter().zip(&markets).flat_map(|(group, market)| {
+        group.members.iter().map(move |member| (group, market, member))
+    });
+    let tracked: Vec<Tracked<'_>> = members
+        .map(|(group, market, member)| Tracked {
             symbol: &member.symbol,
             asset_class: group.asset_class.as_str(),
             provider: &group.provider,
             calendar: group.calendar.name(),
             group: &group.name,
+            market,
             timeframes: &group.timeframe_list,
         })
         .collect();

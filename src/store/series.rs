@@ -23,13 +23,16 @@ pub struct Tracked<'a> {
     pub calendar: &'a str,
     /// Its group's name.
     pub group: &'a str,
+    /// What its calendar's sessions and its bars' windows rest on.
+    pub market: &'a str,
     /// The timeframes that are stored for it.
     pub timeframes: &'a [Timeframe],
 }
 
 impl Writer<'_> {
     /// Makes `tracked_symbols` and `series` agree with the config: what is new is added at `now`,
-    /// what is gone becomes inactive, what came back is active again. Rows are never taken away.
+    /// what is gone becomes inactive, what came back is active again. Rows are never taken away. Where
+    /// the market of a series is another one than before, what was made of its bars is to be made anew.
     ///
     /// # Errors
     ///
@@ -46,8 +49,11 @@ impl Writer<'_> {
              WHERE (asset_class, provider, calendar, group_name, active) IS NOT (?2, ?3, ?4, ?5, 1)",
         )?;
         let mut series = self.connection.prepare_cached(
-            "INSERT INTO series (symbol, timeframe, provider) VALUES (?1, ?2, ?3)
-             ON CONFLICT (symbol, timeframe) DO UPDATE SET provider = ?3 WHERE provider <> ?3",
+            "INSERT INTO series (symbol, timeframe, provider, market) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (symbol, timeframe) DO UPDATE SET provider = ?3, market = ?4,
+                 features_from = iif(market IS NULL OR market = ?4, features_from, first_ts),
+                 quality_from = iif(market IS NULL OR market = ?4, quality_from, first_ts)
+             WHERE (provider, market) IS NOT (?3, ?4)",
         )?;
         for row in tracked {
             let (symbol, provider) = (row.symbol.as_str(), row.provider);
@@ -60,7 +66,7 @@ impl Writer<'_> {
                 now
             ])?;
             for timeframe in row.timeframes {
-                series.execute(params![symbol, timeframe.as_str(), provider])?;
+                series.execute(params![symbol, timeframe.as_str(), provider, row.market])?;
             }
         }
         let mut active = self

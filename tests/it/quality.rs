@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::support::market::{Row, date, day, rfc3339, row, sessions};
-use crate::support::{Sandbox, fields};
+use crate::support::{Sandbox, fields, group};
 
 /// Cases whose bars may be shipped.
 const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/quality");
@@ -540,4 +540,28 @@ fn an_older_database_says_what_it_lacks() {
     sandbox.backfill_at(AT, &[]).expect_code(0);
     let told = sandbox.mdctl(&["quality", "S", "--json", "--as-of", AT]).json();
     assert_eq!(told["findings_total"], 4);
+}
+
+#[test]
+fn what_a_calendar_learns_later_holds_for_bars_that_were_looked_at() {
+    let config = |more: &str| {
+        format!("[providers.f]\nkind = \"files\"\npath = \"data\"\n{more}")
+            + &group("f", "stock", &["AAA"], "timeframes = [\"1d\"]")
+    };
+    let sandbox = Sandbox::with(&config(""));
+    let days = sessions("2024-01-02", "2024-03-15");
+    let text = days.iter().fold("ts,open,high,low,close,volume\n".to_owned(), |text, ts| {
+        text + &format!("{},10,11,9,10,5\n", date(*ts))
+    });
+    sandbox.write("data/AAA_1d.csv", text);
+    sandbox.backfill(&[]).expect_code(0);
+    let found =
+        || sandbox.database().texts("SELECT code || ' ' || date(ts, 'unixepoch') FROM anomalies");
+    assert_eq!(found(), Vec::<String>::new());
+    sandbox.write("mdctl.toml", config("\n[calendars.XNYS]\nclosed = [\"2024-02-20\"]\n"));
+    sandbox.backfill(&[]).expect_code(0);
+    assert_eq!(found(), ["non_session_bar 2024-02-20"]);
+    sandbox.write("mdctl.toml", config(""));
+    sandbox.backfill(&[]).expect_code(0);
+    assert_eq!(found(), Vec::<String>::new());
 }
