@@ -16,6 +16,7 @@ use crate::domain::range::TimeRange;
 use crate::domain::run::RunStatus;
 use crate::domain::timeframe::Timeframe;
 use crate::logging::{self, Guard, Lines};
+use crate::quality::DueCounts;
 use crate::render::progress::Progress;
 use crate::render::table::{self, Look};
 use crate::report::breaker::{self, BreakerRow};
@@ -24,7 +25,7 @@ use crate::report::quality::{self as quality_report, Counted, SeriesQuality};
 use crate::report::staleness::Staleness;
 use crate::report::{Facts, actions};
 use crate::store::{Store, StoreResult, lock};
-use crate::{clock, domain::fact::RunFact, quality};
+use crate::{clock, domain::fact::RunFact};
 
 use super::failure::Failure;
 use super::{Colour, Global, LogFormat};
@@ -118,15 +119,17 @@ impl Scene {
         let now = self.now();
         let mut found = store.found_all()?;
         let mut counted = HashMap::new();
+        let mut counts: HashMap<&str, DueCounts> = HashMap::new();
         for (key, group, member) in self.settings.series() {
             let Some(series) = facts.series.get(&key) else { continue };
+            let counts = counts.entry(&group.name).or_insert_with(|| DueCounts::new(now));
             let (id, due) = (series.series_id, self.settings.due(group, member));
             let found = match self.as_of {
                 Some(as_of) => store.found_before(id, closed_before(&due, key.timeframe, as_of))?,
                 None => found.remove(&id).unwrap_or_default(),
             };
             // As of an earlier instant nothing that closed later is counted.
-            let early = match quality::early_from(series, &due, now) {
+            let early = match counts.early_from(&due, series) {
                 Some(from) if self.as_of.is_none() => store.bars_in_session_from(id, from)?,
                 Some(from) => {
                     let end = closed_before(&due, key.timeframe, now);

@@ -1,5 +1,7 @@
 //! The books at a run's end: what nobody has answered for, and how fresh and how good every series is.
 
+use std::collections::HashMap;
+
 use chrono::DateTime;
 
 use crate::config::Settings;
@@ -8,7 +10,7 @@ use crate::domain::gap::{Gap, GapReason};
 use crate::domain::range::RangeSet;
 use crate::freshness::{self, Held};
 use crate::plan::gaps::{self, unanswered_reason};
-use crate::quality;
+use crate::quality::{self, DueCounts};
 use crate::store::{StoreResult, Writer};
 
 use super::want::{Holdings, Selection, wants};
@@ -54,16 +56,18 @@ fn quality(
 ) -> StoreResult<Vec<QualityRow>> {
     let found = tx.found_all()?;
     let mut rows = Vec::new();
+    let mut counts: HashMap<&str, DueCounts> = HashMap::new();
     for (key, group, member) in settings.series() {
         let Some(series) = holdings.series.get(&key) else { continue };
         let due = settings.due(group, member);
-        let early = match quality::early_from(series, &due, now) {
+        let counts = counts.entry(&group.name).or_insert_with(|| DueCounts::new(now));
+        let early = match counts.early_from(&due, series) {
             Some(from) => tx.bars_in_session_from(series.series_id, from)?,
             None => 0,
         };
         let gaps = holdings.gaps_of(series.series_id);
         let found = found.get(&series.series_id).copied().unwrap_or_default();
-        let tally = quality::tally(series, &due, gaps, &found, early, now);
+        let tally = quality::tally(series, (&due, counts), gaps, &found, early);
         rows.push(QualityRow { key, fact: quality::measure(&tally) });
     }
     Ok(rows)

@@ -28,7 +28,7 @@ use crate::domain::bar::Bar;
 use crate::domain::timeframe::Timeframe;
 
 pub use runs::{Carried, Carry, LONGEST_LOOK_BACK, has_traded, is_silent};
-pub use score::{LOW_SCORE, LOW_VALIDATION, POOR_SCORE, Tally, early_from, measure, tally};
+pub use score::{DueCounts, LOW_SCORE, LOW_VALIDATION, POOR_SCORE, Tally, measure, tally};
 use window::Window;
 
 /// How many bars before a bar its judgement rests on: the ten around it, and the close before them.

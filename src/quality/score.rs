@@ -1,9 +1,12 @@
 //! What a series' quality comes to.
 
+use std::collections::HashMap;
+
 use crate::calendar::due::Due;
 use crate::domain::fact::{Found, QualityFact, SeriesFact};
 use crate::domain::gap::Gap;
 use crate::domain::range::TimeRange;
+use crate::domain::timeframe::Timeframe;
 
 /// Below this score a series is of low quality.
 pub const LOW_SCORE: f64 = 0.85;
@@ -14,41 +17,71 @@ pub const POOR_SCORE: f64 = 0.5;
 /// Below this share of stored rows too many are refused.
 pub const LOW_VALIDATION: f64 = 0.95;
 
-/// From which `ts` on stored bars of a series are not due yet at `now`; `None` when all are.
-#[must_use]
-pub fn early_from(series: &SeriesFact, due: &Due, now: i64) -> Option<i64> {
-    let end = due.end(series.key.timeframe, now).unwrap_or(i64::MIN);
-    (series.watermark_ts? >= end).then_some(end)
+/// Counts due bars of the series of one group at one instant. Most of them begin and end with the same
+/// bars, and are counted once.
+#[derive(Debug)]
+pub struct DueCounts {
+    now: i64,
+    counts: HashMap<(Timeframe, TimeRange), u64>,
+    ends: HashMap<Timeframe, i64>,
 }
 
-/// Counts what a series' quality is measured by, at `now`. Of its stored bars, `early` ones that lie in
-/// sessions are not due yet.
+impl DueCounts {
+    /// Of a group whose series are judged at `now`.
+    #[must_use]
+    pub fn new(now: i64) -> Self {
+        Self { now, counts: HashMap::new(), ends: HashMap::new() }
+    }
+
+    /// How many bars of `range` are due.
+    pub fn count(&mut self, due: &Due, timeframe: Timeframe, range: TimeRange) -> u64 {
+        let count = || due.count(timeframe, range, self.now);
+        if due.delisted.is_some() {
+            return count();
+        }
+        *self.counts.entry((timeframe, range)).or_insert_with(count)
+    }
+
+    /// From which `ts` on stored bars of a series are not due yet; `None` when all are.
+    pub fn early_from(&mut self, due: &Due, series: &SeriesFact) -> Option<i64> {
+        let timeframe = series.key.timeframe;
+        let end = || due.end(timeframe, self.now).unwrap_or(i64::MIN);
+        let end = match due.delisted {
+            Some(_) => end(),
+            None => *self.ends.entry(timeframe).or_insert_with(end),
+        };
+        (series.watermark_ts? >= end).then_some(end)
+    }
+}
+
+/// Counts what a series' quality is measured by. Of its stored bars, `early` ones that lie in sessions
+/// are not due yet.
 #[must_use]
 pub fn tally(
     series: &SeriesFact,
-    due: &Due,
+    (due, counts): (&Due, &mut DueCounts),
     gaps: &[Gap],
     found: &Found,
     early: u64,
-    now: i64,
 ) -> Tally {
     let timeframe = series.key.timeframe;
     let held = TimeRange::new(series.first_ts.unwrap_or(i64::MAX), i64::MAX);
     let explained = |gap: &&Gap| !gap.reason.is_hole() && gap.range.end > held.start;
-    let missing = |gap: &Gap| {
+    let now = counts.now;
+    let mut missing = |gap: &Gap| {
         let range = gap.range.intersect(held);
         // Counted when it was written down; anew only where one sees another part of it now.
         if range == gap.range && range.end <= now {
             gap.missing
         } else {
-            due.count(timeframe, range, now)
+            counts.count(due, timeframe, range)
         }
     };
-    let explained: u64 = gaps.iter().filter(explained).map(missing).sum();
+    let explained: u64 = gaps.iter().filter(explained).map(&mut missing).sum();
     Tally {
         stored: series.bar_count,
         rejected: found.rejected,
-        due: due.count(timeframe, held, now).saturating_sub(explained),
+        due: counts.count(due, timeframe, held).saturating_sub(explained),
         stored_due: series.bar_count.saturating_sub(found.non_session + early),
         holes: gaps.iter().filter(|gap| gap.reason.is_hole()).count() as u64,
         anomalies: found.non_session + found.scored,

@@ -14,7 +14,7 @@ use crate::domain::range::TimeRange;
 use crate::domain::series::SeriesKey;
 use crate::domain::timeframe::Timeframe;
 use crate::exit::Exit;
-use crate::quality::{LOW_SCORE, LOW_VALIDATION, POOR_SCORE, Tally, measure, tally};
+use crate::quality::{DueCounts, LOW_SCORE, LOW_VALIDATION, POOR_SCORE, Tally, measure, tally};
 
 use super::Facts;
 
@@ -78,7 +78,9 @@ pub fn judge(
     now: i64,
 ) -> Vec<SeriesQuality> {
     let mut rows = Vec::with_capacity(facts.series.len());
+    let mut counts: HashMap<&str, DueCounts> = HashMap::new();
     for (key, group, member) in settings.series() {
+        let counts = counts.entry(&group.name).or_insert_with(|| DueCounts::new(now));
         let Some(series) = facts.series.get(&key) else {
             let fact = QualityFact::default();
             rows.push(SeriesQuality { key, fact, held_score: None, left_from: None });
@@ -87,8 +89,8 @@ pub fn judge(
         let due = settings.due(group, member);
         let Counted { found, early } = counted.get(&series.series_id).copied().unwrap_or_default();
         let gaps = facts.gaps_of(series.series_id);
-        let tally = tally(series, &due, gaps, &found, early, now);
-        let lacking = lacking_after(series, &due, gaps, now);
+        let tally = tally(series, (&due, counts), gaps, &found, early);
+        let lacking = lacking_after(series, (&due, counts), gaps);
         let held = Tally { due: tally.due.saturating_sub(lacking), ..tally };
         rows.push(SeriesQuality {
             key,
@@ -103,12 +105,12 @@ pub fn judge(
 }
 
 /// How many bars are due after the last one and not explained.
-fn lacking_after(series: &SeriesFact, due: &Due, gaps: &[Gap], now: i64) -> u64 {
+fn lacking_after(series: &SeriesFact, (due, counts): (&Due, &mut DueCounts), gaps: &[Gap]) -> u64 {
     let Some(last) = series.watermark_ts else { return 0 };
     let explained = gaps.iter().filter(|gap| !gap.reason.is_hole() && gap.range.start > last);
     let explained: u64 = explained.map(|gap| gap.missing).sum();
     let after = TimeRange::new(last + 1, i64::MAX);
-    due.count(series.key.timeframe, after, now).saturating_sub(explained)
+    counts.count(due, series.key.timeframe, after).saturating_sub(explained)
 }
 
 /// What is wrong with some rows or bars.
