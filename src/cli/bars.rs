@@ -21,7 +21,8 @@ pub(super) struct Bars {
     #[command(flatten)]
     meant: Meant,
     /// For what prices and volumes are adjusted: nothing, splits, or splits and dividends; then they
-    /// are those of today's shares, with --as-of of the shares of then.
+    /// are those of today's shares, and of those after a split that is told beforehand. With --as-of
+    /// they are those of the shares of then.
     #[arg(long, value_name = "WHAT", default_value = "none")]
     adjusted: Adjusted,
 }

@@ -289,7 +289,9 @@ impl Crew {
                 Fate::Failed => {
                     let longest = self.line(&task.provider).settings.retry.max;
                     let held = lost.fault.retry_after.is_some_and(|wait| wait > longest);
-                    let may_pass = may_pass(lost.fault.kind) && !held;
+                    // What a symbol is called can wait for the next pass.
+                    let can_wait = task.about == About::Listing;
+                    let may_pass = may_pass(lost.fault.kind) && !held && !can_wait;
                     let range = lost.rest.unwrap_or(task.range);
                     let failure = failure(&task, lost);
                     if more_rounds && may_pass {

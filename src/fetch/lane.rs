@@ -321,7 +321,10 @@ impl Lane<'_> {
         let answered = ending.cut.run_until_cancelled(asking).await;
         let came = answered.unwrap_or_else(|| Err(ending.fault()));
         let fault = came.as_ref().err();
-        flight.land(fault);
+        // A list of splits that is out of order is no reason to ask for no bars.
+        let is_beside =
+            |fault: &&Fault| wanted.task.about != About::Bars && fault.kind == ErrorKind::Server;
+        flight.land(fault.filter(|fault| !is_beside(fault)));
         attempt.response_time = started.elapsed();
         if let Some(fault) = fault {
             attempt.http_status = attempt.http_status.or(fault.http_status);

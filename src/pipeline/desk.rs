@@ -220,7 +220,9 @@ impl<'a> Desk<'a> {
     pub(super) fn fail(&mut self, tx: &Writer<'_>, failure: Failure) -> StoreResult<Event> {
         tx.failure_add(&self.run_id, &failure)?;
         let words = format!("{}: {}", failure.kind, failure.message);
-        if let Some(job) = self.jobs.get_mut(&failure.series.symbol) {
+        // What a symbol is called makes its bars and actions no worse.
+        let job = self.jobs.get_mut(&failure.series.symbol);
+        if let Some(job) = job.filter(|_| failure.about != About::Listing) {
             job.error = Some(format!("{} {words}", failure.word()));
         }
         // What is asked besides bars speaks neither for nor against a series.

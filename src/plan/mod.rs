@@ -297,12 +297,15 @@ fn missing(want: &Want, options: &Options, wanted: TimeRange, now: i64) -> Range
 }
 
 /// The end of a series that has bars, once a day: from there on what is not settled is read again. Empty
-/// when that was done on this day. On a later one it cannot have been done: the clock was wrong then.
+/// when that was done on this day, and once all of a delisted symbol is settled. On a later one it cannot have been done: the clock was wrong then.
 fn daily_settle(want: &Want, wanted: TimeRange, now: i64) -> TimeRange {
     let day = |at: i64| at.div_euclid(DAY);
     let done = want.settle_read_at.is_some_and(|at| day(at) == day(now));
+    let is_settled = |last| want.due.delisted.is_some() && last < now.saturating_sub(want.settle);
     match want.watermark_ts {
-        Some(last) if !done && wanted.contains(last) => TimeRange::new(last, wanted.end),
+        Some(last) if !done && wanted.contains(last) && !is_settled(last) => {
+            TimeRange::new(last, wanted.end)
+        }
         _ => TimeRange::new(wanted.end, wanted.end),
     }
 }

@@ -125,9 +125,11 @@ fn a_level_that_changes_for_good_by_a_splits_ratio_is_a_jump() {
             assert!(is_jump(ratio, 1.0), "{ratio}, volumes adjusted");
         }
     }
-    assert!(!is_jump(1.25, 1.0), "5:4 is no larger than true moves");
+    assert!(is_jump(1.25, 1.0) && is_jump(4.0 / 3.0, 4.0 / 3.0), "on a quiet day");
+    assert!(!is_jump(1.25, 3.5), "moves are as large as 5:4");
+    assert!(!is_jump(0.8, 1.0), "nobody makes four shares of five");
     assert!(!is_jump(1.75, 1.0), "about no ratio");
-    assert!(!is_jump(2.0, 10.0), "everybody sells");
+    assert!(!is_jump(2.0, 20.0), "everybody sells");
 }
 
 #[test]

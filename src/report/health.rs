@@ -9,6 +9,7 @@ use crate::domain::fact::{FailureFact, FetchFacts, JobFact, RunFact};
 use crate::domain::policy::Freshness;
 use crate::domain::run::{ErrorKind, JobStatus, RunStatus, Stage};
 use crate::domain::series::{SeriesKey, Symbol};
+use crate::domain::timeframe::Timeframe;
 use crate::domain::words::{instant, span};
 use crate::exit::Exit;
 use crate::plan::rest;
@@ -321,7 +322,8 @@ fn providers_failed(
         let own_fault = matches!(
             failure.kind,
             ErrorKind::NotFound | ErrorKind::BadRequest | ErrorKind::Validation
-        ) || failure.stage != Stage::Fetch;
+        ) || failure.stage != Stage::Fetch
+            || failure.timeframe.parse::<Timeframe>().is_err();
         if let (false, true, Some(provider)) =
             (own_fault, failure.run_id == run.run_id, provider_of.get(failure.symbol.as_str()))
         {

@@ -220,3 +220,19 @@ fn five_symbols_are_in_flight_unless_told_otherwise() {
         Sandbox::with(&(polygon(&server.url(), "") + &group("p", "stock", &symbols, DAILY)));
     enrich(&sandbox, AS_OF).expect_code(0);
 }
+
+#[test]
+fn of_a_delisted_symbol_nothing_is_read_again_once_it_is_settled() {
+    let market = Market::daily(&["OLD"], &sessions("2024-01-02", "2024-03-08"));
+    let server = Server::start(move |request| market.polygon(request));
+    let symbol = "{ symbol = \"OLD\", delisted = \"2024-03-08\" }";
+    let config = polygon(&server.url(), "") + &group("p", "stock", &["OLD"], DAILY);
+    let sandbox = Sandbox::with(&config.replace("\"OLD\"", symbol));
+    let mut days = Vec::new();
+    for day in 8..16 {
+        enrich(&sandbox, &format!("2024-03-{day:02}")).expect_code(0);
+        days.push(asked(&server.take_requests()).iter().any(|request| request.starts_with("OLD ")));
+    }
+    // The day itself, and while it is not settled, which takes two days.
+    assert_eq!(days, [true, true, false, false, false, false, false, false]);
+}

@@ -455,3 +455,28 @@ fn a_symbol_without_days_is_asked_about_too() {
     assert_eq!(actions(&database), DECLARED);
     assert_eq!(database.texts("SELECT timeframe FROM series"), ["1h"]);
 }
+
+#[test]
+fn a_failing_list_of_names_costs_no_bar_no_job_and_no_breaker() {
+    let symbols = ["BBB", "CCC", "DDD"];
+    let days = sessions("2024-01-02", "2024-06-28");
+    let market = symbols.iter().fold(Market::new(), |market, symbol| {
+        market.with(symbol, "1d", rows(&days)).knowing(symbol, &[], &[])
+    });
+    let (server, sandbox) = with_group(
+        move |request| match request.path.contains("/reference/tickers/") {
+            true => Answer::status(500, "oops"),
+            false => market.polygon(request),
+        },
+        &group("p", "stock", &symbols, DAILY),
+    );
+    for as_of in ["2024-03-14", "2024-03-15", "2024-03-18"] {
+        enrich(&sandbox, as_of).expect_code(0);
+    }
+    sandbox.backfill_at("2024-03-19", &[]).expect_code(0);
+    let health =
+        sandbox.mdctl(&["health", "--as-of", "2024-03-19", "--json"]).expect_code(0).json();
+    assert_eq!(health["status"], "healthy", "{health}");
+    assert!(health["recent_failures"].as_array().is_some_and(|failures| failures.len() == 9));
+    assert!(server.requests().len() > 20);
+}
