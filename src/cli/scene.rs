@@ -138,7 +138,11 @@ impl Scene {
                 }
                 None => 0,
             };
-            counted.insert(id, Counted { found, early });
+            // Of most nothing was found.
+            let count = Counted { found, early };
+            if count != Counted::default() {
+                counted.insert(id, count);
+            }
         }
         Ok(quality_report::judge(&self.settings, facts, &counted, now))
     }

@@ -156,9 +156,10 @@ fn rests(
         rests.extend(rest.map(|rest| (fact.series_id, rest)));
     }
     // To look at a file costs nothing.
-    let asked = settings.series().filter(|(_, group, _)| !settings.provider_of(group).is_files());
-    let heard: Vec<Heard<'_>> = asked
-        .filter_map(|(key, group, _)| {
+    let asked =
+        || settings.series().filter(|(_, group, _)| !settings.provider_of(group).is_files());
+    let heard = || {
+        asked().filter_map(|(key, group, _)| {
             let fact = holdings.series.get(&key)?;
             Some(Heard {
                 key: &fact.key,
@@ -167,8 +168,8 @@ fn rests(
                 gaps: holdings.gaps_of(fact.series_id),
             })
         })
-        .collect();
-    for (key, silence) in rest::silent(&heard) {
+    };
+    for (key, silence) in rest::silent(heard) {
         let Some(fact) = holdings.series.get(key).filter(|fact| !named(fact)) else { continue };
         if let Some(rest) = Rest::of_silence(silence, now) {
             rests.entry(fact.series_id).or_insert(rest);

@@ -71,23 +71,26 @@ struct Feed<'a> {
 }
 
 /// The series whose symbols are silent, each with the emptiness at its end. Where a feed stands still as
-/// a whole, none of its symbols is; of one that is alone nobody can tell, and it counts.
+/// a whole, none of its symbols is; of one that is alone nobody can tell, and it counts. `series` gives
+/// all of them, again and again.
 #[must_use]
-pub fn silent<'a>(series: &[Heard<'a>]) -> Vec<(&'a SeriesKey, &'a Gap)> {
-    let mut feeds: HashMap<_, Feed<'_>> = HashMap::new();
-    let suspects: Vec<_> = series
-        .iter()
+pub fn silent<'a, I>(series: impl Fn() -> I) -> Vec<(&'a SeriesKey, &'a Gap)>
+where
+    I: Iterator<Item = Heard<'a>>,
+{
+    let suspects: Vec<_> = series()
         .filter_map(|heard| Some((heard, silence(heard.gaps, heard.watermark_ts)?)))
         .collect();
     if suspects.is_empty() {
         return Vec::new();
     }
-    for heard in series {
+    let mut feeds: HashMap<_, Feed<'_>> = HashMap::new();
+    for heard in series() {
         let feed = feeds.entry(heard.feed).or_default();
         feed.symbols.insert(&heard.key.symbol);
         feed.newest_ts = feed.newest_ts.max(heard.watermark_ts);
     }
-    let goes_on = |(heard, silence): &(&Heard<'a>, &'a Gap)| {
+    let goes_on = |(heard, silence): &(Heard<'a>, &'a Gap)| {
         feeds.get(&heard.feed).is_none_or(|feed| {
             let goes_on = feed.newest_ts.is_some_and(|newest| newest >= silence.range.start);
             feed.symbols.len() < 2 || goes_on
@@ -178,7 +181,7 @@ mod tests {
         let silent = |others: &[i64]| {
             let mut series = vec![heard(&quiet, 90, &gaps[..])];
             series.extend(others.iter().map(|ts| heard(&other, *ts, &[][..])));
-            silent(&series).len()
+            silent(|| series.iter().copied()).len()
         };
         assert_eq!(silent(&[100]), 1);
         assert_eq!(silent(&[95]), 0);

@@ -19,7 +19,7 @@ use crate::quality::{DueCounts, LOW_SCORE, LOW_VALIDATION, POOR_SCORE, Tally, me
 use super::Facts;
 
 /// What the store counted of a series.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counted {
     /// What was found of it.
     pub found: Found,

@@ -125,17 +125,21 @@ pub fn judge(settings: &Settings, facts: &Facts, now: i64) -> Staleness {
 
 /// Since when which series are silent.
 fn silent(settings: &Settings, facts: &Facts) -> HashMap<SeriesKey, i64> {
-    let mut heard = Vec::new();
-    for (key, group, _) in settings.series() {
-        let Some(fact) = facts.series.get(&key) else { continue };
-        heard.push(Heard {
-            key: &fact.key,
-            feed: (&group.provider, group.calendar.name()),
-            watermark_ts: fact.watermark_ts,
-            gaps: facts.gaps_of(fact.series_id),
-        });
+    if facts.gaps.is_empty() {
+        return HashMap::new();
     }
-    let silent = rest::silent(&heard).into_iter();
+    let heard = || {
+        settings.series().filter_map(|(key, group, _)| {
+            let fact = facts.series.get(&key)?;
+            Some(Heard {
+                key: &fact.key,
+                feed: (&group.provider, group.calendar.name()),
+                watermark_ts: fact.watermark_ts,
+                gaps: facts.gaps_of(fact.series_id),
+            })
+        })
+    };
+    let silent = rest::silent(heard).into_iter();
     silent.map(|(key, silence)| (key.clone(), silence.first_seen_at)).collect()
 }
 
