@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use chrono::NaiveDate;
 use clap::{Args, Subcommand};
 
 use crate::config::edit::{self, Edit};
@@ -11,6 +12,7 @@ use crate::domain::series::Symbol;
 use crate::exit::Exit;
 use crate::render;
 use crate::render::symbols::Listed;
+use crate::store::{Store, lock};
 
 use super::failure::Failure;
 use super::scene::Scene;
@@ -23,6 +25,7 @@ use super::{Done, print};
   mdctl symbols list --group us-stocks
   mdctl symbols add KO PEP --group us-stocks
   mdctl symbols remove TWTR
+  mdctl symbols rename FB META --until 2022-06-08
   mdctl symbols import universe.csv --group us-stocks")]
 pub(super) struct Symbols {
     #[command(subcommand)]
@@ -52,6 +55,17 @@ enum What {
         #[arg(required = true)]
         symbols: Vec<String>,
     },
+    /// Follow a symbol to its new name: its bars stay its own, and what lies before is asked for under the
+    /// old one.
+    Rename {
+        /// The symbol as it is tracked.
+        symbol: String,
+        /// Its new name.
+        new: String,
+        /// The last day of the old name, YYYY-MM-DD.
+        #[arg(long, value_name = "DATE")]
+        until: NaiveDate,
+    },
     /// Add the symbols of a CSV file (column `symbol`) that are not tracked yet.
     Import {
         /// The file.
@@ -67,6 +81,7 @@ pub(super) fn exec(command: &Symbols, scene: &Scene) -> Done {
         What::List { group } => list(scene, group.as_deref()),
         What::Add { symbols, group } => add(scene, symbols, group.as_deref()),
         What::Remove { symbols } => remove(scene, symbols),
+        What::Rename { symbol, new, until } => rename(scene, symbol, new, *until),
         What::Import { file, group } => import(scene, file, group.as_deref()),
     }
 }
@@ -140,6 +155,49 @@ fn remove(scene: &Scene, names: &[String]) -> Done {
     }
     edit::replace(path, &edit.text())?;
     done(scene, "removed", &symbols, None)
+}
+
+fn rename(scene: &Scene, name: &str, new: &str, until: NaiveDate) -> Done {
+    let symbol = select::symbol(&scene.settings, name)?;
+    let new: Symbol = new.parse().map_err(Failure::usage)?;
+    if let Some(group) = group_of(&scene.settings, new.as_str()) {
+        return Err(Failure::usage(format!("`{new}` stands in group `{}` already", group.name))
+            .hinted(format!("mdctl symbols remove {new}, if it is the same")));
+    }
+    let path = &scene.settings.config_path;
+    let mut edit = Edit::of(path, &read(path)?)?;
+    if !edit.rename(name, new.as_str(), until) {
+        return Err(Failure::usage(format!("`{name}` comes from the group's symbols_file"))
+            .hinted(
+                "take its line out of that file, and put it into `symbols` with its `aliases`",
+            ));
+    }
+    let text = edit.text();
+    edit::check(path, &text)?;
+    let database = &scene.settings.database;
+    if database.exists() {
+        // A run at work would go on under the old name.
+        let _lock = lock::try_lock(database)
+            .map_err(|error| Failure::create(&lock::path_of(database), &error))?
+            .ok_or_else(|| {
+                Failure::new(Exit::Locked, "locked", "a run is at work on the database")
+                    .hinted("rename when it has ended; `mdctl status` shows it")
+            })?;
+        let mut store = Store::open_write(database)?;
+        if store.write(|tx| tx.symbol_is_known(&new))? {
+            return Err(Failure::usage(format!("there are bars of `{new}` already")).hinted(
+                "they cannot be joined: put the alias into the config, and remove the old symbol",
+            ));
+        }
+        store.write(|tx| tx.symbol_rename(&symbol, &new))?;
+        if let Err(error) = edit::replace(path, &text) {
+            store.write(|tx| tx.symbol_rename(&new, &symbol))?;
+            return Err(error.into());
+        }
+    } else {
+        edit::replace(path, &text)?;
+    }
+    done(scene, "renamed", &[new], None)
 }
 
 /// Writes symbols into a group's list in the config.

@@ -3,8 +3,9 @@
 use std::io::Write as _;
 use std::path::Path;
 
+use chrono::NaiveDate;
 use tempfile::NamedTempFile;
-use toml_edit::{Array, DocumentMut, Item, Table, Value};
+use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value};
 
 use super::file::File;
 use super::{ConfigError, resolve};
@@ -60,6 +61,31 @@ impl Edit {
         false
     }
 
+    /// Gives `symbol` the name `new`, and keeps its own as an alias whose last day is `until`; `false` when
+    /// it stands in no list.
+    pub fn rename(&mut self, symbol: &str, new: &str, until: NaiveDate) -> bool {
+        let mut lists =
+            self.groups().filter_map(|table| table.get_mut("symbols").and_then(Item::as_array_mut));
+        let Some(value) = lists
+            .find_map(|symbols| symbols.iter_mut().find(|value| name_of(value) == Some(symbol)))
+        else {
+            return false;
+        };
+        let mut entry = value.as_inline_table().cloned().unwrap_or_default();
+        let mut alias = InlineTable::new();
+        alias.insert("symbol", symbol.into());
+        alias.insert("until", until.to_string().into());
+        entry.insert("symbol", new.into());
+        let aliases = entry.entry("aliases").or_insert_with(|| Array::new().into());
+        if let Some(aliases) = aliases.as_array_mut() {
+            aliases.push(alias);
+        }
+        let decor = value.decor().clone();
+        *value = Value::InlineTable(entry);
+        *value.decor_mut() = decor;
+        true
+    }
+
     fn groups(&mut self) -> impl Iterator<Item = &mut Table> {
         let groups = self.document.get_mut("group").and_then(Item::as_array_of_tables_mut);
         groups.into_iter().flat_map(|groups| groups.iter_mut())
@@ -72,15 +98,24 @@ impl Edit {
     }
 }
 
+/// Checks `text` as the config at `path`.
+///
+/// # Errors
+///
+/// When it could not be followed.
+pub fn check(path: &Path, text: &str) -> Result<(), ConfigError> {
+    let file: File =
+        toml::from_str(text).map_err(|error| ConfigError::of_toml(path, text, &error))?;
+    resolve::resolve(path, text, file, None).map(|_| ())
+}
+
 /// Checks `text` as the config at `path` and puts it in its place, whole or not at all.
 ///
 /// # Errors
 ///
 /// When the edited config could not be followed, or cannot be written.
 pub fn replace(path: &Path, text: &str) -> Result<(), ConfigError> {
-    let file: File =
-        toml::from_str(text).map_err(|error| ConfigError::of_toml(path, text, &error))?;
-    resolve::resolve(path, text, file, None)?;
+    check(path, text)?;
     write(path, text)
         .map_err(|error| ConfigError::whole(path, format!("cannot be written: {error}"), None))
 }
@@ -195,6 +230,21 @@ timeframes = ["1d"]
         assert_eq!(text, LINES.replace("    \"IBM\", # blue\n", ""));
         let text = edited(LINES, |edit| assert!(edit.remove("AAPL")));
         assert_eq!(text, LINES.replace("    \"AAPL\", # the fruit\n", ""));
+    }
+
+    #[test]
+    fn a_renamed_symbol_keeps_its_place_its_comment_and_its_names() {
+        let until = NaiveDate::from_ymd_opt(2022, 6, 8).unwrap();
+        let text = edited(LINES, |edit| assert!(edit.rename("IBM", "BIG", until)));
+        let entry = r#"{ symbol = "BIG", aliases = [{ symbol = "IBM", until = "2022-06-08" }] }"#;
+        assert_eq!(text, LINES.replace("\"IBM\", # blue", &format!("{entry}, # blue")));
+        let later = NaiveDate::from_ymd_opt(2024, 1, 2).unwrap();
+        let text = edited(&text, |edit| assert!(edit.rename("BIG", "BIGGER", later)));
+        assert!(text.contains(
+            r#"symbol = "BIGGER", aliases = [{ symbol = "IBM", until = "2022-06-08" }, "#
+        ));
+        assert!(text.contains(r#"{ symbol = "BIG", until = "2024-01-02" }] }, # blue"#), "{text}");
+        edited(LINES, |edit| assert!(!edit.rename("TSLA", "X", until)));
     }
 
     #[test]

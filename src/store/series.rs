@@ -83,6 +83,44 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// Whether anything is stored of a symbol.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn symbol_is_known(&self, symbol: &Symbol) -> StoreResult<bool> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM tracked_symbols WHERE symbol = ?)")?;
+        Ok(statement.query_row([symbol.as_str()], |row| row.get(0))?)
+    }
+
+    /// Gives what is stored of `symbol` the name `new`, under which nothing is stored. What runs did under
+    /// the old name stays; its provider is asked for actions and reference data under the new one.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be written.
+    pub fn symbol_rename(&self, symbol: &Symbol, new: &Symbol) -> StoreResult<()> {
+        let names = [symbol.as_str(), new.as_str()];
+        self.connection.execute(
+            "INSERT INTO tracked_symbols (symbol, asset_class, provider, calendar, group_name, active,
+                 added_at, removed_at)
+             SELECT ?2, asset_class, provider, calendar, group_name, active, added_at, removed_at
+               FROM tracked_symbols WHERE symbol = ?1",
+            names,
+        )?;
+        for table in ["series", "corporate_actions", "freshness", "quality_metrics"] {
+            let sql = format!("UPDATE {table} SET symbol = ?2 WHERE symbol = ?1");
+            self.connection.execute(&sql, names)?;
+        }
+        for table in ["reference_data", "tracked_symbols"] {
+            let sql = format!("DELETE FROM {table} WHERE symbol = ?");
+            self.connection.execute(&sql, [symbol.as_str()])?;
+        }
+        Ok(())
+    }
+
     /// Notes that a series' provider answered, and the bars that came of it.
     ///
     /// # Errors

@@ -3,7 +3,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::support::{DAILY, Sandbox, group, polygon};
+use crate::support::market::{Market, rows, sessions};
+use crate::support::server::Server;
+use crate::support::{AS_OF, DAILY, Sandbox, asked, group, polygon};
 
 // `init`.
 
@@ -181,4 +183,39 @@ fn an_edit_follows_a_link_to_the_config() {
     sandbox.mdctl(&["symbols", "remove", "BBB"]).expect_code(0);
     assert!(sandbox.path("mdctl.toml").is_symlink(), "the link was replaced");
     assert!(!sandbox.read("real/mdctl.toml").contains("BBB"));
+}
+
+#[test]
+fn a_renamed_symbol_keeps_its_bars_and_each_span_is_asked_under_its_name() {
+    let market = Market::daily(&["FB"], &sessions("2024-01-02", "2024-03-08")).with(
+        "META",
+        "1d",
+        rows(&sessions("2024-03-11", "2024-06-28")),
+    );
+    let server = Server::start(move |request| market.polygon(request));
+    let config = polygon(&server.url(), "") + &group("p", "stock", &["FB"], DAILY);
+    let sandbox = Sandbox::with(&config);
+    sandbox.backfill_at("2024-03-08", &[]).expect_code(0);
+    let before = sandbox.database().times("FB", "1d");
+    let rename = ["symbols", "rename", "FB", "META", "--until", "2024-03-08"];
+    sandbox.mdctl(&rename).expect_code(0).expect_stdout("renamed 1 symbol");
+    let entry = r#"{ symbol = "META", aliases = [{ symbol = "FB", until = "2024-03-08" }] }"#;
+    assert!(sandbox.read("mdctl.toml").contains(entry), "{}", sandbox.read("mdctl.toml"));
+    assert_eq!(sandbox.database().times("META", "1d"), before);
+    server.take_requests();
+    sandbox.backfill(&[]).expect_code(0);
+    let requests = asked(&server.take_requests());
+    assert_eq!(requests, ["FB 1d 2024-03-06 2024-03-08", "META 1d 2024-03-11 2024-03-15"]);
+    let database = sandbox.database();
+    assert_eq!(database.gaps("META"), Vec::<String>::new());
+    assert_eq!(database.texts("SELECT symbol FROM series"), ["META"]);
+    sandbox.mdctl(&["health", "--as-of", AS_OF]).expect_code(0);
+    // A name that is tracked, or has bars, is nobody else's.
+    sandbox.mdctl(&["symbols", "add", "FB"]).expect_code(0);
+    sandbox.backfill(&["FB"]);
+    sandbox.mdctl(&["symbols", "remove", "FB"]).expect_code(0);
+    let back = ["symbols", "rename", "META", "FB", "--until", "2024-03-15"];
+    sandbox.mdctl(&back).expect_code(64).expect_stderr("there are bars of `FB` already");
+    sandbox.mdctl(&["symbols", "rename", "META", "META", "--until", "2024-03-15"]).expect_code(64);
+    sandbox.mdctl(&["symbols", "rename", "MTA", "X", "--until", "2024-03-15"]).expect_code(64);
 }
