@@ -10,7 +10,8 @@
 //! ```text
 //! main ─► cli ─► config
 //!          │
-//!          ├─► pipeline ─► plan ─► fetch (─► provider) ─► validate ─► store ─► quality ─► account
+//!          ├─► pipeline ─► plan ─► fetch (─► provider) ─► validate ─► store
+//!          │        │         ─► action ─► derive ─► feature, quality ─► store ─► account
 //!          │        └─ Event ─► sink given by cli ─► render::progress, log lines
 //!          └─► store (facts) ─► report ─► render ─► stdout
 //! ```

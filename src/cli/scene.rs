@@ -1,7 +1,6 @@
 //! What every command stands on: the settings, one `now`, how to show things, and the way to the
 //! store.
 
-use std::collections::HashMap;
 use std::io::{self, IsTerminal as _};
 
 use tracing_subscriber::filter::LevelFilter;
@@ -16,7 +15,6 @@ use crate::domain::range::TimeRange;
 use crate::domain::run::RunStatus;
 use crate::domain::timeframe::Timeframe;
 use crate::logging::{self, Guard, Lines};
-use crate::quality::DueCounts;
 use crate::render::progress::Progress;
 use crate::render::table::{self, Look};
 use crate::report::breaker::{self, BreakerRow};
@@ -116,35 +114,37 @@ impl Scene {
 
     /// How good every series is at the instant to judge at, the worst first.
     pub(super) fn quality(&self, store: &Store, facts: &Facts) -> StoreResult<Vec<SeriesQuality>> {
+        self.quality_where(store, facts, |_| true)
+    }
+
+    /// Likewise, of those series that are to be kept.
+    fn quality_where(
+        &self,
+        store: &Store,
+        facts: &Facts,
+        is_kept: impl Fn(&SeriesQuality) -> bool,
+    ) -> StoreResult<Vec<SeriesQuality>> {
         let now = self.now();
-        let mut found = store.found_all()?;
-        let mut counted = HashMap::new();
-        let mut counts: HashMap<&str, DueCounts> = HashMap::new();
-        for (key, group, member) in self.settings.series() {
-            let Some(series) = facts.series.get(&key) else { continue };
-            let counts = counts.entry(&group.name).or_insert_with(|| DueCounts::new(now));
-            let (id, due) = (series.series_id, self.settings.due(group, member));
+        let mut all_found = store.found_all()?;
+        let counted = |series: &SeriesFact, due: &Due, early: Option<i64>| {
+            let id = series.series_id;
+            let end = || closed_before(due, series.key.timeframe, now);
             let found = match self.as_of {
-                Some(as_of) => store.found_before(id, closed_before(&due, key.timeframe, as_of))?,
-                None => found.remove(&id).unwrap_or_default(),
+                Some(_) => store.found_before(id, end())?,
+                None => all_found.remove(&id).unwrap_or_default(),
             };
-            // As of an earlier instant nothing that closed later is counted.
-            let early = match counts.early_from(&due, series) {
+            let early = match early {
                 Some(from) if self.as_of.is_none() => store.bars_in_session_from(id, from)?,
+                // As of an earlier instant nothing that closed later is counted.
                 Some(from) => {
-                    let end = closed_before(&due, key.timeframe, now);
                     let all = store.bars_in_session_from(id, from)?;
-                    all.saturating_sub(store.bars_in_session_from(id, end)?)
+                    all.saturating_sub(store.bars_in_session_from(id, end())?)
                 }
                 None => 0,
             };
-            // Of most nothing was found.
-            let count = Counted { found, early };
-            if count != Counted::default() {
-                counted.insert(id, count);
-            }
-        }
-        Ok(quality_report::judge(&self.settings, facts, &counted, now))
+            Ok(Counted { found, early })
+        };
+        quality_report::judge(&self.settings, facts, now, counted, is_kept)
     }
 
     /// The facts behind the verdict.
@@ -163,7 +163,7 @@ impl Scene {
         };
         Ok(Evidence {
             staleness,
-            quality: self.quality(store, facts)?,
+            low_quality: self.quality_where(store, facts, SeriesQuality::is_held_low)?,
             running,
             last,
             last_jobs,

@@ -13,7 +13,6 @@ use crate::domain::timeframe::Timeframe;
 use crate::domain::words::{instant, span};
 use crate::exit::Exit;
 use crate::plan::rest;
-use crate::quality::LOW_SCORE;
 
 use super::actions::ActionState;
 use super::breaker::BreakerRow;
@@ -29,8 +28,8 @@ const RATE_LIMITED_SHARE: f64 = 0.05;
 pub struct Evidence {
     /// Every series' freshness.
     pub staleness: Staleness,
-    /// Every series' quality, the worst first.
-    pub quality: Vec<SeriesQuality>,
+    /// Series whose score is low for what is held of them, the worst first.
+    pub low_quality: Vec<SeriesQuality>,
     /// The run at work.
     pub running: Option<RunFact>,
     /// The last run that ended; those that a pause made skip tell nothing and do not count.
@@ -189,7 +188,7 @@ pub fn judge(settings: &Settings, evidence: Evidence) -> Health {
     issues.extend(high_failure_rate(settings, &evidence));
     issues.extend(split_disputed(&evidence));
     issues.extend(rate_limited(&evidence));
-    issues.extend(low_quality(&evidence.quality, &series));
+    issues.extend(low_quality(&evidence, &series));
     issues.extend(evidence.breakers.iter().filter_map(held));
     issues.extend(evidence.pause.as_ref().map(paused));
     issues.sort_by_key(|issue| std::cmp::Reverse(issue.severity));
@@ -582,9 +581,8 @@ fn rate_limited(evidence: &Evidence) -> Option<Issue> {
 
 /// Series of low quality, of those that may raise issues of their own. That bars are late is told as
 /// staleness, and not again here.
-fn low_quality(quality: &[SeriesQuality], series: &[&SeriesState]) -> Option<Issue> {
-    let is_low = |row: &&SeriesQuality| row.held_score.is_some_and(|score| score < LOW_SCORE);
-    let mut low: Vec<&SeriesQuality> = quality.iter().filter(is_low).collect();
+fn low_quality(evidence: &Evidence, series: &[&SeriesState]) -> Option<Issue> {
+    let mut low: Vec<&SeriesQuality> = evidence.low_quality.iter().collect();
     if !low.is_empty() {
         let may: HashSet<&SeriesKey> = series.iter().map(|row| &row.key).collect();
         low.retain(|row| may.contains(&row.key));
@@ -600,7 +598,7 @@ fn low_quality(quality: &[SeriesQuality], series: &[&SeriesState]) -> Option<Iss
         message: format!(
             "{} of {} series are of low quality, the worst is {} with a score of {score:.2}",
             low.len(),
-            quality.len(),
+            evidence.staleness.series.len(),
             worst.key
         ),
         hint: format!("mdctl quality {}", worst.key.symbol),

@@ -1,6 +1,5 @@
 //! How good every series is, and what was found wrong with it.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -41,6 +40,17 @@ pub struct SeriesQuality {
 }
 
 impl SeriesQuality {
+    /// That of a series of which nothing is known.
+    fn unknown(key: SeriesKey) -> Self {
+        Self { key, fact: QualityFact::default(), held_score: None, left_from: None }
+    }
+
+    /// Whether its score is low for what is held of it.
+    #[must_use]
+    pub fn is_held_low(&self) -> bool {
+        self.held_score.is_some_and(|score| score < LOW_SCORE)
+    }
+
     /// Rows that were refused.
     #[must_use]
     pub const fn rejected(&self) -> u64 {
@@ -68,40 +78,64 @@ impl SeriesQuality {
     }
 }
 
-/// Every series' quality at `now`, the worst first; those without bars, of which nothing can be said,
-/// last.
-#[must_use]
-pub fn judge(
+/// The quality at `now` of every series that is to be kept, the worst first; those without bars, of which
+/// nothing can be said, last.
+///
+/// `counted` asks the store for what it counted of a series, whose stored bars from a `ts` on are not due
+/// yet, if there are such.
+///
+/// # Errors
+///
+/// When `counted` fails.
+pub fn judge<E>(
     settings: &Settings,
     facts: &Facts,
-    counted: &HashMap<i64, Counted>,
     now: i64,
-) -> Vec<SeriesQuality> {
-    let mut rows = Vec::with_capacity(facts.series.len());
-    let mut counts: HashMap<&str, DueCounts> = HashMap::new();
-    for (key, group, member) in settings.series() {
-        let counts = counts.entry(&group.name).or_insert_with(|| DueCounts::new(now));
-        let Some(series) = facts.series.get(&key) else {
-            let fact = QualityFact::default();
-            rows.push(SeriesQuality { key, fact, held_score: None, left_from: None });
-            continue;
-        };
-        let due = settings.due(group, member);
-        let Counted { found, early } = counted.get(&series.series_id).copied().unwrap_or_default();
-        let gaps = facts.gaps_of(series.series_id);
-        let tally = tally(series, (&due, counts), gaps, &found, early);
-        let lacking = lacking_after(series, (&due, counts), gaps);
-        let held = Tally { due: tally.due.saturating_sub(lacking), ..tally };
-        rows.push(SeriesQuality {
-            key,
-            fact: measure(&tally),
-            held_score: measure(&held).quality_score,
-            left_from: series.quality_from,
-        });
+    mut counted: impl FnMut(&SeriesFact, &Due, Option<i64>) -> Result<Counted, E>,
+    is_kept: impl Fn(&SeriesQuality) -> bool,
+) -> Result<Vec<SeriesQuality>, E> {
+    let mut rows = Vec::new();
+    for group in &settings.groups {
+        let mut counts = DueCounts::new(now);
+        for member in &group.members {
+            let due = settings.due(group, member);
+            for timeframe in &group.timeframe_list {
+                let key = SeriesKey { symbol: member.symbol.clone(), timeframe: *timeframe };
+                let row = match facts.series.get(&key) {
+                    None => SeriesQuality::unknown(key),
+                    Some(series) => {
+                        let early = counts.early_from(&due, series);
+                        let counted = counted(series, &due, early)?;
+                        let gaps = facts.gaps_of(series.series_id);
+                        one(series, (&due, &mut counts), gaps, &counted)
+                    }
+                };
+                if is_kept(&row) {
+                    rows.push(row);
+                }
+            }
+        }
     }
     let score = |row: &SeriesQuality| row.fact.quality_score.unwrap_or(f64::INFINITY);
     rows.sort_by(|a, b| score(a).total_cmp(&score(b)).then_with(|| a.key.cmp(&b.key)));
-    rows
+    Ok(rows)
+}
+
+fn one(
+    series: &SeriesFact,
+    (due, counts): (&Due, &mut DueCounts),
+    gaps: &[Gap],
+    counted: &Counted,
+) -> SeriesQuality {
+    let tally = tally(series, (due, counts), gaps, &counted.found, counted.early);
+    let lacking = lacking_after(series, (due, counts), gaps);
+    let held = Tally { due: tally.due.saturating_sub(lacking), ..tally };
+    SeriesQuality {
+        key: series.key.clone(),
+        fact: measure(&tally),
+        held_score: measure(&held).quality_score,
+        left_from: series.quality_from,
+    }
 }
 
 /// How many bars are due after the last one and not explained.
