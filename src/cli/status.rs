@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use clap::Args;
 
+use crate::domain::fact::SeriesFact;
 use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::timeframe::DAY;
 use crate::exit::Exit;
@@ -94,7 +95,7 @@ fn of_symbol(
         if let (Some(fact), Some(quality)) =
             (facts.series.get(&state.key), quality.remove(&state.key))
         {
-            series.push((fact.clone(), state, quality));
+            series.push((SeriesFact::clone(fact), state, quality));
         }
     }
     series.sort_by_key(|(fact, _, _)| fact.key.timeframe);

@@ -1,5 +1,7 @@
 //! What the store remembers, as the reports and the plan read it.
 
+use std::collections::BTreeMap;
+
 use super::bar::{Adjustment, BarFields, RejectReason};
 use super::feature::FeatureSet;
 use super::policy::Freshness;
@@ -44,6 +46,9 @@ pub struct SeriesFact {
     /// The file that was read for it; `None` where there is none, or it was never read to its end.
     pub file_mark: Option<FileMark>,
 }
+
+/// Series by key. Boxed: they are moved into the map, and a fact is larger than what a map likes to move.
+pub type SeriesFacts = BTreeMap<SeriesKey, Box<SeriesFact>>;
 
 /// How far the features of a series are computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

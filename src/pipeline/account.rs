@@ -26,7 +26,10 @@ pub(super) fn account(tx: &Writer<'_>, settings: &Settings, now: i64) -> StoreRe
     let (wants, _) = wants(settings, &Selection::default(), &holdings, now);
     for want in &wants {
         let Some(whole) = want.whole(now) else { continue };
-        let reason = holdings.series.get(&want.key).map_or(GapReason::Unfetched, unanswered_reason);
+        let reason = holdings
+            .series
+            .get(&want.key)
+            .map_or(GapReason::Unfetched, |fact| unanswered_reason(fact));
         let old = holdings.gaps_of(want.series_id);
         let mut new: Vec<Gap> =
             old.iter().filter(|gap| gap.reason.is_explained()).copied().collect();

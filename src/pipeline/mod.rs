@@ -14,11 +14,11 @@ use crate::clock::Timeline;
 use crate::config::{Group, JobRetries, ProviderSettings, Settings};
 use crate::domain::control::{Deed, Pause};
 use crate::domain::event::Event;
-use crate::domain::fact::SeriesFact;
+use crate::domain::fact::SeriesFacts;
 use crate::domain::provider_state::micros;
 use crate::domain::range::RangeSet;
 use crate::domain::run::{JobStatus, RunId, RunStatus, Totals};
-use crate::domain::series::{SeriesKey, Symbol};
+use crate::domain::series::Symbol;
 use crate::domain::shard::Shard;
 use crate::domain::task::Job;
 use crate::domain::words::instant;
@@ -161,7 +161,7 @@ fn holdings(store: &Store) -> StoreResult<Holdings> {
 #[must_use]
 pub fn wants_of(
     settings: &Settings,
-    series: &BTreeMap<SeriesKey, SeriesFact>,
+    series: &SeriesFacts,
     coverage: &HashMap<i64, RangeSet>,
     now: i64,
 ) -> Vec<Want> {

@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::config::{Group, Member, ProviderSettings, Settings, Source};
-use crate::domain::fact::{FileMark, SeriesFact};
+use crate::domain::fact::{FileMark, SeriesFact, SeriesFacts};
 use crate::domain::gap::{Gap, GapReason};
 use crate::domain::range::RangeSet;
 use crate::domain::reference::CheckedFact;
@@ -62,7 +62,7 @@ impl Selection {
 #[derive(Debug, Default)]
 pub struct Holdings {
     /// Series by key.
-    pub series: BTreeMap<SeriesKey, SeriesFact>,
+    pub series: SeriesFacts,
     /// Coverage by series.
     pub coverage: HashMap<i64, RangeSet>,
     /// Gaps by series, ascending.
@@ -109,7 +109,7 @@ pub(super) fn wants(
                     continue;
                 }
                 let key = SeriesKey { symbol: member.symbol.clone(), timeframe: *timeframe };
-                let held = holdings.series.get(&key);
+                let held = holdings.series.get(&key).map(Box::as_ref);
                 let due = settings.due(group, member);
                 wants.push(Want {
                     series_id: held.map_or(0, |fact| fact.series_id),

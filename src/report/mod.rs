@@ -1,12 +1,11 @@
 //! Reports: facts, policy and an instant in; one value out, which `render` shows in every format and
 //! from which the exit code is read. Pure: nothing is fetched, opened or printed here.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use crate::domain::fact::SeriesFact;
+use crate::domain::fact::{SeriesFact, SeriesFacts};
 use crate::domain::gap::Gap;
 use crate::domain::range::RangeSet;
-use crate::domain::series::SeriesKey;
 
 pub mod actions;
 pub mod breaker;
@@ -20,7 +19,7 @@ pub mod staleness;
 #[derive(Debug, Default)]
 pub struct Facts {
     /// Series by key. As of an earlier instant, they end where they would have ended then.
-    pub series: BTreeMap<SeriesKey, SeriesFact>,
+    pub series: SeriesFacts,
     /// Gaps by series.
     pub gaps: HashMap<i64, Vec<Gap>>,
     /// What was asked for and answered, by series; empty for reports that do not ask.

@@ -1,5 +1,6 @@
 //! Freshness of every series.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -106,7 +107,7 @@ pub fn judge(settings: &Settings, facts: &Facts, now: i64) -> Staleness {
             let due = settings.due(group, member);
             for timeframe in &group.timeframe_list {
                 let key = SeriesKey { symbol: member.symbol.clone(), timeframe: *timeframe };
-                let fact = facts.series.get(&key);
+                let fact = facts.series.get(&key).map(Box::as_ref);
                 let explained = fact.map(|fact| facts.explained(fact)).unwrap_or_default();
                 let verdict = judge.judge(&due, *timeframe, fact, &explained);
                 let beyond = group.freshness.thresholds(*timeframe).stale.as_secs();
@@ -118,8 +119,10 @@ pub fn judge(settings: &Settings, facts: &Facts, now: i64) -> Staleness {
             }
         }
     }
-    series
-        .sort_by(|a, b| (b.status, b.lag_seconds, &a.key).cmp(&(a.status, a.lag_seconds, &b.key)));
+    // By small keys: a row is larger than what sorting likes to move again and again.
+    let worst_first =
+        |row: &SeriesState| (Reverse(row.status), Reverse(row.lag_seconds), row.key.clone());
+    series.sort_by_cached_key(worst_first);
     Staleness { series }
 }
 

@@ -1,10 +1,10 @@
 //! Tracked symbols and their series.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use rusqlite::{Row, params};
 
-use crate::domain::fact::{FeaturesFact, FileMark, SeriesFact};
+use crate::domain::fact::{FeaturesFact, FileMark, SeriesFact, SeriesFacts};
 use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::timeframe::Timeframe;
 
@@ -238,7 +238,7 @@ impl Writer<'_> {
     /// # Errors
     ///
     /// When the database cannot be read.
-    pub fn series_all(&self) -> StoreResult<BTreeMap<SeriesKey, SeriesFact>> {
+    pub fn series_all(&self) -> StoreResult<SeriesFacts> {
         read_all(self.connection)
     }
 }
@@ -249,13 +249,13 @@ impl Store {
     /// # Errors
     ///
     /// When the database cannot be read.
-    pub fn series_all(&self) -> StoreResult<BTreeMap<SeriesKey, SeriesFact>> {
+    pub fn series_all(&self) -> StoreResult<SeriesFacts> {
         self.read(read_all)
     }
 }
 
 /// Read in the order of the table, which is nearly that of the keys; neighbours share a symbol.
-fn read_all(connection: &rusqlite::Connection) -> StoreResult<BTreeMap<SeriesKey, SeriesFact>> {
+fn read_all(connection: &rusqlite::Connection) -> StoreResult<SeriesFacts> {
     let added = tracked_since(connection)?;
     // Reports work on older schemas too.
     let known = connection.column_exists(None, "series", "settle_read_at")?;
@@ -274,7 +274,9 @@ fn read_all(connection: &rusqlite::Connection) -> StoreResult<BTreeMap<SeriesKey
            FROM series ORDER BY series_id",
     ))?;
     let mut rows = statement.query([])?;
-    let mut all: Vec<(SeriesKey, SeriesFact)> = Vec::new();
+    let many = connection.query_row("SELECT count(*) FROM series", [], |row| row.get(0))?;
+    let mut all: Vec<(SeriesKey, Box<SeriesFact>)> =
+        Vec::with_capacity(usize::try_from(count(many)).unwrap_or_default());
     while let Some(row) = rows.next()? {
         let name = text(row, 1)?;
         let before = all.last().filter(|(key, _)| key.symbol.as_str() == name);
@@ -285,7 +287,7 @@ fn read_all(connection: &rusqlite::Connection) -> StoreResult<BTreeMap<SeriesKey
         };
         let mut fact = fact_of(row, symbol, added_at)?;
         fact.features = known.then(|| features_of(row)).transpose()?;
-        all.push((fact.key.clone(), fact));
+        all.push((fact.key.clone(), Box::new(fact)));
     }
     Ok(all.into_iter().collect())
 }
