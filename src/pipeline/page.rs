@@ -28,25 +28,8 @@ impl Desk<'_> {
         }
         let (group, member) = self.place(&key.symbol);
         let due = self.settings.due(group, member);
-        let rows = fetched.answer.bars.len() + fetched.answer.broken.len();
-        // A file is read as a whole, whatever of it is due.
-        let (origin, asked) = if fetched.from_file {
-            (Origin::File, TimeRange::new(BEGINNING, i64::MAX))
-        } else {
-            (Origin::Provider, fetched.task.range)
-        };
-        let context = validate::Context {
-            timeframe: key.timeframe,
-            calendar: &due.calendar,
-            layout: due.layout,
-            asked,
-            now: fetched.finished_by,
-            origin,
-        };
-        let bars = std::mem::take(&mut fetched.answer.bars);
-        let mut checked =
-            validate::check(bars, &context, |index| fetched.lines.get(index).copied());
-        checked.rejected.append(&mut fetched.answer.broken);
+        let rows = fetched.rows() as u64;
+        let checked = judged(&mut fetched, &due);
         if let Some(line) = self.series.get(&key).filter(|line| fetched.from_file && !line.asked) {
             tx.file_findings_forget(line.series_id)?;
             tx.rejections_forget(line.series_id)?;
@@ -54,36 +37,11 @@ impl Desk<'_> {
         if let Some(fault) = self.contradiction(&fetched, &checked) {
             return self.refuse(tx, &fetched, &checked, fault);
         }
-        let now = clock::now();
-        let adjusted = self.adjustment(&fetched);
-        let Some(line) = self.series.get_mut(&key) else { return Ok(Vec::new()) };
-        line.asked = true;
-        line.read.insert(fetched.answered);
-        if line.adjustment != adjusted && !checked.accepted.is_empty() {
-            line.adjustment = adjusted;
-            tx.adjustment_set(line.series_id, adjusted)?;
-        }
-        let put = tx.bars_put(line.series_id, &self.run_id, now, &checked.accepted)?;
-        tx.rejections_add(line.series_id, &self.run_id, &checked.rejected)?;
-        if fetched.from_file {
-            Self::note_repeated(tx, line.series_id, &checked.repeated)?;
-            Self::note_out_of_order(tx, line.series_id, &fetched.out_of_order)?;
-        }
-        if let (Some(first), Some(last)) = (checked.accepted.first(), checked.accepted.last()) {
-            line.wrote(first.ts, last.ts);
-            line.read.insert(TimeRange::new(first.ts, last.ts + 1));
-        }
-        answer(tx, line, &due, self.now, &fetched, &checked)?;
-        let restated = line.restated(tx, &put.again)?;
-        tx.series_fetched(line.series_id, now, &put)?;
-        if let Some(ts) = put.changed_from {
-            line.changed(tx, ts)?;
-        }
-        if let Some(mark) = fetched.file_mark {
-            tx.file_read(line.series_id, mark)?;
-        }
+        let Some((put, restated)) = self.keep_page(tx, &fetched, &due, &checked)? else {
+            return Ok(Vec::new());
+        };
         let counts = PageCounts {
-            fetched: rows as u64 + fetched.answer.dropped,
+            fetched: rows + fetched.answer.dropped,
             inserted: put.inserted,
             updated: put.updated,
             rejected: checked.rejected.len() as u64,
@@ -105,6 +63,46 @@ impl Desk<'_> {
             events.push(Event::Restated { series: key });
         }
         Ok(events)
+    }
+
+    /// Stores a page's bars and refused rows, and what they answer for; tells what that came to, and
+    /// whether they show that history was restated. `None` when nobody knows the series.
+    fn keep_page(
+        &mut self,
+        tx: &Writer<'_>,
+        fetched: &Fetched,
+        due: &Due,
+        checked: &Checked,
+    ) -> StoreResult<Option<(Put, bool)>> {
+        let now = clock::now();
+        let adjusted = self.adjustment(fetched);
+        let Some(line) = self.series.get_mut(&fetched.task.key) else { return Ok(None) };
+        line.asked = true;
+        line.read.insert(fetched.answered);
+        if line.adjustment != adjusted && !checked.accepted.is_empty() {
+            line.adjustment = adjusted;
+            tx.adjustment_set(line.series_id, adjusted)?;
+        }
+        let put = tx.bars_put(line.series_id, &self.run_id, now, &checked.accepted)?;
+        tx.rejections_add(line.series_id, &self.run_id, &checked.rejected)?;
+        if fetched.from_file {
+            Self::note_repeated(tx, line.series_id, &checked.repeated)?;
+            Self::note_out_of_order(tx, line.series_id, &fetched.out_of_order)?;
+        }
+        if let (Some(first), Some(last)) = (checked.accepted.first(), checked.accepted.last()) {
+            line.wrote(first.ts, last.ts);
+            line.read.insert(TimeRange::new(first.ts, last.ts + 1));
+        }
+        answer(tx, line, due, self.now, fetched, checked)?;
+        let restated = line.restated(tx, &put.again)?;
+        tx.series_fetched(line.series_id, now, &put)?;
+        if let Some(ts) = put.changed_from {
+            line.changed(tx, ts)?;
+        }
+        if let Some(mark) = fetched.file_mark {
+            tx.file_read(line.series_id, mark)?;
+        }
+        Ok(Some((put, restated)))
     }
 
     /// Notes a stretch that the provider's plan does not hold: for this key its bars begin later.
@@ -200,6 +198,28 @@ impl Desk<'_> {
         let failed = self.fail(tx, failure)?;
         Ok(vec![Event::AttemptFailed { attempt, retry_in: None }, failed])
     }
+}
+
+/// The rows of a page, sorted into what can be stored and what cannot be true.
+fn judged(fetched: &mut Fetched, due: &Due) -> Checked {
+    // A file is read as a whole, whatever of it is due.
+    let (origin, asked) = if fetched.from_file {
+        (Origin::File, TimeRange::new(BEGINNING, i64::MAX))
+    } else {
+        (Origin::Provider, fetched.task.range)
+    };
+    let context = validate::Context {
+        timeframe: fetched.task.key.timeframe,
+        calendar: &due.calendar,
+        layout: due.layout,
+        asked,
+        now: fetched.finished_by,
+        origin,
+    };
+    let bars = std::mem::take(&mut fetched.answer.bars);
+    let mut checked = validate::check(bars, &context, |index| fetched.lines.get(index).copied());
+    checked.rejected.append(&mut fetched.answer.broken);
+    checked
 }
 
 /// Notes what a page answered for: its coverage, and what is missing in it.

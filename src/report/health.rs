@@ -1,18 +1,17 @@
 //! The verdict: can the data be trusted right now, and if not, what is to be done?
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::config::Settings;
 use crate::domain::control::Pause;
 use crate::domain::fact::{FailureFact, FetchFacts, JobFact, RunFact};
-use crate::domain::policy::Freshness;
 use crate::domain::run::{ErrorKind, JobStatus, RunStatus, Stage};
-use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::timeframe::Timeframe;
-use crate::domain::words::{instant, span};
+use crate::domain::words::span;
 use crate::exit::Exit;
-use crate::plan::rest;
+
+mod data;
 
 use super::actions::ActionState;
 use super::breaker::BreakerRow;
@@ -179,16 +178,16 @@ pub fn judge(settings: &Settings, evidence: Evidence) -> Health {
     issues.extend(down.values().cloned());
     let series: Vec<&SeriesState> =
         evidence.staleness.series.iter().filter(|row| !down.contains_key(&*row.provider)).collect();
-    issues.extend(series_missing(&series));
-    issues.extend(series_stale(settings, &evidence, &series));
-    issues.extend(features_stale(&series));
-    issues.extend(keeps_failing(&series));
-    issues.extend(suspected_delisted(&series));
-    issues.extend(half_restated(&series));
+    issues.extend(data::series_missing(&series));
+    issues.extend(data::series_stale(settings, &evidence, &series));
+    issues.extend(data::features_stale(&series));
+    issues.extend(data::keeps_failing(&series));
+    issues.extend(data::suspected_delisted(&series));
+    issues.extend(data::half_restated(&series));
     issues.extend(high_failure_rate(settings, &evidence));
-    issues.extend(split_disputed(&evidence));
+    issues.extend(data::split_disputed(&evidence));
     issues.extend(rate_limited(&evidence));
-    issues.extend(low_quality(&evidence, &series));
+    issues.extend(data::low_quality(&evidence, &series));
     issues.extend(evidence.breakers.iter().filter_map(held));
     issues.extend(evidence.pause.as_ref().map(paused));
     issues.sort_by_key(|issue| std::cmp::Reverse(issue.severity));
@@ -199,7 +198,7 @@ pub fn judge(settings: &Settings, evidence: Evidence) -> Health {
     };
     let counts = evidence.staleness.counts();
     let stale_features =
-        evidence.staleness.series.iter().filter(|row| has_old_features(row)).count();
+        evidence.staleness.series.iter().filter(|row| data::has_old_features(row)).count();
     Health {
         status,
         summary: summary(status, &issues, counts),
@@ -376,146 +375,6 @@ fn breaker_open(row: &BreakerRow) -> Option<Issue> {
     })
 }
 
-fn series_missing(series: &[&SeriesState]) -> Option<Issue> {
-    let missing: Vec<_> =
-        series.iter().filter(|row| row.bars_status == Freshness::Missing).collect();
-    let first = missing.first()?;
-    let count = missing.len() as u64;
-    Some(Issue {
-        code: "series_missing",
-        severity: Severity::Warning,
-        subject: first.key.to_string(),
-        count,
-        since: None,
-        message: format!("{count} of {} series have no bar, such as {}", series.len(), first.key),
-        hint: format!("mdctl backfill {}", first.key.symbol),
-    })
-}
-
-fn series_stale(
-    settings: &Settings,
-    evidence: &Evidence,
-    series: &[&SeriesState],
-) -> Option<Issue> {
-    let stale: Vec<_> = series.iter().filter(|row| row.bars_status == Freshness::Stale).collect();
-    let worst = stale.first()?;
-    let count = stale.len() as u64;
-    let beyond = stale.iter().filter(|row| row.beyond_stale).count() as u64;
-    let all = evidence.staleness.series.len() as u64;
-    let critical = beyond > 0
-        && share(beyond, all).is_some_and(|share| share >= settings.health.critical_share);
-    Some(Issue {
-        code: "series_stale",
-        severity: if critical { Severity::Critical } else { Severity::Warning },
-        subject: worst.key.to_string(),
-        count,
-        since: worst.due_at,
-        message: format!(
-            "{count} of {} series are stale, the worst is {}, {} behind",
-            series.len(),
-            worst.key,
-            span(worst.lag_seconds)
-        ),
-        hint: format!(
-            "mdctl gaps {}; then mdctl backfill --repair {}",
-            worst.key.symbol, worst.key.symbol
-        ),
-    })
-}
-
-fn has_old_features(row: &SeriesState) -> bool {
-    matches!(row.features_status, Some(Freshness::Stale | Freshness::Missing))
-}
-
-/// Series whose bars are there, and whose features are not.
-fn features_stale(series: &[&SeriesState]) -> Option<Issue> {
-    let has_bars =
-        |row: &SeriesState| !matches!(row.bars_status, Freshness::Stale | Freshness::Missing);
-    let behind: Vec<_> =
-        series.iter().filter(|row| has_old_features(row) && has_bars(row)).collect();
-    let first = behind.first()?;
-    let count = behind.len() as u64;
-    Some(Issue {
-        code: "series_stale",
-        severity: Severity::Warning,
-        subject: first.key.to_string(),
-        count,
-        since: first.last_computed_at,
-        message: format!(
-            "the features of {count} of {} series are behind their bars, such as those of {}",
-            series.len(),
-            first.key
-        ),
-        hint: format!("mdctl backfill {}; then mdctl history last", first.key.symbol),
-    })
-}
-
-fn keeps_failing(series: &[&SeriesState]) -> Option<Issue> {
-    let failing: Vec<_> =
-        series.iter().filter(|row| row.consecutive_failures >= rest::FAILURES).collect();
-    let worst = failing.iter().max_by_key(|row| row.consecutive_failures)?;
-    let error = worst.last_error.as_deref().unwrap_or("no reason recorded");
-    Some(Issue {
-        code: "keeps_failing",
-        severity: Severity::Warning,
-        subject: worst.key.to_string(),
-        count: failing.len() as u64,
-        since: None,
-        message: format!(
-            "{} failed {} runs running: {error}",
-            worst.key, worst.consecutive_failures
-        ),
-        hint: format!("mdctl status {}", worst.key.symbol),
-    })
-}
-
-/// Symbols for which nothing comes any more, while others of their feed go on.
-fn suspected_delisted(series: &[&SeriesState]) -> Option<Issue> {
-    let silent: BTreeMap<&Symbol, i64> =
-        series.iter().rev().filter_map(|row| Some((&row.key.symbol, row.silent_since?))).collect();
-    let (symbol, since) = silent.iter().min_by_key(|(_, since)| **since)?;
-    let count = silent.len() as u64;
-    Some(Issue {
-        code: "suspected_delisted",
-        severity: Severity::Warning,
-        subject: symbol.to_string(),
-        count,
-        since: Some(*since),
-        message: format!(
-            "nothing has come for {symbol} since {}, however often it was asked; it is asked less and \
-             less often",
-            instant(*since)
-        ),
-        hint: format!(
-            "if it is delisted, say so in the config, {{ symbol = \"{symbol}\", delisted = \"DATE\" }}, or \
-             mdctl symbols remove {symbol}; to ask it now, mdctl backfill {symbol}"
-        ),
-    })
-}
-
-/// Series whose provider restated its prices, and of which not all was to be had again.
-fn half_restated(series: &[&SeriesState]) -> Option<Issue> {
-    let half: Vec<_> = series.iter().filter(|row| row.restated_to.is_some()).collect();
-    let first = half.first()?;
-    let end = first.restated_to.map(instant).unwrap_or_default();
-    Some(Issue {
-        code: "low_quality",
-        severity: Severity::Warning,
-        subject: first.key.to_string(),
-        count: half.len() as u64,
-        since: None,
-        message: format!(
-            "bars of {} before {end} are in the prices of before its provider restated them, as after a split",
-            first.key
-        ),
-        hint: format!(
-            "mdctl backfill {}; what its provider has no more stays as it is: keep raw prices instead, \
-             with `adjusted = false` and another database",
-            first.key.symbol
-        ),
-    })
-}
-
 fn high_failure_rate(settings: &Settings, evidence: &Evidence) -> Option<Issue> {
     let worked = || evidence.recent_runs.iter().filter(|run| run.status != RunStatus::Skipped);
     let sum = |of: fn(&RunFact) -> u64| worked().map(of).sum::<u64>();
@@ -536,34 +395,6 @@ fn high_failure_rate(settings: &Settings, evidence: &Evidence) -> Option<Issue> 
     })
 }
 
-/// An issue for each symbol with actions that the bars contradict.
-fn split_disputed(evidence: &Evidence) -> Vec<Issue> {
-    let same_symbol = |a: &ActionState, b: &ActionState| a.symbol == b.symbol;
-    let mut issues = Vec::new();
-    for disputed in evidence.disputed.chunk_by(same_symbol) {
-        let [ActionState { symbol, fact }, rest @ ..] = disputed else { continue };
-        let more = if rest.is_empty() { String::new() } else { format!("; {} more", rest.len()) };
-        issues.push(Issue {
-            code: "split_disputed",
-            severity: Severity::Warning,
-            subject: symbol.to_string(),
-            count: disputed.len() as u64,
-            since: disputed.iter().map(|state| state.fact.first_seen_at).min(),
-            message: format!(
-                "{symbol}: {} of {} is not applied: {}{more}",
-                fact.action.kind,
-                fact.action.ex_date,
-                fact.reason.as_deref().unwrap_or("the bars contradict it")
-            ),
-            hint: format!(
-                "mdctl actions {symbol}; then mdctl actions accept|reject {symbol} {} --reason TEXT",
-                fact.action.ex_date
-            ),
-        });
-    }
-    issues
-}
-
 fn rate_limited(evidence: &Evidence) -> Option<Issue> {
     let requests = &evidence.recent_requests;
     let total = requests.response_times_ms.len() as u64;
@@ -576,32 +407,6 @@ fn rate_limited(evidence: &Evidence) -> Option<Issue> {
         since: None,
         message: format!("{:.0} % of recent requests met a full quota", rate * 100.0),
         hint: "lower `rate` of the provider in the config, or raise the plan".to_owned(),
-    })
-}
-
-/// Series of low quality, of those that may raise issues of their own. That bars are late is told as
-/// staleness, and not again here.
-fn low_quality(evidence: &Evidence, series: &[&SeriesState]) -> Option<Issue> {
-    let mut low: Vec<&SeriesQuality> = evidence.low_quality.iter().collect();
-    if !low.is_empty() {
-        let may: HashSet<&SeriesKey> = series.iter().map(|row| &row.key).collect();
-        low.retain(|row| may.contains(&row.key));
-    }
-    let worst = low.first()?;
-    let score = worst.fact.quality_score.unwrap_or_default();
-    Some(Issue {
-        code: "low_quality",
-        severity: Severity::Warning,
-        subject: worst.key.to_string(),
-        count: low.len() as u64,
-        since: None,
-        message: format!(
-            "{} of {} series are of low quality, the worst is {} with a score of {score:.2}",
-            low.len(),
-            evidence.staleness.series.len(),
-            worst.key
-        ),
-        hint: format!("mdctl quality {}", worst.key.symbol),
     })
 }
 
