@@ -366,3 +366,16 @@ fn features_that_are_not_what_they_should_be_are_warned_of() {
     older.expect_code(0).expect_stderr("was written by an older mdctl");
     assert_eq!(older.stdout.lines().count(), 1);
 }
+
+#[test]
+fn a_database_of_the_first_schema_gets_all_its_features_with_the_next_run() {
+    let (server, sandbox) = two_years();
+    sandbox.backfill(&[]).expect_code(0);
+    sandbox.go_back_to_schema_1();
+    server.take_requests();
+    sandbox.backfill(&[]).expect_code(0);
+    assert_eq!(server.take_requests().len(), 0, "nothing is due");
+    assert_whole(&sandbox.database(), AAA, None);
+    let quality = sandbox.mdctl(&["quality", "--json", "--as-of", AS_OF]).expect_code(0).json();
+    assert_eq!(quality["series"][0]["quality_score"], 1.0, "{quality}");
+}
