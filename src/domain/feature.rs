@@ -98,12 +98,6 @@ impl FeatureSet {
         index < COUNT && self.0 & (1 << index) != 0
     }
 
-    /// What is in either of the two.
-    #[must_use]
-    pub const fn union(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
     /// The indices into [`NAMES`] of what is in it, ascending.
     pub fn indices(self) -> impl Iterator<Item = usize> {
         (0..COUNT).filter(move |index| self.contains(*index))

@@ -39,16 +39,9 @@ impl Crew {
         task: &Arc<Task>,
         path: PathBuf,
     ) -> Result<(), Lost> {
-        if let Some(lost) = self.ending.lost(0) {
-            return Err(lost);
-        }
         let started = Instant::now();
         let attempt = attempt(task, task.range, 1);
-        let reading = tokio::task::spawn_blocking(move || read(&path)).await;
-        let contents = reading.unwrap_or_else(|error| {
-            let message = format!("reading the file failed: {error}");
-            Err(Fault::new(ErrorKind::Malformed, message))
-        });
+        let contents = self.off_thread(move || read(&path)).await?;
         let contents = contents.map_err(|fault| Lost::failed(fault, 1))?;
         let attempt =
             Attempt { response_time: started.elapsed(), bytes: contents.bytes, ..attempt };

@@ -6,6 +6,7 @@ use chrono_tz::Tz;
 
 use crate::clock;
 use crate::domain::bar::Bar;
+use crate::domain::event::Event;
 use crate::domain::feature::{FeatureSet, Row};
 use crate::domain::run::{ComputeFact, ErrorKind, Failure, Stage};
 use crate::domain::series::SeriesKey;
@@ -188,7 +189,7 @@ impl Desk<'_> {
         };
         tx.failure_add(&self.run_id, &failure)?;
         self.log_compute(tx, work, (rows, before + took), Some(error.to_string()))?;
-        self.said.push(crate::domain::event::Event::Failed(failure));
+        self.said.push(Event::Failed(failure));
         Ok(())
     }
 

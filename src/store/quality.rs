@@ -275,12 +275,7 @@ impl Store {
                 .query_row(params![series_id, end], |row| row.get(0).map(count))?;
             let mut found = Found { rejected, ..Found::default() };
             if connection.table_exists(None, "anomalies")? {
-                let mut statement = connection.prepare_cached(
-                    "SELECT code, count(*), sum(CASE WHEN ts_end < ?2 THEN count ELSE
-                         (SELECT count(*) FROM bars AS b WHERE b.series_id = ?1
-                              AND b.ts >= anomalies.ts AND b.ts < ?2) END)
-                       FROM anomalies WHERE series_id = ?1 AND ts < ?2 GROUP BY code",
-                )?;
+                let mut statement = connection.prepare_cached(ANOMALIES_BY_CODE)?;
                 let mut rows = statement.query(params![series_id, end])?;
                 while let Some(row) = rows.next()? {
                     add(&mut found, row, 0)?;
@@ -403,12 +398,7 @@ impl Store {
                 *counts.entry(row.get(0)?).or_default() += count(row.get(1)?);
             }
             if connection.table_exists(None, "anomalies")? {
-                let mut statement = connection.prepare_cached(
-                    "SELECT code, count(*), sum(CASE WHEN ts_end < ?2 THEN count ELSE
-                         (SELECT count(*) FROM bars AS b WHERE b.series_id = ?1
-                              AND b.ts >= anomalies.ts AND b.ts < ?2) END)
-                       FROM anomalies WHERE series_id = ?1 AND ts < ?2 GROUP BY code",
-                )?;
+                let mut statement = connection.prepare_cached(ANOMALIES_BY_CODE)?;
                 let mut rows = statement.query(params![series_id, end])?;
                 while let Some(row) = rows.next()? {
                     let code: AnomalyCode =
@@ -421,6 +411,12 @@ impl Store {
         })
     }
 }
+
+/// By code, how many findings of a series begin before an instant, and how many bars they are about then.
+const ANOMALIES_BY_CODE: &str = "SELECT code, count(*), sum(CASE WHEN ts_end < ?2 THEN count ELSE
+         (SELECT count(*) FROM bars AS b WHERE b.series_id = ?1
+              AND b.ts >= anomalies.ts AND b.ts < ?2) END)
+       FROM anomalies WHERE series_id = ?1 AND ts < ?2 GROUP BY code";
 
 /// Which refused rows are told as of an instant: those that bear an earlier time or none, and those
 /// whose very fault it is to come too early.

@@ -1,6 +1,6 @@
 //! Symbols that answer empty, or fail, again and again: asked less and less often, and reported.
 
-use crate::support::market::{Market, sessions};
+use crate::support::market::{Market, date, rows, sessions};
 use crate::support::server::{Answer, Server};
 use crate::support::{DAILY, Output, Sandbox, asked, group, polygon};
 
@@ -15,7 +15,7 @@ fn ended(last: &str) -> (Server, Sandbox) {
     let market = Market::daily(&["AAA"], &sessions("2024-01-02", last)).with(
         "OLD",
         "1d",
-        crate::support::market::rows(&sessions("2024-01-02", "2024-03-08")),
+        rows(&sessions("2024-01-02", "2024-03-08")),
     );
     let server = Server::start(move |request| market.polygon(request));
     let sandbox = tracking(&server, &["AAA", "OLD"]);
@@ -26,12 +26,12 @@ fn ended(last: &str) -> (Server, Sandbox) {
 fn days_asked(server: &Server, sandbox: &Sandbox, symbol: &str, days: &[i64]) -> Vec<String> {
     let mut found = Vec::new();
     for day in days {
-        let date = crate::support::market::date(*day);
+        let as_of = date(*day);
         server.take_requests();
-        sandbox.backfill_at(&date, &[]);
+        sandbox.backfill_at(&as_of, &[]);
         let name = format!("{symbol} ");
         if asked(&server.take_requests()).iter().any(|request| request.starts_with(&name)) {
-            found.push(date);
+            found.push(as_of);
         }
     }
     found
@@ -50,7 +50,7 @@ fn a_symbol_that_nothing_comes_for_is_asked_less_and_less_often_and_suspected() 
     let found = days_asked(&server, &sandbox, "OLD", &days);
     // Empty since the 11th: looks count after 1, 3, 9, 9 and 27 days; from the fourth on, the 25th, nothing
     // is asked between them.
-    let daily = sessions("2024-03-08", "2024-03-25").into_iter().map(crate::support::market::date);
+    let daily = sessions("2024-03-08", "2024-03-25").into_iter().map(date);
     let seldom = ["2024-04-03", "2024-04-30", "2024-05-28"].map(str::to_owned);
     let expected: Vec<String> = daily.chain(seldom).collect();
     assert_eq!(found, expected);

@@ -184,18 +184,22 @@ impl Crew {
         task: &Arc<Task>,
         path: PathBuf,
     ) -> Result<(), Lost> {
+        let (crew, reading) = (Arc::clone(self), Arc::clone(task));
+        self.off_thread(move || crew.file_pages(&reading, &path)).await?
+    }
+
+    /// Reads from a disk, on a thread that may block, unless the run comes to its end.
+    pub(in crate::fetch) async fn off_thread<T: Send + 'static>(
+        &self,
+        read: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Lost> {
         if let Some(lost) = self.ending.lost(0) {
             return Err(lost);
         }
-        let (crew, reading) = (Arc::clone(self), Arc::clone(task));
-        let reading = tokio::task::spawn_blocking(move || crew.file_pages(&reading, &path));
-        match reading.await {
-            Ok(ended) => ended,
-            Err(error) => {
-                let message = format!("reading the file failed: {error}");
-                Err(Lost::failed(Fault::new(ErrorKind::Malformed, message), 1))
-            }
-        }
+        tokio::task::spawn_blocking(read).await.map_err(|error| {
+            let message = format!("reading the file failed: {error}");
+            Lost::failed(Fault::new(ErrorKind::Malformed, message), 1)
+        })
     }
 
     fn file_pages(&self, task: &Arc<Task>, path: &std::path::Path) -> Result<(), Lost> {
