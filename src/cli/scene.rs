@@ -65,9 +65,6 @@ impl Scene {
         let bar = io::stderr().is_terminal() && !global.no_progress && !global.quiet;
         let screen = Progress::screen(bar);
         let log = log(global, &settings, bar, &screen);
-        for warning in &settings.warnings {
-            tracing::warn!("{warning}");
-        }
         Ok(Self {
             settings,
             wall_now,

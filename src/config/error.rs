@@ -88,7 +88,9 @@ fn without_secrets(line: &str) -> String {
     const SECRET: [&str; 4] = ["key", "secret", "token", "pass"];
     let Some((name, value)) = line.split_once('=') else { return line.to_owned() };
     let lower = name.to_lowercase();
-    if !SECRET.iter().any(|word| lower.contains(word)) {
+    // The address of a notifier may be a key itself.
+    let is_secret = lower.trim() == "url" || SECRET.iter().any(|word| lower.contains(word));
+    if !is_secret {
         return line.to_owned();
     }
     let hidden: String = value.chars().map(|c| if c.is_whitespace() { c } else { '*' }).collect();

@@ -9,6 +9,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use toml::Spanned;
 
+use crate::domain::alert::Severity;
 use crate::domain::series::AssetClass;
 use crate::domain::timeframe::Timeframe;
 
@@ -28,30 +29,12 @@ pub(super) struct File {
     pub health: Health,
     pub calendars: BTreeMap<Spanned<String>, Calendar>,
     pub log: Log,
-    // Read by everyone who reads the file, acted on by what is not built yet: see `File::idle`.
-    pub objectives: Option<toml::Table>,
-    pub alerts: Option<Vec<toml::Table>>,
-    pub notify: Option<BTreeMap<String, toml::Table>>,
-    pub metrics: Option<toml::Table>,
-    pub otlp: Option<toml::Table>,
-    pub report: Option<toml::Table>,
-}
-
-impl File {
-    /// The sections that stand in the file and that this version does not act on.
-    pub(super) fn idle(&self) -> Vec<&'static str> {
-        [
-            ("[objectives]", self.objectives.is_some()),
-            ("[[alerts]]", self.alerts.is_some()),
-            ("[notify]", self.notify.is_some()),
-            ("[metrics]", self.metrics.is_some()),
-            ("[otlp]", self.otlp.is_some()),
-            ("[report]", self.report.is_some()),
-        ]
-        .into_iter()
-        .filter_map(|(name, there)| there.then_some(name))
-        .collect()
-    }
+    pub objectives: Option<Objectives>,
+    pub alerts: Vec<Spanned<Alert>>,
+    pub notify: BTreeMap<String, Spanned<Notifier>>,
+    pub metrics: Metrics,
+    pub otlp: Otlp,
+    pub report: Report,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -387,4 +370,126 @@ pub(super) struct Calendar {
 pub(super) struct Log {
     pub file: Option<String>,
     pub keep: Option<usize>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Metrics {
+    pub textfile: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Otlp {
+    pub endpoint: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Report {
+    pub html: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Objectives {
+    pub run_success_rate: Option<Spanned<f64>>,
+    pub fetch_p99: Option<Duration>,
+    pub detection: Option<Detection>,
+    pub rpo: Option<Duration>,
+    pub rto: Option<Duration>,
+    pub window: Option<Spanned<Duration>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Detection {
+    pub share: Spanned<f64>,
+    pub within: Duration,
+}
+
+/// A rule, or what is to be different in a built-in one of that name.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Alert {
+    pub name: Spanned<String>,
+    pub field: Option<Spanned<String>>,
+    pub above: Option<Spanned<f64>>,
+    pub below: Option<Spanned<f64>>,
+    pub equals: Option<Spanned<Plain>>,
+    pub r#for: Option<Duration>,
+    pub severity: Option<Text<Severity>>,
+    pub enabled: Option<bool>,
+}
+
+/// A plain value.
+#[derive(Clone, Debug)]
+pub(super) enum Plain {
+    Text(String),
+    Number(f64),
+    Truth(bool),
+}
+
+impl<'de> Deserialize<'de> for Plain {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Value;
+        impl Visitor<'_> for Value {
+            type Value = Plain;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text, a number, true or false")
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Plain, E> {
+                Ok(Plain::Text(text.to_owned()))
+            }
+            fn visit_bool<E: Error>(self, truth: bool) -> Result<Plain, E> {
+                Ok(Plain::Truth(truth))
+            }
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Plain, E> {
+                Ok(Plain::Number(number as f64))
+            }
+            fn visit_f64<E: Error>(self, number: f64) -> Result<Plain, E> {
+                Ok(Plain::Number(number))
+            }
+        }
+        deserializer.deserialize_any(Value)
+    }
+}
+
+/// Who is told. Which keys a kind takes is checked in `resolve`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Notifier {
+    pub kind: Spanned<String>,
+    pub url: Option<Spanned<Address>>,
+    pub command: Option<Spanned<Vec<String>>>,
+    pub token: Option<Secret>,
+    pub min_severity: Option<Text<Severity>>,
+    pub send_resolved: Option<bool>,
+    pub repeat: Option<Duration>,
+}
+
+/// A URL as it stands, or where it is kept: of some services it is a key itself.
+#[derive(Debug)]
+pub(super) enum Address {
+    Written(String),
+    Kept(Secret),
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Place;
+        impl<'de> Visitor<'de> for Place {
+            type Value = Address;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a URL, or {SECRET_FORMS}")
+            }
+            fn visit_str<E: Error>(self, url: &str) -> Result<Address, E> {
+                Ok(Address::Written(url.to_owned()))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Address, A::Error> {
+                Secret::deserialize(MapAccessDeserializer::new(map)).map(Address::Kept)
+            }
+        }
+        deserializer.deserialize_any(Place)
+    }
 }

@@ -9,9 +9,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::NaiveDate;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::calendar::due::Due;
 use crate::calendar::{Calendar, Layout};
+use crate::domain::alert::{Objectives, Rule, Severity};
 use crate::domain::feature::FeatureSet;
 use crate::domain::policy::{
     BreakerPolicy, Bulkhead, FreshnessPolicy, HealthPolicy, Publication, RateLimit, RequestLimits,
@@ -61,8 +63,112 @@ pub struct Settings {
     pub health: HealthPolicy,
     /// Where log lines go besides stderr.
     pub log: Option<LogFile>,
-    /// What the user should know: sections that this version does not act on.
-    pub warnings: Vec<String>,
+    /// Where metrics are left for Prometheus' node exporter after every run.
+    pub textfile: Option<PathBuf>,
+    /// Where traces go: the collector's address for OTLP/HTTP, without the `/v1/traces` at its end.
+    pub otlp: Option<String>,
+    /// Where the page is left after every run.
+    pub page: Option<PathBuf>,
+    /// What is watched: the built-in rules as the user changed them, then the user's own.
+    pub alerts: Vec<Rule>,
+    /// Who is told, by name.
+    pub notifiers: BTreeMap<String, Notifier>,
+    /// What service is promised.
+    pub objectives: Objectives,
+}
+
+/// Who is told of alerts, or of runs.
+#[derive(Clone, Debug)]
+pub struct Notifier {
+    /// How, and where.
+    pub kind: NotifierKind,
+    /// What is milder than this is not told.
+    pub min_severity: Severity,
+    /// Whether it is told as well that an alert is over.
+    pub send_resolved: bool,
+    /// After so long an alert that still fires is told again; `None` for never.
+    pub repeat: Option<Duration>,
+}
+
+/// How somebody is told, and where.
+#[derive(Clone, Debug)]
+pub enum NotifierKind {
+    /// An HTTP address that takes our own JSON, with a bearer token where there is one.
+    Webhook {
+        /// Where.
+        url: Address,
+        /// What it lets us in with.
+        token: Option<SecretSource>,
+    },
+    /// A Slack incoming webhook.
+    Slack {
+        /// Where: a secret.
+        url: Address,
+    },
+    /// PagerDuty's events, version 2.
+    PagerDuty {
+        /// Where.
+        url: Address,
+        /// The routing key.
+        token: SecretSource,
+    },
+    /// A program, which gets our own JSON on stdin.
+    Command {
+        /// The program and its arguments; never empty.
+        command: Vec<String>,
+    },
+    /// A dead man's switch that is told of every run, and of no alert.
+    Healthchecks {
+        /// Where: a secret.
+        url: Address,
+    },
+}
+
+impl NotifierKind {
+    /// Its word in the config.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Webhook { .. } => "webhook",
+            Self::Slack { .. } => "slack",
+            Self::PagerDuty { .. } => "pagerduty",
+            Self::Command { .. } => "command",
+            Self::Healthchecks { .. } => "healthchecks",
+        }
+    }
+}
+
+/// The address of a notifier: https, or http on this machine. It may be a secret, and never prints itself.
+#[derive(Clone)]
+pub struct Address(AddressSource);
+
+#[derive(Clone)]
+enum AddressSource {
+    Written(SecretString),
+    Kept(SecretSource),
+}
+
+impl Address {
+    /// The address; of a secret one it is read from where it is kept.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says what is wrong, and never what is there.
+    pub fn resolve(&self) -> Result<SecretString, String> {
+        let url = match &self.0 {
+            AddressSource::Written(url) => return Ok(url.clone()),
+            AddressSource::Kept(source) => source.resolve()?,
+        };
+        resolve::own_address(url.expose_secret())
+            .map_err(|error| format!("the address {error}"))?;
+        Ok(url)
+    }
+}
+
+impl std::fmt::Debug for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Address(..)")
+    }
 }
 
 /// How runs work.
@@ -208,8 +314,12 @@ pub struct KeySource {
     second: Option<SecretSource>,
 }
 
+/// Where a secret is to be found when it is needed.
 #[derive(Clone, Debug)]
-enum SecretSource {
+pub struct SecretSource(SecretPlace);
+
+#[derive(Clone, Debug)]
+enum SecretPlace {
     Env(String),
     File(PathBuf),
     Credential { name: String, beside: PathBuf },
@@ -229,12 +339,21 @@ impl KeySource {
 }
 
 impl SecretSource {
+    /// Reads the secret from where it is kept.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says what is not there, and never what is.
+    pub fn resolve(&self) -> Result<SecretString, String> {
+        self.read().map(Into::into)
+    }
+
     fn read(&self) -> Result<String, String> {
-        let secret = match self {
-            Self::Env(name) => env::value(name)
+        let secret = match &self.0 {
+            SecretPlace::Env(name) => env::value(name)
                 .ok_or_else(|| format!("the environment variable {name} is not set"))?,
-            Self::File(path) => read_secret(path)?,
-            Self::Credential { name, beside } => {
+            SecretPlace::File(path) => read_secret(path)?,
+            SecretPlace::Credential { name, beside } => {
                 let given = env::credentials_folder().map(|folder| folder.join(name));
                 read_secret(given.filter(|path| path.exists()).as_deref().unwrap_or(beside))?
             }

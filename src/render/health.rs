@@ -5,8 +5,9 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::config::Settings;
+use crate::domain::alert::Severity;
 use crate::domain::policy::Thresholds;
-use crate::report::health::{Health, Issue, Severity};
+use crate::report::health::{Health, Issue};
 
 use super::breaker::BreakerJson;
 use super::history::{FailureJson, RunJson};

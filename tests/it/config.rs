@@ -309,12 +309,71 @@ fn a_symbols_file_that_is_wrong_is_said() {
     with(Some("symbol\nAAA\nBBB\nAAA\n")).expect_stderr("AAA");
 }
 
+/// Asserts that the sound config with `more` is refused with all of `words`.
+#[track_caller]
+fn check_more(more: &str, words: &[&str]) {
+    let output = told(&(sound() + more));
+    output.expect_stderr("line ");
+    for word in words {
+        output.expect_stderr(word);
+    }
+}
+
 #[test]
-fn sections_for_later_are_read_and_said_to_be_idle() {
-    let later =
-        "\n[objectives]\nrpo = \"24h\"\n[[alerts]]\nname = \"X\"\nfield = \"a\"\nabove = 5\n";
-    let sandbox = Sandbox::with(&(sound() + later));
-    sandbox.mdctl(&["backfill", "--dry-run"]).expect_code(0).expect_stderr("[objectives]");
+fn an_alert_needs_what_it_watches() {
+    let alert = |lines: &str| format!("\n[[alerts]]\n{lines}\n");
+    check_more(&alert("name = \"X\"\nabove = 5"), &["`X` needs `field`", "last_run.failed"]);
+    check_more(&alert("name = \"X\"\nfield = \"a.b\""), &["`above`, `below` or `equals`"]);
+    check_more(&alert("name = \"X\"\nfield = \"a..b\"\nabove = 5"), &["expected a path"]);
+    check_more(
+        &alert("name = \"X\"\nfield = \"a\"\nabove = 5\nbelow = 7"),
+        &["expected one of", "not several"],
+    );
+    check_more(&alert("name = \"X\"\nseverity = \"bad\""), &["warning or critical"]);
+    check_more(&alert("name = \" \"\nabove = 5"), &["needs a name"]);
+    let twice = "name = \"LongDuration\"\nabove = 5";
+    check_more(&(alert(twice) + &alert(twice)), &["two alerts named `LongDuration`"]);
+}
+
+#[test]
+fn a_built_in_alert_is_changed_by_its_name() {
+    let more = "\n[[alerts]]\nname = \"LongDuration\"\nabove = 60\n[[alerts]]\nname = \"RunOverdue\"\nenabled = false\n";
+    let sandbox = Sandbox::with(&(sound() + more));
+    sandbox.mdctl(&["backfill", "--dry-run"]).expect_code(0);
+}
+
+#[test]
+fn a_notifier_has_what_its_kind_takes_and_no_more() {
+    let notifier = |lines: &str| format!("\n[notify.n]\n{lines}\n");
+    check_more(&notifier("kind = \"slak\""), &["did you mean `slack`?", "healthchecks"]);
+    check_more(&notifier("kind = \"webhook\""), &["needs `url`"]);
+    check_more(&notifier("kind = \"pagerduty\""), &["needs `token`"]);
+    check_more(&notifier("kind = \"command\""), &["needs `command`"]);
+    check_more(&notifier("kind = \"command\"\ncommand = []"), &["a program"]);
+    check_more(
+        &notifier("kind = \"slack\"\nurl = \"https://a.b/c\"\ntoken = { env = \"T\" }"),
+        &["takes no `token`"],
+    );
+}
+
+#[test]
+fn the_address_of_a_notifier_is_checked_and_not_repeated() {
+    for url in ["http://hooks.example.com/T0/sekrit-x", "ftp://127.0.0.1/sekrit-x", "sekrit-x"] {
+        let output =
+            told(&(sound() + &format!("\n[notify.n]\nkind = \"slack\"\nurl = \"{url}\"\n")));
+        output.expect_stderr("`url`").expect_stderr("line ");
+        assert!(!output.stderr.contains("sekrit-x"), "{output}");
+    }
+    check_more("\n[otlp]\nendpoint = \"http://example.com\"\n", &["`endpoint`", "loopback"]);
+}
+
+#[test]
+fn objectives_are_percentages_and_times() {
+    let objectives = |lines: &str| format!("\n[objectives]\n{lines}\n");
+    check_more(&objectives("run_success_rate = 101"), &["percentage from 0 to 100"]);
+    check_more(&objectives("detection = { share = -1, within = \"60s\" }"), &["percentage"]);
+    check_more(&objectives("window = \"0s\""), &["longer than nothing"]);
+    check_more(&objectives("rpo = \"soon\""), &["duration"]);
 }
 
 #[test]

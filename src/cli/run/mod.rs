@@ -27,6 +27,7 @@ use super::select::{Typed, selection};
 use super::times::Edge;
 use super::{Done, print};
 
+mod aftermath;
 mod dry_run;
 mod tell;
 
@@ -116,9 +117,11 @@ pub(super) fn exec(pass: Pass, args: &RunArgs, scene: &Scene) -> Done {
         // Whatever else went wrong, it was to end.
         failure.exit = engine.stopped().map_or(failure.exit, Exit::Stopped);
         failure
-    })?;
-    show(scene, &store, &outcome.run_id)?;
-    Ok(outcome.exit)
+    });
+    let exit = outcome.as_ref().map_or_else(|failure| failure.exit, |outcome| outcome.exit);
+    aftermath::leave(scene, &store, &request, exit);
+    show(scene, &store, &outcome?.run_id)?;
+    Ok(exit)
 }
 
 /// The run's lock, after waiting for it no longer than `patience`.

@@ -8,14 +8,20 @@ use std::time::Duration;
 
 use toml::Spanned;
 
+use crate::domain::alert::{Detection, Objectives};
 use crate::domain::policy::{FreshnessPolicy, HealthPolicy, Thresholds};
 use crate::domain::series::Symbol;
 use crate::domain::timeframe::Timeframe;
 
 use super::values::{Span, Text};
-use super::{ConfigError, Group, JobRetries, LogFile, RunSettings, Settings, TreatAs, file};
+use super::{
+    ConfigError, Group, JobRetries, LogFile, RunSettings, SecretPlace, SecretSource, Settings,
+    TreatAs, file,
+};
 
+mod alerts;
 mod group;
+mod notify;
 mod provider;
 
 pub use group::symbols_of_csv;
@@ -55,12 +61,6 @@ pub(super) fn resolve(
 ) -> Result<Settings> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let context = Context { path, text, folder };
-    let idle = file.idle();
-    let warnings = if idle.is_empty() {
-        Vec::new()
-    } else {
-        vec![format!("{} stand in {} and are not acted on yet", idle.join(", "), path.display())]
-    };
     let providers = file
         .providers
         .iter()
@@ -86,7 +86,12 @@ pub(super) fn resolve(
             .file
             .as_deref()
             .map(|log| LogFile { path: context.file(log), keep: file.log.keep.unwrap_or(14) }),
-        warnings,
+        textfile: file.metrics.textfile.as_deref().map(|path| context.file(path)),
+        otlp: file.otlp.endpoint.as_ref().map(|url| endpoint(&context, url)).transpose()?,
+        page: file.report.html.as_deref().map(|path| context.file(path)),
+        alerts: alerts::rules(&context, &file.alerts)?,
+        notifiers: notify::notifiers(&context, &file.notify)?,
+        objectives: objectives(&context, file.objectives.as_ref())?,
     })
 }
 
@@ -144,6 +149,73 @@ fn health_policy(context: &Context<'_>, table: &file::Health) -> Result<HealthPo
         max_failure_rate: share(context, table.max_failure_rate.as_ref(), 0.1)?,
         recent: span_or(table.recent.as_ref(), hours(24)),
         critical_share: share(context, table.critical_share.as_ref(), 0.1)?,
+    })
+}
+
+fn endpoint(context: &Context<'_>, url: &Spanned<String>) -> Result<String> {
+    let parsed =
+        own_address(url.get_ref()).map_err(|what| context.at(url, format!("`endpoint` {what}")))?;
+    if parsed.query().is_some() || parsed.fragment().is_some() {
+        return Err(context.at(url, "`endpoint` is to end before any `?` or `#`"));
+    }
+    let base = parsed.as_str().trim_end_matches('/');
+    Ok(base.trim_end_matches("/v1/traces").to_owned())
+}
+
+fn objectives(context: &Context<'_>, table: Option<&file::Objectives>) -> Result<Objectives> {
+    let none = file::Objectives::default();
+    let table = table.unwrap_or(&none);
+    let percent = |value: &Spanned<f64>| match *value.get_ref() {
+        percent if (0.0..=100.0).contains(&percent) => Ok(percent),
+        _ => Err(context.at(value, "expected a percentage from 0 to 100, such as 99.5")),
+    };
+    let detection = match &table.detection {
+        None => Detection { share: 95.0, within: Duration::from_secs(60) },
+        Some(given) => Detection { share: percent(&given.share)?, within: given.within.0.0 },
+    };
+    let window = match &table.window {
+        Some(window) if window.get_ref().0.0.is_zero() => {
+            return Err(context.at(window, "`window` is to be longer than nothing"));
+        }
+        window => window.as_ref().map_or(hours(30 * 24), |window| window.get_ref().0.0),
+    };
+    Ok(Objectives {
+        run_success_rate: table.run_success_rate.as_ref().map_or(Ok(99.5), percent)?,
+        fetch_p99: span_or(table.fetch_p99.as_ref(), Duration::from_secs(30)),
+        detection,
+        rpo: span_or(table.rpo.as_ref(), hours(24)),
+        rto: span_or(table.rto.as_ref(), hours(26)),
+        window,
+    })
+}
+
+/// An address to which something of ours goes: https, or http to this machine, and nobody's password in
+/// it. What is wrong is said in words that repeat nothing of it.
+pub(super) fn own_address(text: &str) -> std::result::Result<url::Url, String> {
+    let parsed = url::Url::parse(text).map_err(|error| format!("is no URL: {error}"))?;
+    let loopback = match parsed.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => return Err("names no host".to_owned()),
+    };
+    if parsed.scheme() != "https" && !(parsed.scheme() == "http" && loopback) {
+        return Err("is to be https, or http on a loopback address".to_owned());
+    }
+    if !parsed.username().is_empty() || parsed.password().is_some() {
+        return Err("holds a user or password; a key stands in none".to_owned());
+    }
+    Ok(parsed)
+}
+
+fn secret_source(context: &Context<'_>, secret: &file::Secret) -> SecretSource {
+    SecretSource(match secret {
+        file::Secret::Env(name) => SecretPlace::Env(name.clone()),
+        file::Secret::File(path) => SecretPlace::File(context.file(path)),
+        file::Secret::Credential(name) => SecretPlace::Credential {
+            name: name.clone(),
+            beside: context.folder.join("credentials").join(name),
+        },
     })
 }
 

@@ -5,13 +5,13 @@ use std::time::Duration;
 use toml::Spanned;
 
 use crate::config::values::{Span, Text};
-use crate::config::{KeySource, ProviderSettings, SecretSource, Source, file, nearest};
+use crate::config::{KeySource, ProviderSettings, Source, file, nearest};
 use crate::domain::policy::{
     BreakerPolicy, Bulkhead, Jitter, Publication, RateLimit, RequestLimits, RetryPolicy,
 };
 use crate::provider::{self, Defaults, KeyUse, Provider};
 
-use super::{Context, Result, at_least_one, share, span_or};
+use super::{Context, Result, at_least_one, own_address, secret_source, share, span_or};
 
 pub(super) fn settings(
     context: &Context<'_>,
@@ -113,25 +113,13 @@ fn known_kind(context: &Context<'_>, kind: &Spanned<String>) -> Result<&'static 
 
 /// https, or http to this machine: a key or a bar must not cross a network in clear.
 fn base_url(context: &Context<'_>, url: &Spanned<String>) -> Result<String> {
-    let wrong = |what: String| Err(context.at(url, what));
-    let parsed = match url::Url::parse(url.get_ref()) {
+    let wrong = |what: &str| Err(context.at(url, format!("`base_url` {what}")));
+    let parsed = match own_address(url.get_ref()) {
         Ok(parsed) => parsed,
-        Err(error) => return wrong(format!("`base_url` is no URL: {error}")),
+        Err(what) => return wrong(&what),
     };
-    let loopback = match parsed.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => return wrong("`base_url` names no host".to_owned()),
-    };
-    if parsed.scheme() != "https" && !(parsed.scheme() == "http" && loopback) {
-        return wrong("`base_url` is to be https, or http on a loopback address".to_owned());
-    }
-    if !parsed.username().is_empty() || parsed.password().is_some() {
-        return wrong("`base_url` holds a user or password; keys belong to `api_key`".to_owned());
-    }
     if parsed.query().is_some() || parsed.fragment().is_some() {
-        return wrong("`base_url` is to end before any `?` or `#`".to_owned());
+        return wrong("is to end before any `?` or `#`");
     }
     Ok(parsed.as_str().trim_end_matches('/').to_owned())
 }
@@ -159,17 +147,6 @@ fn key_source(
         (Some(_), KeyUse::Headers { .. }) if second.is_none() => Err(context
             .at(spanned, format!("[providers.{name}] needs `api_secret`, the key's second half"))),
         (Some(key), _) => Ok(Some(KeySource { key: secret_source(context, key), second })),
-    }
-}
-
-fn secret_source(context: &Context<'_>, secret: &file::Secret) -> SecretSource {
-    match secret {
-        file::Secret::Env(name) => SecretSource::Env(name.clone()),
-        file::Secret::File(path) => SecretSource::File(context.file(path)),
-        file::Secret::Credential(name) => SecretSource::Credential {
-            name: name.clone(),
-            beside: context.folder.join("credentials").join(name),
-        },
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use crate::config::Settings;
+use crate::domain::alert::Severity;
 use crate::domain::policy::Freshness;
 use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::words::{instant, span};
@@ -12,7 +13,7 @@ use super::super::actions::ActionState;
 use super::super::metrics::share;
 use super::super::quality::SeriesQuality;
 use super::super::staleness::SeriesState;
-use super::{Evidence, Issue, Severity};
+use super::{Evidence, Issue};
 
 pub(super) fn series_missing(series: &[&SeriesState]) -> Option<Issue> {
     let missing: Vec<_> =

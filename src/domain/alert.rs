@@ -1,0 +1,113 @@
+//! What is watched, how bad it is when it fires, and who is told.
+
+use std::fmt;
+use std::time::Duration;
+
+/// How bad something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// It wants a look.
+    Warning,
+    /// It wants it now.
+    Critical,
+}
+
+impl Severity {
+    /// Both, the milder one first.
+    pub const ALL: [Self; 2] = [Self::Warning, Self::Critical];
+
+    /// Its word in tables and JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl std::str::FromStr for Severity {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|severity| severity.as_str() == text)
+            .ok_or_else(|| format!("`{text}` is no severity; expected warning or critical"))
+    }
+}
+
+/// A condition that is watched.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    /// Its name, by which it is switched off and snoozed.
+    pub name: String,
+    /// What is looked at: a path into the health, metrics, quality or slo document, as in
+    /// `last_run.failed`. A step through a list looks at each of its elements.
+    pub field: String,
+    /// When it fires.
+    pub test: Test,
+    /// How long the test must have held before it fires.
+    pub hold: Duration,
+    /// How bad that is; `None` where each element of the document says it itself.
+    pub severity: Option<Severity>,
+}
+
+/// What a value is held against.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Test {
+    /// Fires on a larger number.
+    Above(f64),
+    /// Fires on a smaller number.
+    Below(f64),
+    /// Fires on this text.
+    EqualsText(String),
+    /// Fires on this number.
+    EqualsNumber(f64),
+    /// Fires on this truth.
+    EqualsTruth(bool),
+}
+
+impl fmt::Display for Test {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Above(bound) => write!(f, "above {bound}"),
+            Self::Below(bound) => write!(f, "below {bound}"),
+            Self::EqualsText(text) => write!(f, "equals {text}"),
+            Self::EqualsNumber(number) => write!(f, "equals {number}"),
+            Self::EqualsTruth(truth) => write!(f, "equals {truth}"),
+        }
+    }
+}
+
+/// What service is promised.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Objectives {
+    /// The share of runs that succeed, 0..100.
+    pub run_success_rate: f64,
+    /// 99 of a hundred requests take no longer.
+    pub fetch_p99: Duration,
+    /// How soon due bars are stored.
+    pub detection: Detection,
+    /// Recovery point: the largest lag of a series.
+    pub rpo: Duration,
+    /// Recovery time: from the first failed run to the next success.
+    pub rto: Duration,
+    /// The time over which all of it is judged.
+    pub window: Duration,
+}
+
+/// How soon due bars are stored.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Detection {
+    /// So many of a hundred …
+    pub share: f64,
+    /// … within this time of the run that could first fetch them.
+    pub within: Duration,
+}
