@@ -9,9 +9,11 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use schemars::Schema;
 
 use crate::config::env;
 use crate::exit::Exit;
+use crate::render;
 
 mod actions;
 mod backfill;
@@ -103,6 +105,9 @@ struct Global {
     /// No progress bar.
     #[arg(long, global = true, help_heading = "Everywhere")]
     no_progress: bool,
+    /// Print the JSON Schema of what --json prints, and do nothing else.
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    schema: bool,
     /// Judge as if it were that time: an RFC 3339 instant, or a date, which is its end in UTC.
     #[arg(long, global = true, value_name = "TIME", help_heading = "Everywhere")]
     as_of: Option<AsOf>,
@@ -185,6 +190,10 @@ pub fn main() -> Exit {
 }
 
 fn run(cli: Cli) -> Done {
+    if cli.global.schema {
+        print(|out| render::json(out, &schema(&cli.command)))?;
+        return Ok(Exit::Success);
+    }
     let scene = || Scene::set(&cli.global);
     match &cli.command {
         // It makes the config that the others stand on.
@@ -205,6 +214,28 @@ fn run(cli: Cli) -> Done {
         Command::Resume(command) => pause::resume(command, &scene()?),
         Command::Breaker(command) => breaker::exec(command, &scene()?),
         Command::Db(command) => db::exec(command, &scene()?),
+    }
+}
+
+/// The JSON Schema of what a command prints with `--json` when it does what it is asked.
+fn schema(command: &Command) -> Schema {
+    match command {
+        Command::Init(_) => render::init::schema(),
+        Command::Symbols(command) => command.schema(),
+        Command::Backfill(command) => command.run.schema(),
+        Command::Enrich(command) => command.run.schema(),
+        Command::Health(_) => render::health::schema(),
+        Command::Staleness(_) => render::staleness::schema(),
+        Command::History(command) => command.schema(),
+        Command::Status(command) => command.schema(),
+        Command::Gaps(_) => render::gaps::schema(),
+        Command::Actions(_) => render::actions::schema(),
+        Command::Quality(command) => command.schema(),
+        Command::Bars(_) => render::bars::schema(),
+        Command::Features(_) => render::features::schema(),
+        Command::Pause(_) | Command::Resume(_) => render::pause::schema(),
+        Command::Breaker(command) => command.schema(),
+        Command::Db(command) => command.schema(),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use clap::Args;
+use schemars::Schema;
 
 use crate::domain::fact::SeriesFact;
 use crate::domain::series::{SeriesKey, Symbol};
@@ -28,6 +29,16 @@ use super::{Done, print};
 pub(super) struct Status {
     /// A symbol.
     symbol: Option<String>,
+}
+
+impl Status {
+    /// The JSON Schema of what it prints.
+    pub(super) fn schema(&self) -> Schema {
+        match self.symbol {
+            None => render::status::schema(),
+            Some(_) => render::status::symbol_schema(),
+        }
+    }
 }
 
 pub(super) fn exec(command: &Status, scene: &Scene) -> Done {

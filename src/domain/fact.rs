@@ -116,6 +116,28 @@ pub struct RunFact {
     pub error: Option<String>,
 }
 
+impl RunFact {
+    /// How long it took; `None` while it runs, and when it crashed.
+    #[must_use]
+    pub fn duration_seconds(&self) -> Option<i64> {
+        self.completed_at.map(|at| at.saturating_sub(self.started_at).max(0))
+    }
+
+    /// How long it took, less the time in which it waited for a quota; `None` likewise.
+    #[must_use]
+    pub fn working_seconds(&self) -> Option<u64> {
+        let took = u64::try_from(self.duration_seconds()?).ok()?;
+        Some(took.saturating_sub(self.totals.quota_wait_seconds))
+    }
+
+    /// The share of its jobs that failed, 0..1; `None` without jobs.
+    #[must_use]
+    pub fn failure_rate(&self) -> Option<f64> {
+        let Totals { failed, symbols_total, .. } = self.totals;
+        (symbols_total > 0).then(|| failed as f64 / symbols_total as f64)
+    }
+}
+
 /// A job's row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobFact {

@@ -352,6 +352,8 @@ pub struct Totals {
     pub requests: u64,
     /// Answers that said: too many requests.
     pub rate_limited: u64,
+    /// Seconds in which one of its requests at least waited for a quota.
+    pub quota_wait_seconds: u64,
 }
 
 impl Totals {

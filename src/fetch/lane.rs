@@ -280,8 +280,7 @@ impl Lane<'_> {
                     // It shifts a little with every request of those before.
                     if told.is_none_or(|told: i64| at > told.saturating_add(SECOND)) {
                         told = Some(at);
-                        let wait = Duration::from_micros(u64::try_from(at - now).unwrap_or(0));
-                        crew.say(Message::QuotaWait(task.provider.clone(), wait)).await;
+                        crew.say(Message::QuotaWait(task.provider.clone(), now, at)).await;
                     }
                     Some(at)
                 }

@@ -72,8 +72,9 @@ pub enum Message {
     AttemptFailed(Attempt, Option<Duration>),
     /// A request was answered by the word that the page is to be had elsewhere.
     Redirected(Attempt),
-    /// A request is going to wait so long for its provider's quota.
-    QuotaWait(String, Duration),
+    /// A request is going to wait for its provider's quota, from the first instant to the second on the
+    /// timeline, microseconds.
+    QuotaWait(String, i64, i64),
     /// A refused range is asked for again without the refused part.
     Narrowed(SeriesKey, String),
     /// Nothing more can be sent before the notes are written down.

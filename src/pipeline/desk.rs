@@ -32,6 +32,10 @@ pub(super) struct Desk<'a> {
     pub(super) series: BTreeMap<SeriesKey, Line>,
     pub(super) jobs: BTreeMap<Symbol, JobLine>,
     totals: Totals,
+    /// How long some request or other has waited for a quota.
+    quota_wait: Duration,
+    /// Until when one does, microseconds on the run's timeline.
+    quota_waits_until: i64,
     /// Series of which some is left for the next run.
     deferred: BTreeSet<SeriesKey>,
     /// What went wrong last with each series that failed.
@@ -104,6 +108,8 @@ impl<'a> Desk<'a> {
             series: series.collect(),
             jobs: jobs.collect(),
             totals: Totals::default(),
+            quota_wait: Duration::ZERO,
+            quota_waits_until: i64::MIN,
             deferred: BTreeSet::new(),
             failed: BTreeMap::new(),
             restated: BTreeSet::new(),
@@ -123,6 +129,7 @@ impl<'a> Desk<'a> {
             symbols_total: self.jobs.len() as u64 + idle + resting,
             successful: self.totals.successful + idle,
             skipped: open + resting,
+            quota_wait_seconds: self.quota_wait.as_secs(),
             ..self.totals
         }
     }
@@ -191,7 +198,14 @@ impl<'a> Desk<'a> {
                 tx.job_retry(&self.run_id, &symbol, &error)?;
                 Ok(vec![Event::JobToRetry { symbol, error }])
             }
-            Message::QuotaWait(provider, wait) => Ok(vec![Event::QuotaWait { provider, wait }]),
+            Message::QuotaWait(provider, from, until) => {
+                let micros = |from: i64| u64::try_from(until.saturating_sub(from)).unwrap_or(0);
+                // Requests that wait at the same time wait once.
+                self.quota_wait += Duration::from_micros(micros(from.max(self.quota_waits_until)));
+                self.quota_waits_until = until.max(self.quota_waits_until);
+                let wait = Duration::from_micros(micros(from));
+                Ok(vec![Event::QuotaWait { provider, wait }])
+            }
             Message::Narrowed(series, message) => Ok(vec![Event::Narrowed { series, message }]),
             Message::TaskFailed(failure) => self.fail(tx, failure).map(|event| vec![event]),
             Message::TaskDeferred(task, message) => {

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use chrono::NaiveDate;
+use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
 use crate::domain::control::Pause;
@@ -15,7 +16,8 @@ use crate::report::metrics::{FetchMetrics, QualityMetrics, share};
 use crate::report::quality::SeriesQuality;
 use crate::report::staleness::SeriesState;
 
-use super::history::{duration, job_tone, write_totals};
+use super::history::{job_tone, write_totals};
+use super::schema;
 use super::table::{Column, Look, Rows, Tone};
 use crate::domain::words::{bytes, count, instant, instant_or_dash, span};
 
@@ -80,7 +82,7 @@ pub fn table(out: &mut dyn Write, overview: &Overview, look: Look) -> io::Result
             instant(run.started_at)
         )?,
         (None, Some(run)) => {
-            let took = duration(run).map_or_else(|| "no time known".to_owned(), span);
+            let took = run.duration_seconds().map_or_else(|| "no time known".to_owned(), span);
             writeln!(
                 out,
                 "last run: {} {} at {}, {} in {took}",
@@ -137,7 +139,8 @@ pub fn table(out: &mut dyn Write, overview: &Overview, look: Look) -> io::Result
 }
 
 /// Fetch, compute and quality figures.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Metrics")]
 struct MetricsJson {
     fetch_pipeline: FetchJson,
     compute_pipeline: ComputeJson,
@@ -145,7 +148,8 @@ struct MetricsJson {
     timestamp: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Fetch")]
 struct FetchJson {
     total_fetches: u64,
     successful: u64,
@@ -161,7 +165,8 @@ struct FetchJson {
     api_quota_remaining: Option<u64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Compute")]
 struct ComputeJson {
     total_computations: u64,
     successful: u64,
@@ -169,7 +174,8 @@ struct ComputeJson {
     avg_computation_time_ms: Option<f64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Quality")]
 struct QualityJson {
     symbols_tracked: u64,
     avg_validation_rate: Option<f64>,
@@ -217,9 +223,11 @@ fn percent(share: f64) -> f64 {
     share * 100.0
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Document<'a> {
+    /// The version of this shape; fields are only ever added within it.
     schema: u32,
+    /// As of when it was told.
     timestamp: String,
     scheduler: Scheduler,
     last_job: Option<LastJob>,
@@ -227,29 +235,45 @@ struct Document<'a> {
     job_queue: Vec<Queued<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Scheduler {
     running: bool,
     paused: bool,
+    /// When the last run began.
     last_run_at: Option<String>,
+    /// When the next run is due; null where nobody knows.
     next_run_at: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct LastJob {
+    /// When it began.
     started_at: String,
+    /// When it ended; null before that.
     completed_at: Option<String>,
+    /// How long it took; null while it runs, and when it crashed.
     duration_seconds: Option<i64>,
+    /// Jobs that were completed.
     successful: u64,
+    /// Jobs that failed.
     failed: u64,
+    /// Tries after the first, of requests and of jobs.
     retried: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Queued<'a> {
+    /// The symbol.
     symbol: &'a str,
     status: &'a str,
+    /// How often it was tried again.
     retry_count: u32,
+}
+
+/// The JSON Schema of the overview.
+#[must_use]
+pub fn schema() -> Schema {
+    schema::of::<Document<'static>>("mdctl status --json")
 }
 
 /// Writes the overview as JSON, as of `now`.
@@ -271,7 +295,7 @@ pub fn json(out: &mut dyn Write, overview: &Overview, now: i64) -> io::Result<()
         last_job: overview.last.as_ref().map(|run| LastJob {
             started_at: instant(run.started_at),
             completed_at: run.completed_at.map(instant),
-            duration_seconds: duration(run),
+            duration_seconds: run.duration_seconds(),
             successful: run.totals.successful,
             failed: run.totals.failed,
             retried: run.totals.retried,
@@ -383,31 +407,43 @@ fn score(quality: &SeriesQuality) -> String {
     quality.fact.quality_score.map_or_else(|| "-".to_owned(), |score| format!("{score:.4}"))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct SymbolDocument<'a> {
+    /// The version of this shape; fields are only ever added within it.
     schema: u32,
+    /// The symbol.
     symbol: &'a str,
+    /// What it is: stock, etf, crypto, forex or index.
     asset_class: &'a str,
     status: Option<&'a str>,
+    /// How often it was tried again.
     retry_count: u32,
+    /// What went wrong last; null when nothing did.
     last_error: Option<&'a str>,
+    /// When it began.
     started_at: Option<String>,
+    /// When it ended; null before that.
     completed_at: Option<String>,
+    /// When a job of it last succeeded; null before.
     last_enrichment_time: Option<String>,
     series: Vec<SeriesJson>,
     reference: Option<ReferenceJson<'a>>,
+    /// As of when it was told.
     timestamp: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Reference")]
 struct ReferenceJson<'a> {
     name: Option<&'a str>,
     exchange: Option<&'a str>,
+    /// Of the cash; null when it is not known.
     currency: Option<&'a str>,
     r#type: Option<&'a str>,
     active: Option<bool>,
     listed_on: Option<String>,
     delisted_on: Option<String>,
+    /// The provider's name in the config.
     provider: &'a str,
     checked_at: String,
     /// That the config does not know of its end; null when they agree.
@@ -433,16 +469,29 @@ impl<'a> ReferenceJson<'a> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Series")]
 struct SeriesJson {
+    /// The timeframe.
     timeframe: &'static str,
     bars: u64,
+    /// The start of the first stored bar; null without one.
     first_bar_at: Option<String>,
+    /// The start of the last stored bar; null without one.
     last_bar_at: Option<String>,
+    /// How long ago the last bar closed; null without one.
     data_age_seconds: Option<i64>,
     freshness: &'static str,
+    /// Stored of all rows that came, 0..1; null without rows.
     validation_rate: Option<f64>,
+    /// Completeness, validation rate and anomalies in one number, 0..1; null without bars.
     quality_score: Option<f64>,
+}
+
+/// The JSON Schema of one symbol's status.
+#[must_use]
+pub fn symbol_schema() -> Schema {
+    schema::of::<SymbolDocument<'static>>("mdctl status SYMBOL --json")
 }
 
 /// Writes one symbol's status as JSON, as of `now`.

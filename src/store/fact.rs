@@ -1,6 +1,6 @@
 //! The read-only questions that reports ask.
 
-use rusqlite::{Row, params};
+use rusqlite::{Connection, Row, params};
 
 use crate::domain::fact::{FailureFact, FetchFacts, Info, JobFact, RequestCount, RunFact};
 use crate::domain::run::{RunId, RunStatus, Totals};
@@ -8,10 +8,16 @@ use crate::domain::series::Symbol;
 
 use super::{Store, StoreResult, count, migrate, sql_count, word};
 
-const RUN_COLUMNS: &str =
-    "run_id, command, trigger, status, started_at, completed_at, symbols_total,
-    successful, failed, deferred, retried, skipped, records_inserted, records_updated, requests,
-    rate_limited, exit_code, error";
+/// The columns of a run; in a database of an older schema it waited for no quota.
+fn run_columns(connection: &Connection) -> StoreResult<String> {
+    let known = connection.column_exists(None, "runs", "quota_wait_seconds")?;
+    let quota_wait = if known { "quota_wait_seconds" } else { "0" };
+    Ok(format!(
+        "run_id, command, trigger, status, started_at, completed_at, symbols_total, successful, failed,
+         deferred, retried, skipped, records_inserted, records_updated, requests, rate_limited,
+         exit_code, error, {quota_wait}"
+    ))
+}
 
 impl Store {
     /// The newest runs, newest first: at most `limit`, since `since`, of that command and status.
@@ -28,10 +34,11 @@ impl Store {
     ) -> StoreResult<Vec<RunFact>> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(&format!(
-                "SELECT {RUN_COLUMNS} FROM runs
+                "SELECT {} FROM runs
                  WHERE (?1 IS NULL OR started_at >= ?1) AND (?2 IS NULL OR command = ?2)
                    AND (?3 IS NULL OR status = ?3)
-                 ORDER BY run_id DESC LIMIT ?4"
+                 ORDER BY run_id DESC LIMIT ?4",
+                run_columns(connection)?
             ))?;
             let status = status.map(RunStatus::as_str);
             let mut rows = statement.query(params![since, command, status, sql_count(limit)])?;
@@ -61,8 +68,9 @@ impl Store {
         self.read(|connection| {
             let prefix = prefix.to_ascii_uppercase();
             let mut statement = connection.prepare_cached(&format!(
-                "SELECT {RUN_COLUMNS} FROM runs WHERE run_id >= ?1 AND substr(run_id, 1, length(?1)) = ?1
-                 ORDER BY run_id LIMIT 2"
+                "SELECT {} FROM runs WHERE run_id >= ?1 AND substr(run_id, 1, length(?1)) = ?1
+                 ORDER BY run_id LIMIT 2",
+                run_columns(connection)?
             ))?;
             let mut rows = statement.query([prefix])?;
             let mut runs = Vec::new();
@@ -316,6 +324,7 @@ fn run_of(row: &Row<'_>) -> StoreResult<RunFact> {
             records_updated: total(13)?,
             requests: total(14)?,
             rate_limited: total(15)?,
+            quota_wait_seconds: total(18)?,
         },
         exit_code: row.get(16)?,
         error: row.get(17)?,

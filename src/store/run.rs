@@ -79,7 +79,8 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Closes a run's row with its outcome; jobs that are still open are skipped.
+    /// Closes a run's row with its outcome; jobs that are still open are skipped, and a wait that the
+    /// run's end cut off ends with it.
     ///
     /// # Errors
     ///
@@ -102,7 +103,7 @@ impl Writer<'_> {
             "UPDATE runs SET completed_at = ?2, status = ?3, exit_code = ?4, error = ?5,
                  symbols_total = ?6, successful = ?7, failed = ?8, deferred = ?9, retried = ?10,
                  skipped = ?11, records_inserted = ?12, records_updated = ?13, requests = ?14,
-                 rate_limited = ?15
+                 rate_limited = ?15, quota_wait_seconds = min(?16, max(?2 - started_at, 0))
              WHERE run_id = ?1",
             params![
                 run_id.0,
@@ -120,6 +121,7 @@ impl Writer<'_> {
                 sql_count(totals.records_updated),
                 sql_count(totals.requests),
                 sql_count(totals.rate_limited),
+                sql_count(totals.quota_wait_seconds),
             ],
         )?;
         Ok(())

@@ -29,6 +29,7 @@ mod reference;
 mod reports;
 mod restated;
 mod rows;
+mod schema;
 mod silent;
 mod simulated;
 mod store;

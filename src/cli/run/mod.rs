@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
+use schemars::Schema;
 
 use crate::config::{JobRetries, Span, env};
 use crate::domain::run::RunId;
@@ -91,6 +92,13 @@ pub(super) struct RunArgs {
     /// Why the glass is broken.
     #[arg(long, value_name = "TEXT", requires = "force")]
     reason: Option<Reason>,
+}
+
+impl RunArgs {
+    /// The JSON Schema of what it prints.
+    pub(super) fn schema(&self) -> Schema {
+        if self.dry_run { render::plan::schema() } else { render::history::detail_schema() }
+    }
 }
 
 pub(super) fn exec(pass: Pass, args: &RunArgs, scene: &Scene) -> Done {
