@@ -33,6 +33,7 @@ mod quality;
 mod run;
 mod scene;
 mod select;
+mod slo;
 mod staleness;
 mod status;
 mod stored;
@@ -158,6 +159,8 @@ enum Command {
     Actions(actions::Actions),
     /// Validation rate, gaps, anomalies and score, worst first; with SYMBOL, the findings.
     Quality(quality::Quality),
+    /// Service levels, recovery time and recovery point against their objectives.
+    Slo(slo::Slo),
     /// Stored bars of a symbol.
     Bars(bars::Bars),
     /// Stored features of a symbol's bars.
@@ -208,6 +211,7 @@ fn run(cli: Cli) -> Done {
         Command::Gaps(command) => gaps::exec(command, &scene()?),
         Command::Actions(command) => actions::exec(command, &scene()?),
         Command::Quality(command) => quality::exec(command, &scene()?),
+        Command::Slo(command) => slo::exec(command, &scene()?),
         Command::Bars(command) => bars::exec(command, &scene()?),
         Command::Features(command) => features::exec(command, &scene()?),
         Command::Pause(command) => pause::pause(command, &scene()?),
@@ -231,6 +235,7 @@ fn schema(command: &Command) -> Schema {
         Command::Gaps(_) => render::gaps::schema(),
         Command::Actions(_) => render::actions::schema(),
         Command::Quality(command) => command.schema(),
+        Command::Slo(_) => render::slo::schema(),
         Command::Bars(_) => render::bars::schema(),
         Command::Features(_) => render::features::schema(),
         Command::Pause(_) | Command::Resume(_) => render::pause::schema(),

@@ -114,6 +114,8 @@ pub struct RunFact {
     pub exit_code: Option<i64>,
     /// What aborted it.
     pub error: Option<String>,
+    /// The largest lag of a series at its end; `None` when it was not judged, or not by the clock.
+    pub worst_lag_seconds: Option<i64>,
 }
 
 impl RunFact {
@@ -206,6 +208,28 @@ pub struct FetchFacts {
     pub retries: u64,
     /// Unpacked bytes.
     pub bytes: u64,
+}
+
+/// What a provider answered in one run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProviderRun {
+    /// The run.
+    pub run_id: RunId,
+    /// The provider's name in the config.
+    pub provider: String,
+    /// Requests that it answered.
+    pub answered: u64,
+    /// Failures for its trouble, or the network's, and not for what was asked.
+    pub troubled: u64,
+}
+
+/// How soon new bars were stored, measured within runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Detected {
+    /// New bars at the tails of series.
+    pub bars: u64,
+    /// Those whose answer came soon enough after the run had begun.
+    pub in_time: u64,
 }
 
 /// What was found of a series.

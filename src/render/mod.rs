@@ -18,6 +18,7 @@ pub mod progress;
 pub mod quality;
 pub mod rows;
 pub mod schema;
+pub mod slo;
 pub mod staleness;
 pub mod status;
 pub mod symbols;

@@ -13,6 +13,7 @@ pub mod gaps;
 pub mod health;
 pub mod metrics;
 pub mod quality;
+pub mod slo;
 pub mod staleness;
 
 /// What the store knows of the series, as the reports judge it.

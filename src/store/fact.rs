@@ -8,14 +8,15 @@ use crate::domain::series::Symbol;
 
 use super::{Store, StoreResult, count, migrate, sql_count, word};
 
-/// The columns of a run; in a database of an older schema it waited for no quota.
+/// The columns of a run; in a database of an older schema it waited for no quota, and nobody noted the lag.
 fn run_columns(connection: &Connection) -> StoreResult<String> {
     let known = connection.column_exists(None, "runs", "quota_wait_seconds")?;
-    let quota_wait = if known { "quota_wait_seconds" } else { "0" };
+    let (quota_wait, lag) =
+        if known { ("quota_wait_seconds", "worst_lag_seconds") } else { ("0", "NULL") };
     Ok(format!(
         "run_id, command, trigger, status, started_at, completed_at, symbols_total, successful, failed,
          deferred, retried, skipped, records_inserted, records_updated, requests, rate_limited,
-         exit_code, error, {quota_wait}"
+         exit_code, error, {quota_wait}, {lag}"
     ))
 }
 
@@ -47,6 +48,23 @@ impl Store {
                 runs.push(run_of(row)?);
             }
             Ok(runs)
+        })
+    }
+
+    /// The newest run before `before` that stored what it could: not failed, crashed, stopped or skipped.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn run_good_before(&self, before: i64) -> StoreResult<Option<RunFact>> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {} FROM runs WHERE started_at < ? AND status IN ('succeeded', 'deferred', 'partial')
+                 ORDER BY run_id DESC LIMIT 1",
+                run_columns(connection)?
+            ))?;
+            let mut rows = statement.query([before])?;
+            rows.next()?.map(run_of).transpose()
         })
     }
 
@@ -328,6 +346,7 @@ fn run_of(row: &Row<'_>) -> StoreResult<RunFact> {
         },
         exit_code: row.get(16)?,
         error: row.get(17)?,
+        worst_lag_seconds: row.get(19)?,
     })
 }
 

@@ -31,6 +31,7 @@ mod quality;
 mod reference;
 mod run;
 mod series;
+mod service;
 mod state;
 mod trouble;
 

@@ -289,4 +289,17 @@ impl Writer<'_> {
         self.connection.execute("DELETE FROM freshness WHERE checked_at < ?", [at])?;
         Ok(())
     }
+
+    /// Notes the largest lag of a series at a run's end.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be written.
+    pub fn run_lag_set(&self, run_id: &RunId, worst_seconds: Option<i64>) -> StoreResult<()> {
+        self.connection.execute(
+            "UPDATE runs SET worst_lag_seconds = ?2 WHERE run_id = ?1",
+            params![run_id.0, worst_seconds],
+        )?;
+        Ok(())
+    }
 }

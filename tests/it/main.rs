@@ -32,6 +32,7 @@ mod rows;
 mod schema;
 mod silent;
 mod simulated;
+mod slo;
 mod store;
 mod support;
 mod tidy;

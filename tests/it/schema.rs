@@ -50,7 +50,7 @@ fn check(sandbox: &Sandbox, arguments: &[&str], more: &[&str]) -> Value {
 }
 
 /// Every command that only looks.
-const LOOKS: [&[&str]; 16] = [
+const LOOKS: [&[&str]; 17] = [
     &["health"],
     &["staleness"],
     &["history"],
@@ -59,6 +59,7 @@ const LOOKS: [&[&str]; 16] = [
     &["status", "AAA"],
     &["quality"],
     &["quality", "AAA"],
+    &["slo"],
     &["gaps"],
     &["actions"],
     &["bars", "AAA"],
