@@ -18,7 +18,7 @@ use crate::logging::{self, Guard, Lines};
 use crate::render::progress::Progress;
 use crate::render::table::{self, Look};
 use crate::report::breaker::{self, BreakerRow};
-use crate::report::health::Evidence;
+use crate::report::health::{Disk, Evidence};
 use crate::report::quality::{self as quality_report, Counted, SeriesQuality};
 use crate::report::staleness::Staleness;
 use crate::report::{Facts, actions};
@@ -174,6 +174,7 @@ impl Scene {
                 store.actions_all(Some(ActionStatus::Disputed))?,
             ),
             pause: store.pause_at(self.wall_now)?,
+            disk: disk(store, facts)?,
             wall_now: self.wall_now,
         })
     }
@@ -223,6 +224,13 @@ impl Scene {
             run.status = RunStatus::Crashed;
         }
     }
+}
+
+/// The disk under the database.
+fn disk(store: &Store, facts: &Facts) -> StoreResult<Option<Disk>> {
+    let Some(free_bytes) = store.disk_free_bytes() else { return Ok(None) };
+    let bars = facts.series.values().map(|series| series.bar_count).sum();
+    Ok(Some(Disk { free_bytes, database_bytes: store.database_bytes()?, bars }))
 }
 
 /// Ends a series where it would have ended at `as_of`: bars that closed later are not shown.

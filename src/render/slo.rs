@@ -54,7 +54,7 @@ fn objectives(out: &mut dyn Write, objectives: &[Objective], look: Look) -> io::
             (status.to_owned(), tone),
             plain(figure(objective.unit, objective.target)),
             plain(objective.achieved.map_or_else(dash, |value| figure(objective.unit, value))),
-            plain(budget.map_or_else(dash, |left| format!("{:.0} %", left * 100.0))),
+            plain(budget.map_or_else(dash, budget_left)),
             plain(count(objective.measured)),
         ]);
     }
@@ -111,6 +111,11 @@ fn incidents(out: &mut dyn Write, incidents: &[Incident], look: Look, now: i64) 
         0 => Ok(()),
         more => writeln!(out, "and {} more; --json tells all", count(more as u64)),
     }
+}
+
+/// How far below nothing it is tells little that the other figures don't.
+fn budget_left(left: f64) -> String {
+    if left > 0.0 { format!("{:.0} %", left * 100.0) } else { "none".to_owned() }
 }
 
 fn figure(unit: Unit, value: f64) -> String {

@@ -13,6 +13,9 @@ use crate::domain::words::span;
 use crate::exit::Exit;
 
 mod data;
+mod disk;
+
+pub use disk::Disk;
 
 use super::actions::ActionState;
 use super::breaker::BreakerRow;
@@ -50,6 +53,8 @@ pub struct Evidence {
     pub disputed: Vec<ActionState>,
     /// The pause that is on; `None` when none is.
     pub pause: Option<Pause>,
+    /// The disk under the database; `None` where the system does not say.
+    pub disk: Option<Disk>,
     /// This instant by the wall clock: runs are judged by it, also as of another instant.
     pub wall_now: i64,
 }
@@ -170,6 +175,7 @@ pub fn judge(settings: &Settings, evidence: Evidence) -> Health {
     issues.extend(rate_limited(&evidence));
     issues.extend(data::low_quality(&evidence, &series));
     issues.extend(evidence.breakers.iter().filter_map(held));
+    issues.extend(disk::disk_low(&evidence));
     issues.extend(evidence.pause.as_ref().map(paused));
     issues.sort_by_key(|issue| std::cmp::Reverse(issue.severity));
     let status = match issues.first().map(|issue| issue.severity) {

@@ -20,6 +20,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 mod action;
 mod bar;
+mod disk;
 mod fact;
 mod factor;
 mod feature;

@@ -64,7 +64,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("dbg!", &[]),
     ("unsafe ", &[]),
     ("process::exit", &["main.rs", "fetch/engine.rs"]),
-    ("rustix", &["clock.rs", "config/env.rs", "fetch/engine.rs"]),
+    ("rustix", &["clock.rs", "config/env.rs", "fetch/engine.rs", "store/disk.rs"]),
     ("thread::sleep", &[]),
 ];
 

@@ -80,9 +80,7 @@ fn a_budget_is_what_the_promise_leaves_for_trouble() {
     let rate = objective(&slo, "run_success_rate");
     assert_eq!((rate.achieved, rate.met, rate.measured), (Some(99.75), Some(true), 400));
     assert_eq!(rate.budget_left, Some(0.5));
-    for index in 10..15 {
-        runs[index].status = RunStatus::Failed;
-    }
+    runs[10..15].iter_mut().for_each(|run| run.status = RunStatus::Failed);
     let slo = judged(&service(&runs));
     let rate = objective(&slo, "run_success_rate");
     assert_eq!((rate.achieved, rate.met, rate.budget_left), (Some(98.5), Some(false), Some(-2.0)));
