@@ -167,7 +167,6 @@ impl Scene {
             last_success: store.run_last_succeeded()?,
             recent_runs: store.runs_last(MOST_RUNS, Some(since), None, None)?,
             recent_failures: store.failures_last(None, since, MOST_FAILURES)?,
-            recent_requests: store.fetch_facts(since)?,
             breakers: self.breakers(store)?,
             disputed: actions::judge(
                 &self.settings,

@@ -6,7 +6,7 @@ use std::fmt;
 use crate::config::Settings;
 use crate::domain::alert::Severity;
 use crate::domain::control::Pause;
-use crate::domain::fact::{FailureFact, FetchFacts, JobFact, RunFact};
+use crate::domain::fact::{FailureFact, JobFact, RunFact};
 use crate::domain::run::{ErrorKind, JobStatus, RunStatus, Stage};
 use crate::domain::timeframe::Timeframe;
 use crate::domain::words::span;
@@ -45,8 +45,6 @@ pub struct Evidence {
     pub recent_runs: Vec<RunFact>,
     /// Failures within `[health] recent`, newest first.
     pub recent_failures: Vec<FailureFact>,
-    /// Requests within `[health] recent`.
-    pub recent_requests: FetchFacts,
     /// How every provider that is spoken to over HTTP stands, by name.
     pub breakers: Vec<BreakerRow>,
     /// The disputed actions of tracked symbols.
@@ -383,14 +381,14 @@ fn high_failure_rate(settings: &Settings, evidence: &Evidence) -> Option<Issue> 
 }
 
 fn rate_limited(evidence: &Evidence) -> Option<Issue> {
-    let requests = &evidence.recent_requests;
-    let total = requests.response_times_ms.len() as u64;
-    let rate = share(requests.rate_limited, total)?;
+    let sum = |of: fn(&RunFact) -> u64| evidence.recent_runs.iter().map(of).sum::<u64>();
+    let limited = sum(|run| run.totals.rate_limited);
+    let rate = share(limited, sum(|run| run.totals.requests))?;
     (rate > RATE_LIMITED_SHARE).then(|| Issue {
         code: "rate_limited",
         severity: Severity::Warning,
         subject: "requests".to_owned(),
-        count: requests.rate_limited,
+        count: limited,
         since: None,
         message: format!("{:.0} % of recent requests met a full quota", rate * 100.0),
         hint: "lower `rate` of the provider in the config, or raise the plan".to_owned(),

@@ -1,6 +1,7 @@
 //! The read-only questions that reports ask.
 
 use rusqlite::{Connection, Row, params};
+use ulid::Ulid;
 
 use crate::domain::fact::{FailureFact, FetchFacts, Info, JobFact, RequestCount, RunFact};
 use crate::domain::run::{RunId, RunStatus, Totals};
@@ -36,13 +37,15 @@ impl Store {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(&format!(
                 "SELECT {} FROM runs
-                 WHERE (?1 IS NULL OR started_at >= ?1) AND (?2 IS NULL OR command = ?2)
-                   AND (?3 IS NULL OR status = ?3)
+                 WHERE run_id >= ?5 AND (?1 IS NULL OR started_at >= ?1)
+                   AND (?2 IS NULL OR command = ?2) AND (?3 IS NULL OR status = ?3)
                  ORDER BY run_id DESC LIMIT ?4",
                 run_columns(connection)?
             ))?;
             let status = status.map(RunStatus::as_str);
-            let mut rows = statement.query(params![since, command, status, sql_count(limit)])?;
+            let first = since.map_or_else(String::new, first_id_since);
+            let row = params![since, command, status, sql_count(limit), first];
+            let mut rows = statement.query(row)?;
             let mut runs = Vec::new();
             while let Some(row) = rows.next()? {
                 runs.push(run_of(row)?);
@@ -320,6 +323,13 @@ impl Store {
         findings.retain(|line| line != "ok");
         Ok(findings)
     }
+}
+
+/// An id that no run that began at `since` or later is before. A run's id is made a moment before it
+/// begins.
+fn first_id_since(since: i64) -> String {
+    let millis = u64::try_from(since.saturating_sub(60).saturating_mul(1_000)).unwrap_or(0);
+    Ulid::from_parts(millis, 0).to_string()
 }
 
 fn run_of(row: &Row<'_>) -> StoreResult<RunFact> {
