@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, env};
 use crate::exit::Exit;
 use crate::fetch::Exhausted;
 use crate::store::{StoreError, Trouble, too_many_files};
@@ -110,9 +110,11 @@ impl Failure {
     pub(super) fn tell(&self, json: bool) -> io::Result<()> {
         if !json {
             let mut err = io::stderr().lock();
-            writeln!(err, "error: {}", self.message)?;
+            // As log lines do, it tells systemd's journal how grave it is.
+            let mark = if env::stderr_is_journal() { "<3>" } else { "" };
+            writeln!(err, "{mark}error: {}", self.message)?;
             return match &self.hint {
-                Some(hint) => writeln!(err, "hint: {hint}"),
+                Some(hint) => writeln!(err, "{mark}hint: {hint}"),
                 None => Ok(()),
             };
         }
