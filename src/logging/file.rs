@@ -27,9 +27,8 @@ pub(super) fn rolling(path: &Path, keep: usize) -> Result<RollingFileAppender, S
 /// of a log that is called like it.
 fn prune(folder: &Path, name: &str, keep: usize) {
     let Ok(entries) = fs::read_dir(folder) else { return };
-    let mut days: Vec<NaiveDate> = entries
-        .filter_map(|entry| day_of(entry.ok()?.file_name().to_str()?, name))
-        .collect();
+    let mut days: Vec<NaiveDate> =
+        entries.filter_map(|entry| day_of(entry.ok()?.file_name().to_str()?, name)).collect();
     days.sort_unstable();
     let old = days.len().saturating_sub(keep);
     for day in &days[..old] {
@@ -53,7 +52,8 @@ mod tests {
     fn only_files_of_days_are_its_own() {
         let day = NaiveDate::from_ymd_opt(2024, 3, 5);
         assert_eq!(day_of("mdctl.log.2024-03-05", "mdctl.log"), day);
-        for other in ["mdctl.log", "mdctl.log.1", "mdctl.log.2024-3-5", "mdctl.db", "x.2024-03-05"] {
+        for other in ["mdctl.log", "mdctl.log.1", "mdctl.log.2024-3-5", "mdctl.db", "x.2024-03-05"]
+        {
             assert_eq!(day_of(other, "mdctl.log"), None, "{other}");
         }
         assert_eq!(day_of("mdctl.db", "mdctl"), None);

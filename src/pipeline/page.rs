@@ -206,8 +206,7 @@ impl Desk<'_> {
             at: clock::now(),
         };
         let failed = self.fail(tx, failure)?;
-        let refused =
-            Event::AttemptFailed { attempt, retry_in: None, validated: Some(validated) };
+        let refused = Event::AttemptFailed { attempt, retry_in: None, validated: Some(validated) };
         Ok(vec![refused, failed])
     }
 }

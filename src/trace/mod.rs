@@ -147,12 +147,7 @@ impl Trace {
     }
 
     /// A part of a job, begun at that instant, or where what came before it in the job ended.
-    fn part(
-        &mut self,
-        series: &SeriesKey,
-        about: About,
-        at: Option<Instant>,
-    ) -> (&Pen, &mut Node) {
+    fn part(&mut self, series: &SeriesKey, about: About, at: Option<Instant>) -> (&Pen, &mut Node) {
         let (pen, job) = self.job(&series.symbol, at.unwrap_or_else(Instant::now));
         let at = at.unwrap_or(job.node.until);
         let (name, word) = match about {

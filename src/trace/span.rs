@@ -71,9 +71,8 @@ impl Pen {
         at: Instant,
         attributes: Vec<KeyValue>,
     ) -> Node {
-        let builder = SpanBuilder::from_name(name)
-            .with_start_time(self.time(at))
-            .with_attributes(attributes);
+        let builder =
+            SpanBuilder::from_name(name).with_start_time(self.time(at)).with_attributes(attributes);
         let span = self.tracer.build_with_context(builder, above);
         let within = Context::new().with_remote_span_context(span.span_context().clone());
         Node { span, within, until: at }

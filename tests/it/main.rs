@@ -34,3 +34,4 @@ mod simulated;
 mod store;
 mod support;
 mod tidy;
+mod trace;
