@@ -110,13 +110,11 @@ impl Failure {
     pub(super) fn tell(&self, json: bool) -> io::Result<()> {
         if !json {
             let mut err = io::stderr().lock();
-            // As log lines do, it tells systemd's journal how grave it is.
+            let hint = self.hint.as_ref().map(|hint| format!("\nhint: {hint}"));
+            let text = format!("error: {}{}", self.message, hint.unwrap_or_default());
+            // As log lines do, each line tells systemd's journal how grave it is.
             let mark = if env::stderr_is_journal() { "<3>" } else { "" };
-            writeln!(err, "{mark}error: {}", self.message)?;
-            return match &self.hint {
-                Some(hint) => writeln!(err, "{mark}hint: {hint}"),
-                None => Ok(()),
-            };
+            return text.lines().try_for_each(|line| writeln!(err, "{mark}{line}"));
         }
         let body = Body {
             kind: self.kind,
