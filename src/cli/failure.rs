@@ -7,7 +7,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, env};
 use crate::exit::Exit;
 use crate::fetch::Exhausted;
 use crate::store::{StoreError, Trouble, too_many_files};
@@ -111,11 +111,11 @@ impl Failure {
     pub(super) fn tell(&self, json: bool) -> io::Result<()> {
         if !json {
             let mut err = io::stderr().lock();
-            writeln!(err, "error: {}", self.message)?;
-            return match &self.hint {
-                Some(hint) => writeln!(err, "hint: {hint}"),
-                None => Ok(()),
-            };
+            let hint = self.hint.as_ref().map(|hint| format!("\nhint: {hint}"));
+            let text = format!("error: {}{}", self.message, hint.unwrap_or_default());
+            // As log lines do, each line tells systemd's journal how grave it is.
+            let mark = if env::stderr_is_journal() { "<3>" } else { "" };
+            return text.lines().try_for_each(|line| writeln!(err, "{mark}{line}"));
         }
         let body = Body {
             kind: self.kind,

@@ -202,8 +202,8 @@ fn run(cli: Cli) -> Done {
         // It makes the config that the others stand on.
         Command::Init(command) => init::exec(command, &cli.global),
         Command::Symbols(command) => symbols::exec(command, &scene()?),
-        Command::Backfill(command) => backfill::exec(command, &scene()?),
-        Command::Enrich(command) => enrich::exec(command, &scene()?),
+        Command::Backfill(command) => backfill::exec(command, &mut scene()?),
+        Command::Enrich(command) => enrich::exec(command, &mut scene()?),
         Command::Health(command) => health::exec(command, &scene()?),
         Command::Staleness(command) => staleness::exec(command, &scene()?),
         Command::History(command) => history::exec(command, &scene()?),

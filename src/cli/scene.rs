@@ -14,7 +14,7 @@ use crate::domain::fact::SeriesFact;
 use crate::domain::range::TimeRange;
 use crate::domain::run::RunStatus;
 use crate::domain::timeframe::Timeframe;
-use crate::logging::{self, Guard, Lines};
+use crate::logging::{self, Form, Guard, Lines};
 use crate::render::progress::Progress;
 use crate::render::table::{self, Look};
 use crate::report::breaker::{self, BreakerRow};
@@ -48,7 +48,8 @@ pub(super) struct Scene {
     pub(super) screen: MultiProgress,
     /// Whether a progress bar is wanted.
     pub(super) bar: bool,
-    _log: Guard,
+    /// Where log lines go.
+    pub(super) log: Guard,
 }
 
 impl Scene {
@@ -73,7 +74,7 @@ impl Scene {
             look: look(global.color),
             screen,
             bar,
-            _log: log,
+            log,
         })
     }
 
@@ -282,7 +283,11 @@ fn log(global: &Global, settings: &Settings, bar: bool, screen: &MultiProgress) 
         Colour::Never => false,
         Colour::Auto => io::stderr().is_terminal() && env::value(env::NO_COLOR).is_none(),
     };
-    let lines = Lines { level, json: global.log_format == LogFormat::Json, colour };
+    let form = match global.log_format {
+        LogFormat::Json => Form::Json,
+        LogFormat::Text => Form::Text { colour },
+    };
+    let lines = Lines { level, form, journal: env::stderr_is_journal() };
     let file = settings.log.as_ref().map(|file| (file.path.as_path(), file.keep));
     logging::install(lines, screen, file)
 }

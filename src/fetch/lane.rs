@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono_tz::Tz;
 use url::Url;
@@ -315,7 +315,6 @@ impl Lane<'_> {
     ) -> (Attempt, Result<Came, Fault>) {
         let ending = &self.crew.ending;
         let mut attempt = attempt(wanted.task, wanted.range, number);
-        let started = Instant::now();
         let asking = self.ask(http, wanted, elsewhere, &mut attempt);
         let answered = ending.cut.run_until_cancelled(asking).await;
         let came = answered.unwrap_or_else(|| Err(ending.fault()));
@@ -324,7 +323,7 @@ impl Lane<'_> {
         let is_beside =
             |fault: &&Fault| wanted.task.about != About::Bars && fault.kind == ErrorKind::Server;
         flight.land(fault.filter(|fault| !is_beside(fault)));
-        attempt.response_time = started.elapsed();
+        attempt.response_time = attempt.begun.elapsed();
         if let Some(fault) = fault {
             attempt.http_status = attempt.http_status.or(fault.http_status);
             attempt.fault = Some(fault.clone());

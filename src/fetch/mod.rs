@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono_tz::Tz;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
@@ -60,8 +60,8 @@ const WAITING_ROWS: u32 = 60_000;
 /// What fetching says, in order for each job.
 #[derive(Debug)]
 pub enum Message {
-    /// A job's first request is about to be made.
-    JobStarted(Symbol),
+    /// A job's first request is about to be made, and when.
+    JobStarted(Symbol, Instant),
     /// A page came.
     Page(Box<Fetched>),
     /// A page came of what is declared of a symbol besides bars.
@@ -316,6 +316,7 @@ fn attempt(task: &Task, range: TimeRange, number: u32) -> Attempt {
         about: task.about,
         provider: task.provider.clone(),
         started_at: clock::now(),
+        begun: Instant::now(),
         range,
         number,
         response_time: Duration::ZERO,

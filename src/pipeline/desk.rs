@@ -1,7 +1,6 @@
 //! The writer's desk: turns what fetching says into stored facts and events, and keeps count.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::Duration;
 
 use crate::calendar::due::Due;
 use crate::clock;
@@ -17,6 +16,7 @@ use crate::fetch::{Exhausted, Message};
 use crate::plan::{Plan, rest};
 use crate::store::{Put, StoreResult, Writer};
 
+use super::compute::Computing;
 use super::inquiry::Answers;
 use super::line::Line;
 use super::want::Holdings;
@@ -44,8 +44,8 @@ pub(super) struct Desk<'a> {
     pub(super) restated: BTreeSet<SeriesKey>,
     /// Whether features wait for another run.
     pub(super) no_features: bool,
-    /// Rows and time of series whose features are being computed.
-    pub(super) computed: BTreeMap<SeriesKey, (u64, Duration)>,
+    /// Series whose features are being computed.
+    pub(super) computed: BTreeMap<SeriesKey, Computing>,
     /// Series whose features could not be computed in this run.
     pub(super) uncomputed: BTreeSet<SeriesKey>,
     /// What is to be said once it is committed.
@@ -164,12 +164,12 @@ impl<'a> Desk<'a> {
     /// Writes one message down; tells what to say once it is committed.
     pub(super) fn take(&mut self, tx: &Writer<'_>, message: Message) -> StoreResult<Vec<Event>> {
         match message {
-            Message::JobStarted(symbol) => {
+            Message::JobStarted(symbol, at) => {
                 tx.job_start(&self.run_id, &symbol, clock::now())?;
                 if let Some(job) = self.jobs.get_mut(&symbol) {
                     self.totals.retried += u64::from(std::mem::take(&mut job.to_retry));
                 }
-                Ok(vec![Event::JobStarted { symbol }])
+                Ok(vec![Event::JobStarted { symbol, at }])
             }
             Message::Page(fetched) => self.page(tx, *fetched),
             Message::Told(told) => self.told(tx, *told),
@@ -177,12 +177,12 @@ impl<'a> Desk<'a> {
             Message::Redirected(attempt) => {
                 self.count(&attempt);
                 tx.fetch_log_add(&self.run_id, &attempt, &PageCounts::default())?;
-                Ok(Vec::new())
+                Ok(vec![Event::Redirected { attempt }])
             }
             Message::AttemptFailed(attempt, retry_in) => {
                 self.count(&attempt);
                 tx.fetch_log_add(&self.run_id, &attempt, &PageCounts::default())?;
-                Ok(vec![Event::AttemptFailed { attempt, retry_in }])
+                Ok(vec![Event::AttemptFailed { attempt, retry_in, validated: None }])
             }
             Message::Ending(reason, grace) => Ok(vec![Event::Ending { reason, grace }]),
             Message::Exhausted(exhausted) => {

@@ -44,6 +44,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("report", &["domain", "calendar", "freshness", "quality", "plan", "config", "exit"]),
     ("render", &["domain", "report", "plan", "config"]),
     ("logging", &["clock", "domain"]),
+    ("trace", &["clock", "domain"]),
 ];
 
 /// Rooms that may know every other.
@@ -52,7 +53,8 @@ const ROOTS: &[&str] = &["cli", "lib", "main"];
 /// Words that belong to one file or room, and where.
 const RESERVED: &[(&str, &[&str])] = &[
     ("rusqlite", &["store/"]),
-    ("reqwest", &["fetch/"]),
+    ("reqwest", &["fetch/", "trace/"]),
+    ("opentelemetry", &["trace/"]),
     ("tokio", &["fetch/"]),
     ("Utc::now", &["clock.rs"]),
     ("SystemTime::now", &["clock.rs"]),

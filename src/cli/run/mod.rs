@@ -20,6 +20,7 @@ use crate::render::history::RunDetail;
 use crate::render::progress::Progress;
 use crate::store::Store;
 use crate::store::lock::{self, Lock};
+use crate::trace::{self, Trace};
 
 use super::deed::{Hand, Reason};
 use super::failure::Failure;
@@ -101,7 +102,7 @@ impl RunArgs {
     }
 }
 
-pub(super) fn exec(pass: Pass, args: &RunArgs, scene: &Scene) -> Done {
+pub(super) fn exec(pass: Pass, args: &RunArgs, scene: &mut Scene) -> Done {
     let request = request(pass, args, scene)?;
     if args.dry_run {
         return dry_run::show(&request, scene);
@@ -112,13 +113,14 @@ pub(super) fn exec(pass: Pass, args: &RunArgs, scene: &Scene) -> Done {
     let database = &scene.settings.database;
     let _lock = lock(database, &engine, args.wait.map_or(Duration::ZERO, |Span(wait)| wait))?;
     let mut store = Store::open_write(database)?;
-    // At the level of errors, so that the quietest line still bears the run's id.
-    let run = tracing::error_span!("run", run_id = %request.run_id, command = request.command);
-    let _inside = run.entered();
+    scene.log.begin_run(&request.run_id);
+    let teller = tell::Teller::new(&scene.settings);
     let mut progress = Progress::new(&scene.screen, scene.bar);
+    let mut trace = trace(scene, &request);
     let outcome = pipeline::run(&scene.settings, &engine, &mut store, &request, &mut |event| {
-        tell::tell(&event);
+        teller.tell(&event);
         progress.take(&event);
+        trace.iter_mut().for_each(|trace| trace.take(&event));
     });
     let outcome = outcome.map_err(|error| {
         let mut failure = Failure::from(error);
@@ -127,9 +129,38 @@ pub(super) fn exec(pass: Pass, args: &RunArgs, scene: &Scene) -> Done {
         failure
     });
     let exit = outcome.as_ref().map_or_else(|failure| failure.exit, |outcome| outcome.exit);
+    drop(progress);
+    if let Some(trace) = trace {
+        let error = outcome.as_ref().err().map(Failure::line);
+        if let Err(lost) = trace.end(exit.code(), error.as_deref()) {
+            untraced(scene, &lost.to_string());
+        }
+    }
     aftermath::leave(scene, &store, &request, exit);
     show(scene, &store, &outcome?.run_id)?;
     Ok(exit)
+}
+
+/// The run's trace, where the config names a collector.
+fn trace(scene: &Scene, request: &Request) -> Option<Trace> {
+    let run = trace::Run {
+        run_id: &request.run_id,
+        command: request.command,
+        trigger: &request.trigger,
+        host: &request.host,
+    };
+    let begun = Trace::begin(scene.settings.otlp.as_deref()?, run);
+    begun.inspect_err(|error| untraced(scene, error)).ok()
+}
+
+/// Says that the trace, or some of it, did not reach the collector: nothing of the run is lacking for it.
+fn untraced(scene: &Scene, why: &str) {
+    let endpoint = scene.settings.otlp.as_deref().unwrap_or_default();
+    tracing::warn!(
+        endpoint,
+        "the trace did not reach the collector ({why}); see whether it runs there, the run itself is \
+         complete without"
+    );
 }
 
 /// The run's lock, after waiting for it no longer than `patience`.

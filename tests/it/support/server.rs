@@ -23,6 +23,8 @@ pub(crate) struct Request {
     pub(crate) query: String,
     /// Names in lower case.
     pub(crate) headers: Vec<(String, String)>,
+    /// As long as `content-length` says; empty without one.
+    pub(crate) body: Arc<[u8]>,
     /// When its last byte came.
     pub(crate) at: Instant,
     /// How many requests for the same path and query came before.
@@ -251,7 +253,8 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
 fn serve(mut connection: TcpStream, shared: &Shared) -> io::Result<()> {
     connection.set_nodelay(true)?;
     while let Some(head) = read_head(&mut connection)? {
-        let answer = answer(&head, shared);
+        let body = read_body(&mut connection, &head)?;
+        let answer = answer(&head, body, shared);
         if matches!(answer, Answer::Reset) {
             break;
         }
@@ -308,8 +311,9 @@ fn forget(connection: &TcpStream, shared: &Shared) {
     shared.state().connections.retain(|held| held.peer_addr().ok() != Some(peer));
 }
 
-fn answer(head: &str, shared: &Shared) -> Answer {
+fn answer(head: &str, body: Vec<u8>, shared: &Shared) -> Answer {
     let mut request = parse(head);
+    request.body = body.into();
     {
         let mut state = shared.state();
         let seen = state.seen.entry(request.target()).or_default();
@@ -354,6 +358,19 @@ fn read_head(connection: &mut TcpStream) -> io::Result<Option<String>> {
     }
 }
 
+/// Reads the body of a request; its last byte, or that of the head where there is none, stays unread.
+fn read_body(connection: &mut TcpStream, head: &str) -> io::Result<Vec<u8>> {
+    let length = parse(head).header("content-length").and_then(|text| text.parse().ok());
+    let Some(last) = length.and_then(|length: usize| length.checked_sub(1)) else {
+        return Ok(Vec::new());
+    };
+    connection.read_exact(&mut [0])?;
+    let mut body = vec![0; last + 1];
+    connection.read_exact(&mut body[..last])?;
+    connection.peek(&mut body[last..])?;
+    Ok(body)
+}
+
 fn parse(head: &str) -> Request {
     let mut lines = head.split("\r\n");
     let mut words = lines.next().unwrap_or_default().split(' ');
@@ -369,6 +386,7 @@ fn parse(head: &str) -> Request {
         path: path.to_owned(),
         query: query.to_owned(),
         headers,
+        body: Arc::default(),
         at: Instant::now(),
         seen: 0,
     }
