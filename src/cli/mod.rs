@@ -26,6 +26,7 @@ mod gaps;
 mod health;
 mod history;
 mod init;
+mod metrics;
 mod pause;
 mod quality;
 mod run;
@@ -147,6 +148,8 @@ enum Command {
     History(history::History),
     /// The overview; with SYMBOL, that job's status, retries and last error.
     Status(status::Status),
+    /// Fetch, compute and quality figures over a window; totals and states for Prometheus.
+    Metrics(metrics::MetricsArgs),
     /// Missing bars by calendar, each with its reason.
     Gaps(gaps::Gaps),
     /// Splits and dividends, and how they stand; settle a dispute.
@@ -196,6 +199,7 @@ fn run(cli: Cli) -> Done {
         Command::Staleness(command) => staleness::exec(command, &scene()?),
         Command::History(command) => history::exec(command, &scene()?),
         Command::Status(command) => status::exec(command, &scene()?),
+        Command::Metrics(command) => metrics::exec(command, &scene()?),
         Command::Gaps(command) => gaps::exec(command, &scene()?),
         Command::Actions(command) => actions::exec(command, &scene()?),
         Command::Quality(command) => quality::exec(command, &scene()?),

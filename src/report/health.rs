@@ -378,8 +378,7 @@ fn high_failure_rate(settings: &Settings, evidence: &Evidence) -> Option<Issue> 
 
 fn rate_limited(evidence: &Evidence) -> Option<Issue> {
     let requests = &evidence.recent_requests;
-    let total = requests.response_times_ms.len() as u64;
-    let rate = share(requests.rate_limited, total)?;
+    let rate = share(requests.rate_limited, requests.total)?;
     (rate > RATE_LIMITED_SHARE).then(|| Issue {
         code: "rate_limited",
         severity: Severity::Warning,

@@ -14,6 +14,7 @@ pub mod health;
 pub mod metrics;
 pub mod quality;
 pub mod staleness;
+pub mod telemetry;
 
 /// What the store knows of the series, as the reports judge it.
 #[derive(Debug, Default)]

@@ -30,6 +30,7 @@ use super::{Done, print};
 mod aftermath;
 mod dry_run;
 mod tell;
+mod textfile;
 
 /// Flags of `backfill` and `enrich`.
 #[derive(Debug, Args)]
@@ -101,12 +102,17 @@ pub(super) fn exec(pass: Pass, args: &RunArgs, scene: &Scene) -> Done {
     // From here on a signal lets the run come to its end.
     let engine = Engine::start()
         .map_err(|error| Failure::io("cannot start the threads that fetch", &error))?;
-    let database = &scene.settings.database;
-    let _lock = lock(database, &engine, args.wait.map_or(Duration::ZERO, |Span(wait)| wait))?;
-    let mut store = Store::open_write(database)?;
     // At the level of errors, so that the quietest line still bears the run's id.
     let run = tracing::error_span!("run", run_id = %request.run_id, command = request.command);
     let _inside = run.entered();
+    let patience = args.wait.map_or(Duration::ZERO, |Span(wait)| wait);
+    let (_lock, mut store) =
+        begin(&scene.settings.database, &engine, patience).inspect_err(|failure| {
+            // Who found another at work, or was stopped while it waited for it, is no run.
+            if !matches!(failure.exit, Exit::Locked | Exit::Stopped(_)) {
+                aftermath::leave_without_row(scene, &request, failure.exit);
+            }
+        })?;
     let mut progress = Progress::new(&scene.screen, scene.bar);
     let outcome = pipeline::run(&scene.settings, &engine, &mut store, &request, &mut |event| {
         tell::tell(&event);
@@ -122,6 +128,12 @@ pub(super) fn exec(pass: Pass, args: &RunArgs, scene: &Scene) -> Done {
     aftermath::leave(scene, &store, &request, exit);
     show(scene, &store, &outcome?.run_id)?;
     Ok(exit)
+}
+
+/// The run's lock and its database.
+fn begin(database: &Path, engine: &Engine, patience: Duration) -> Result<(Lock, Store), Failure> {
+    let lock = lock(database, engine, patience)?;
+    Ok((lock, Store::open_write(database)?))
 }
 
 /// The run's lock, after waiting for it no longer than `patience`.
