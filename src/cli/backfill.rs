@@ -24,6 +24,6 @@ pub(super) struct Backfill {
     pub(super) run: RunArgs,
 }
 
-pub(super) fn exec(command: &Backfill, scene: &mut Scene) -> Done {
+pub(super) fn exec(command: &Backfill, scene: &Scene) -> Done {
     run::exec(Pass::Backfill, &command.run, scene)
 }

@@ -25,6 +25,6 @@ pub(super) struct Enrich {
     pub(super) run: RunArgs,
 }
 
-pub(super) fn exec(command: &Enrich, scene: &mut Scene) -> Done {
+pub(super) fn exec(command: &Enrich, scene: &Scene) -> Done {
     run::exec(Pass::Enrich, &command.run, scene)
 }

@@ -28,6 +28,7 @@ mod gaps;
 mod health;
 mod history;
 mod init;
+mod metrics;
 mod pause;
 mod quality;
 mod run;
@@ -153,6 +154,8 @@ enum Command {
     History(history::History),
     /// The overview; with SYMBOL, that job's status, retries and last error.
     Status(status::Status),
+    /// Fetch, compute and quality figures over a window; totals and states for Prometheus.
+    Metrics(metrics::MetricsArgs),
     /// Missing bars by calendar, each with its reason.
     Gaps(gaps::Gaps),
     /// Splits and dividends, and how they stand; settle a dispute.
@@ -202,12 +205,13 @@ fn run(cli: Cli) -> Done {
         // It makes the config that the others stand on.
         Command::Init(command) => init::exec(command, &cli.global),
         Command::Symbols(command) => symbols::exec(command, &scene()?),
-        Command::Backfill(command) => backfill::exec(command, &mut scene()?),
-        Command::Enrich(command) => enrich::exec(command, &mut scene()?),
+        Command::Backfill(command) => backfill::exec(command, &scene()?),
+        Command::Enrich(command) => enrich::exec(command, &scene()?),
         Command::Health(command) => health::exec(command, &scene()?),
         Command::Staleness(command) => staleness::exec(command, &scene()?),
         Command::History(command) => history::exec(command, &scene()?),
         Command::Status(command) => status::exec(command, &scene()?),
+        Command::Metrics(command) => metrics::exec(command, &scene()?),
         Command::Gaps(command) => gaps::exec(command, &scene()?),
         Command::Actions(command) => actions::exec(command, &scene()?),
         Command::Quality(command) => quality::exec(command, &scene()?),
@@ -236,6 +240,7 @@ fn schema(command: &Command) -> Schema {
         Command::Actions(_) => render::actions::schema(),
         Command::Quality(command) => command.schema(),
         Command::Slo(_) => render::slo::schema(),
+        Command::Metrics(_) => render::metrics::schema(),
         Command::Bars(_) => render::bars::schema(),
         Command::Features(_) => render::features::schema(),
         Command::Pause(_) | Command::Resume(_) => render::pause::schema(),

@@ -2,6 +2,7 @@
 //! store.
 
 use std::io::{self, IsTerminal as _};
+use std::rc::Rc;
 
 use tracing_subscriber::filter::LevelFilter;
 
@@ -13,6 +14,7 @@ use crate::domain::action::ActionStatus;
 use crate::domain::fact::SeriesFact;
 use crate::domain::range::TimeRange;
 use crate::domain::run::RunStatus;
+use crate::domain::shard::Shard;
 use crate::domain::timeframe::Timeframe;
 use crate::logging::{self, Form, Guard, Lines};
 use crate::render::progress::Progress;
@@ -23,7 +25,7 @@ use crate::report::quality::{self as quality_report, Counted, SeriesQuality};
 use crate::report::staleness::Staleness;
 use crate::report::{Facts, actions};
 use crate::store::{Store, StoreResult, lock};
-use crate::{clock, domain::fact::RunFact};
+use crate::{clock, domain::fact::RunFact, pipeline};
 
 use super::failure::Failure;
 use super::{Colour, Global, LogFormat};
@@ -36,7 +38,7 @@ const MOST_RUNS: u64 = 1_000;
 
 /// What a command stands on.
 pub(super) struct Scene {
-    pub(super) settings: Settings,
+    pub(super) settings: Rc<Settings>,
     /// This instant by the wall clock.
     pub(super) wall_now: i64,
     /// The instant to judge at, where one is given.
@@ -49,7 +51,7 @@ pub(super) struct Scene {
     /// Whether a progress bar is wanted.
     pub(super) bar: bool,
     /// Where log lines go.
-    pub(super) log: Guard,
+    pub(super) log: Rc<Guard>,
 }
 
 impl Scene {
@@ -67,15 +69,37 @@ impl Scene {
         let screen = Progress::screen(bar);
         let log = log(global, &settings, bar, &screen);
         Ok(Self {
-            settings,
+            settings: Rc::new(settings),
             wall_now,
             as_of,
             json: global.json,
             look: look(global.color),
             screen,
             bar,
-            log,
+            log: Rc::new(log),
         })
+    }
+
+    /// The same scene at this instant, and with a shard, of its symbols and its part of the quotas alone.
+    pub(super) fn anew(&self, shard: Option<Shard>) -> Self {
+        let settings = shard.map(|shard| {
+            let mut settings = Settings::clone(&self.settings);
+            settings.providers = pipeline::providers(&settings, Some(shard));
+            for group in &mut settings.groups {
+                group.members.retain(|member| shard.holds(&member.symbol));
+            }
+            Rc::new(settings)
+        });
+        Self {
+            settings: settings.unwrap_or_else(|| Rc::clone(&self.settings)),
+            wall_now: clock::now(),
+            as_of: self.as_of,
+            json: self.json,
+            look: self.look,
+            screen: self.screen.clone(),
+            bar: self.bar,
+            log: Rc::clone(&self.log),
+        }
     }
 
     /// The instant to judge at.
@@ -93,7 +117,7 @@ impl Scene {
         self.read_facts(store, coverage).map_err(|error| Failure::of_reader(&error))
     }
 
-    fn read_facts(&self, store: &Store, coverage: bool) -> StoreResult<Facts> {
+    pub(super) fn read_facts(&self, store: &Store, coverage: bool) -> StoreResult<Facts> {
         let mut facts =
             Facts { series: store.series_all()?, gaps: store.gaps_all()?, ..Facts::default() };
         if coverage {

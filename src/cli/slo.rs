@@ -63,7 +63,7 @@ fn service(scene: &Scene, store: &Store, worst_lag: Option<i64>) -> StoreResult<
     Ok(Service {
         runs,
         providers: store.provider_runs(since)?,
-        response_times: store.response_times(since)?,
+        response_times: store.fetch_facts(since)?.times_ms,
         detected: store.detected(since, promised.detection.within.as_secs_f64())?,
         worst_lag_seconds: worst_lag,
         max_run_age_seconds: whole(scene.settings.health.max_run_age),

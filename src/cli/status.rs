@@ -11,12 +11,12 @@ use crate::domain::timeframe::DAY;
 use crate::exit::Exit;
 use crate::render;
 use crate::render::status::{Overview, SymbolStatus};
-use crate::report::metrics::{FetchMetrics, QualityMetrics};
 use crate::report::quality::SeriesQuality;
 use crate::report::{Facts, staleness};
 use crate::store::{Store, StoreResult};
 
 use super::failure::Failure;
+use super::metrics;
 use super::scene::Scene;
 use super::select;
 use super::{Done, print};
@@ -85,10 +85,7 @@ fn overview(scene: &Scene, store: &Store, facts: &Facts) -> StoreResult<Overview
         running,
         last,
         queue,
-        fetch: FetchMetrics::of(&store.fetch_facts(scene.wall_now - DAY)?),
-        compute: store.compute_facts(scene.wall_now - DAY)?,
-        symbols_tracked: scene.settings.members().count() as u64,
-        quality: QualityMetrics::of(&scene.quality(store, facts)?),
+        metrics: metrics::gather(scene, store, facts, DAY)?,
     })
 }
 

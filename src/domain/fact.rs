@@ -198,8 +198,10 @@ pub struct RequestCount {
 /// What the requests of a window of time came to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FetchFacts {
-    /// Every request's response time, ascending, milliseconds.
-    pub response_times_ms: Vec<u64>,
+    /// How many there were.
+    pub total: u64,
+    /// By how many milliseconds they took, how many.
+    pub times_ms: BTreeMap<u64, u64>,
     /// How many succeeded.
     pub successful: u64,
     /// How many met a full quota.

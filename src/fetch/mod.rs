@@ -43,7 +43,7 @@ mod throttle;
 
 pub use engine::Engine;
 pub use files::file_path;
-pub use gate::Note;
+pub use gate::{Note, quotas_left};
 pub use inquiry::{ReadFile, Told, Unread, Whole};
 
 use crew::Crew;

@@ -3,6 +3,7 @@
 //! A file that cannot be written is a warning, not a failed run. Lines are written above a progress
 //! bar, never through it. Once a run has begun, every line bears its id.
 
+use std::cell::Cell;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -40,19 +41,19 @@ pub struct Lines {
 pub struct Guard {
     run: Arc<OnceLock<RunId>>,
     /// Why there is no file, until that is said.
-    trouble: Option<String>,
+    trouble: Cell<Option<String>>,
     _file: Option<WorkerGuard>,
 }
 
 impl Guard {
     /// From here on lines are those of a run.
-    pub fn begin_run(&mut self, run: &RunId) {
+    pub fn begin_run(&self, run: &RunId) {
         // There is one run a process.
         let _ = self.run.set(run.clone());
         self.tell_trouble();
     }
 
-    fn tell_trouble(&mut self) {
+    fn tell_trouble(&self) {
         if let Some(error) = self.trouble.take() {
             tracing::warn!("the log file cannot be written: {error}; going on without it");
         }
@@ -71,10 +72,10 @@ pub fn install(lines: Lines, screen: &MultiProgress, file: Option<(&Path, usize)
     let line = Line { form: lines.form, journal: lines.journal, run: Arc::clone(&run) };
     let stderr = layer(line, AboveBars { screen: screen.clone() }, lines.level);
     let mut layers = vec![stderr];
-    let mut guard = Guard { run: Arc::clone(&run), trouble: None, _file: None };
+    let mut guard = Guard { run: Arc::clone(&run), trouble: Cell::new(None), _file: None };
     match file.map(|(path, keep)| file::rolling(path, keep)) {
         None => {}
-        Some(Err(error)) => guard.trouble = Some(error),
+        Some(Err(error)) => guard.trouble.set(Some(error)),
         Some(Ok(appender)) => {
             let (writer, worker) = NonBlockingBuilder::default().lossy(false).finish(appender);
             let line = Line { form: Form::Json, journal: false, run };

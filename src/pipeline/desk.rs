@@ -1,6 +1,7 @@
 //! The writer's desk: turns what fetching says into stored facts and events, and keeps count.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use crate::calendar::due::Due;
 use crate::clock;

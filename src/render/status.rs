@@ -7,16 +7,17 @@ use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
 use crate::domain::control::Pause;
-use crate::domain::fact::{ComputeFacts, JobFact, RunFact, SeriesFact};
+use crate::domain::fact::{JobFact, RunFact, SeriesFact};
 use crate::domain::policy::Freshness;
 use crate::domain::reference::ReferenceFact;
 use crate::domain::run::JobStatus;
 use crate::report::breaker::BreakerRow;
-use crate::report::metrics::{FetchMetrics, QualityMetrics, share};
+use crate::report::metrics::Metrics;
 use crate::report::quality::SeriesQuality;
 use crate::report::staleness::SeriesState;
 
 use super::history::{job_tone, write_totals};
+use super::metrics::{MetricsJson, percent};
 use super::schema;
 use super::table::{Column, Look, Rows, Tone};
 use crate::domain::words::{bytes, count, instant, instant_or_dash, span};
@@ -34,14 +35,8 @@ pub struct Overview {
     pub last: Option<RunFact>,
     /// The jobs of the run at work, else of the last.
     pub queue: Vec<JobFact>,
-    /// What requests came to.
-    pub fetch: FetchMetrics,
-    /// What computing came to.
-    pub compute: ComputeFacts,
-    /// Symbols of the config.
-    pub symbols_tracked: u64,
-    /// How good the series are.
-    pub quality: QualityMetrics,
+    /// What is measured of the last day.
+    pub metrics: Metrics,
 }
 
 /// One symbol.
@@ -95,7 +90,7 @@ pub fn table(out: &mut dyn Write, overview: &Overview, look: Look) -> io::Result
         }
         (None, None) => writeln!(out, "no runs yet; `mdctl backfill` makes the first")?,
     }
-    let fetch = &overview.fetch;
+    let fetch = &overview.metrics.fetch;
     if let (Some(avg), Some(p95)) = (fetch.avg_ms, fetch.p95_ms) {
         writeln!(
             out,
@@ -106,7 +101,7 @@ pub fn table(out: &mut dyn Write, overview: &Overview, look: Look) -> io::Result
             bytes(fetch.bytes)
         )?;
     }
-    let quality = &overview.quality;
+    let quality = &overview.metrics.quality;
     if let (Some(score), Some(complete)) = (quality.avg_score, quality.avg_completeness) {
         let complete = percent(complete);
         writeln!(
@@ -136,91 +131,6 @@ pub fn table(out: &mut dyn Write, overview: &Overview, look: Look) -> io::Result
         ]);
     }
     rows.write(out)
-}
-
-/// Fetch, compute and quality figures.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Metrics")]
-struct MetricsJson {
-    fetch_pipeline: FetchJson,
-    compute_pipeline: ComputeJson,
-    data_quality: QualityJson,
-    timestamp: String,
-}
-
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Fetch")]
-struct FetchJson {
-    total_fetches: u64,
-    successful: u64,
-    success_rate: Option<f64>,
-    avg_response_time_ms: Option<f64>,
-    p50_response_time_ms: Option<u64>,
-    p95_response_time_ms: Option<u64>,
-    p99_response_time_ms: Option<u64>,
-    rate_limited: u64,
-    rate_limited_share: f64,
-    retries: u64,
-    bytes: u64,
-    api_quota_remaining: Option<u64>,
-}
-
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Compute")]
-struct ComputeJson {
-    total_computations: u64,
-    successful: u64,
-    success_rate: Option<f64>,
-    avg_computation_time_ms: Option<f64>,
-}
-
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Quality")]
-struct QualityJson {
-    symbols_tracked: u64,
-    avg_validation_rate: Option<f64>,
-    avg_quality_score: Option<f64>,
-    avg_completeness: Option<f64>,
-}
-
-impl MetricsJson {
-    fn of(overview: &Overview, now: i64) -> Self {
-        let (fetch, compute) = (&overview.fetch, &overview.compute);
-        let quality = &overview.quality;
-        Self {
-            fetch_pipeline: FetchJson {
-                total_fetches: fetch.total,
-                successful: fetch.successful,
-                success_rate: share(fetch.successful, fetch.total).map(percent),
-                avg_response_time_ms: fetch.avg_ms,
-                p50_response_time_ms: fetch.p50_ms,
-                p95_response_time_ms: fetch.p95_ms,
-                p99_response_time_ms: fetch.p99_ms,
-                rate_limited: fetch.rate_limited,
-                rate_limited_share: percent(fetch.rate_limited_share()),
-                retries: fetch.retries,
-                bytes: fetch.bytes,
-                api_quota_remaining: None,
-            },
-            compute_pipeline: ComputeJson {
-                total_computations: compute.total,
-                successful: compute.successful,
-                success_rate: share(compute.successful, compute.total).map(percent),
-                avg_computation_time_ms: compute.avg_ms,
-            },
-            data_quality: QualityJson {
-                symbols_tracked: overview.symbols_tracked,
-                avg_validation_rate: quality.avg_validation_rate.map(percent),
-                avg_quality_score: quality.avg_score,
-                avg_completeness: quality.avg_completeness,
-            },
-            timestamp: instant(now),
-        }
-    }
-}
-
-fn percent(share: f64) -> f64 {
-    share * 100.0
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -300,7 +210,7 @@ pub fn json(out: &mut dyn Write, overview: &Overview, now: i64) -> io::Result<()
             failed: run.totals.failed,
             retried: run.totals.retried,
         }),
-        metrics: MetricsJson::of(overview, now),
+        metrics: MetricsJson::of(&overview.metrics, now),
         job_queue: overview
             .queue
             .iter()

@@ -34,6 +34,7 @@ mod run;
 mod series;
 mod service;
 mod state;
+mod total;
 mod trouble;
 
 pub use bar::{Again, BarQuery, Put};

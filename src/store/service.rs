@@ -12,24 +12,6 @@ use super::{Store, StoreResult, count};
 const TAIL: i64 = 7 * DAY;
 
 impl Store {
-    /// How many requests since `since` took how many milliseconds, ascending; files read are none.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
-    pub fn response_times(&self, since: i64) -> StoreResult<Vec<(u64, u64)>> {
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT response_time_ms, count(*) FROM fetch_log
-                  WHERE started_at >= ? AND (http_status IS NOT NULL OR error_kind IS NOT NULL)
-                  GROUP BY 1 ORDER BY 1",
-            )?;
-            let rows =
-                statement.query_map([since], |row| Ok((count(row.get(0)?), count(row.get(1)?))))?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-    }
-
     /// How many new bars at the tails of series have come since `since`, and how many of them within
     /// so many seconds of the beginning of their run.
     ///

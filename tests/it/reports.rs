@@ -202,7 +202,14 @@ fn status_has_its_fields() {
     let metrics = &json["metrics"];
     assert_eq!(
         fields(metrics),
-        ["compute_pipeline", "data_quality", "fetch_pipeline", "timestamp"]
+        [
+            "compute_pipeline",
+            "data_quality",
+            "fetch_pipeline",
+            "quotas",
+            "timestamp",
+            "window_seconds"
+        ]
     );
     let fetch = [
         "api_quota_remaining",

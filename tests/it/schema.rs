@@ -50,7 +50,7 @@ fn check(sandbox: &Sandbox, arguments: &[&str], more: &[&str]) -> Value {
 }
 
 /// Every command that only looks.
-const LOOKS: [&[&str]; 17] = [
+const LOOKS: [&[&str]; 18] = [
     &["health"],
     &["staleness"],
     &["history"],
@@ -60,6 +60,7 @@ const LOOKS: [&[&str]; 17] = [
     &["quality"],
     &["quality", "AAA"],
     &["slo"],
+    &["metrics"],
     &["gaps"],
     &["actions"],
     &["bars", "AAA"],

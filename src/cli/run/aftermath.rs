@@ -6,7 +6,15 @@ use crate::pipeline::Request;
 use crate::store::Store;
 
 use super::super::scene::Scene;
+use super::textfile;
 
 /// Leaves it behind. `exit` is what the process is about to end with; where the database itself failed,
 /// the run's row may know less.
-pub(super) fn leave(_scene: &Scene, _store: &Store, _request: &Request, _exit: Exit) {}
+pub(super) fn leave(scene: &Scene, store: &Store, request: &Request, exit: Exit) {
+    textfile::leave(scene, Some(store), request, exit);
+}
+
+/// Likewise of a run that came to nothing, for its lock or its database could not be opened: it has no row.
+pub(super) fn leave_without_row(scene: &Scene, request: &Request, exit: Exit) {
+    textfile::leave(scene, None, request, exit);
+}

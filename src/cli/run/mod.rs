@@ -32,6 +32,7 @@ use super::{Done, print};
 mod aftermath;
 mod dry_run;
 mod tell;
+mod textfile;
 
 /// Flags of `backfill` and `enrich`.
 #[derive(Debug, Args)]
@@ -102,7 +103,7 @@ impl RunArgs {
     }
 }
 
-pub(super) fn exec(pass: Pass, args: &RunArgs, scene: &mut Scene) -> Done {
+pub(super) fn exec(pass: Pass, args: &RunArgs, scene: &Scene) -> Done {
     let request = request(pass, args, scene)?;
     if args.dry_run {
         return dry_run::show(&request, scene);
@@ -110,9 +111,14 @@ pub(super) fn exec(pass: Pass, args: &RunArgs, scene: &mut Scene) -> Done {
     // From here on a signal lets the run come to its end.
     let engine = Engine::start()
         .map_err(|error| Failure::io("cannot start the threads that fetch", &error))?;
-    let database = &scene.settings.database;
-    let _lock = lock(database, &engine, args.wait.map_or(Duration::ZERO, |Span(wait)| wait))?;
-    let mut store = Store::open_write(database)?;
+    let patience = args.wait.map_or(Duration::ZERO, |Span(wait)| wait);
+    let (_lock, mut store) =
+        begin(&scene.settings.database, &engine, patience).inspect_err(|failure| {
+            // Who found another at work, or was stopped while it waited for it, is no run.
+            if !matches!(failure.exit, Exit::Locked | Exit::Stopped(_)) {
+                aftermath::leave_without_row(scene, &request, failure.exit);
+            }
+        })?;
     scene.log.begin_run(&request.run_id);
     let teller = tell::Teller::new(&scene.settings);
     let mut progress = Progress::new(&scene.screen, scene.bar);
@@ -161,6 +167,12 @@ fn untraced(scene: &Scene, why: &str) {
         "the trace did not reach the collector ({why}); see whether it runs there, the run itself is \
          complete without"
     );
+}
+
+/// The run's lock and its database.
+fn begin(database: &Path, engine: &Engine, patience: Duration) -> Result<(Lock, Store), Failure> {
+    let lock = lock(database, engine, patience)?;
+    Ok((lock, Store::open_write(database)?))
 }
 
 /// The run's lock, after waiting for it no longer than `patience`.

@@ -1,12 +1,14 @@
 //! Service levels: what was promised, what was kept over a window of time, how much of the allowed
 //! trouble is used up, and the incidents behind it.
 
+use std::collections::BTreeMap;
+
 use crate::domain::alert::Objectives;
 use crate::domain::fact::{Detected, ProviderRun, RunFact};
 use crate::domain::run::RunStatus;
 use crate::exit::Exit;
 
-use super::metrics::share;
+use super::metrics::{percentile, share};
 
 mod incidents;
 
@@ -19,8 +21,8 @@ pub struct Service {
     pub runs: Vec<RunFact>,
     /// What providers answered in runs in which jobs failed.
     pub providers: Vec<ProviderRun>,
-    /// Response times in milliseconds, ascending, each with how many requests took it.
-    pub response_times: Vec<(u64, u64)>,
+    /// By response time in milliseconds, how many requests took it.
+    pub response_times: BTreeMap<u64, u64>,
     /// How soon new bars were stored.
     pub detected: Detected,
     /// The largest lag of a series now, in seconds; `None` without series.
@@ -182,12 +184,12 @@ fn of_share(name: &'static str, target: f64, good: u64, all: u64) -> Objective {
 /// The time that 99 of a hundred requests took at most; one of a hundred may take longer.
 fn fetch_p99(promised: &Objectives, service: &Service) -> Objective {
     let times = &service.response_times;
-    let all: u64 = times.iter().map(|(_, requests)| requests).sum();
+    let all: u64 = times.values().sum();
     let target = promised.fetch_p99.as_secs_f64();
     let target_ms = promised.fetch_p99.as_millis();
-    let slow = times.iter().filter(|(ms, _)| u128::from(*ms) > target_ms);
+    let slow = times.iter().filter(|(ms, _)| u128::from(**ms) > target_ms);
     let slow: u64 = slow.map(|(_, requests)| requests).sum();
-    let achieved = percentile(times, 99).map(|ms| ms as f64 / 1000.0);
+    let achieved = percentile(times, all, 99).map(|ms| ms as f64 / 1000.0);
     Objective {
         name: "fetch_p99",
         unit: Unit::Seconds,
@@ -242,17 +244,6 @@ fn recovery(cause: Cause, incidents: &[Incident], now: i64) -> Option<Recovery> 
 /// What is left when `used` of what is `allowed` is used; `None` when nothing is allowed.
 fn left(used: f64, allowed: f64) -> Option<f64> {
     (allowed > 0.0).then(|| 1.0 - used / allowed)
-}
-
-/// The smallest time that at least `percent` of a hundred requests do not exceed.
-fn percentile(times: &[(u64, u64)], percent: u64) -> Option<u64> {
-    let all: u64 = times.iter().map(|(_, requests)| requests).sum();
-    let rank = (all * percent).div_ceil(100);
-    let mut seen = 0;
-    times.iter().find_map(|(ms, requests)| {
-        seen += requests;
-        (seen >= rank.max(1)).then_some(*ms)
-    })
 }
 
 fn seconds(span: std::time::Duration) -> i64 {

@@ -190,12 +190,12 @@ fn stale_data_lasts_from_when_it_was_too_late_to_the_run_that_mended_it() {
 #[test]
 fn one_of_a_hundred_requests_may_be_slow() {
     let mut service = service(&[]);
-    service.response_times = vec![(100, 990), (40_000, 10)];
+    service.response_times = BTreeMap::from([(100, 990), (40_000, 10)]);
     let slo = judged(&service);
     let p99 = objective(&slo, "fetch_p99");
     assert_eq!((p99.achieved, p99.met, p99.measured), (Some(0.1), Some(true), 1_000));
     assert_eq!(p99.budget_left, Some(0.0));
-    service.response_times = vec![(100, 989), (40_000, 11)];
+    service.response_times = BTreeMap::from([(100, 989), (40_000, 11)]);
     let slo = judged(&service);
     assert_eq!(objective(&slo, "fetch_p99").met, Some(false));
 }
