@@ -14,6 +14,7 @@
 //!          │        │         ─► action ─► derive ─► feature, quality ─► store ─► account
 //!          │        └─ Event ─► sink given by cli ─► render::progress, log lines
 //!          └─► store (facts) ─► report ─► render ─► stdout
+//!                                   └─► notify ─► those who are told
 //! ```
 //!
 //! # The rooms, in reading order
@@ -34,6 +35,7 @@
 //! | [`store`] | all SQL, one writer, the lock | judge |
 //! | [`pipeline`] | the straight line of one run | anything by itself |
 //! | [`freshness`], [`report`] | judge facts at an instant | read a clock or a file |
+//! | [`notify`] | tells the outside of alerts and runs | fail a run, decide what is news |
 //! | [`render`] | tables and JSON | arithmetic beyond units |
 //! | [`cli`] | flags, wiring, errors in words, exit codes | decide what a number means |
 //!
@@ -65,6 +67,7 @@ pub mod feature;
 pub mod fetch;
 pub mod freshness;
 pub mod logging;
+pub mod notify;
 pub mod pipeline;
 pub mod plan;
 pub mod provider;

@@ -20,6 +20,10 @@ use tracing_subscriber::{Layer, Registry};
 use crate::clock;
 use crate::domain::words::instant;
 
+mod tail;
+
+pub use tail::Tail;
+
 /// How log lines are written.
 #[derive(Clone, Copy, Debug)]
 pub struct Lines {
@@ -37,8 +41,13 @@ pub struct Guard {
     _file: Option<WorkerGuard>,
 }
 
-/// Installs logging; `file` is a path and how many days' files are kept.
-pub fn install(lines: Lines, screen: &MultiProgress, file: Option<(&Path, usize)>) -> Guard {
+/// Installs logging; `file` is a path and how many days' files are kept, `tail` keeps the last lines.
+pub fn install(
+    lines: Lines,
+    screen: &MultiProgress,
+    file: Option<(&Path, usize)>,
+    tail: Option<&Tail>,
+) -> Guard {
     let writer = AboveBars { screen: screen.clone() };
     let stderr = if lines.json {
         tracing_subscriber::fmt::layer()
@@ -59,6 +68,15 @@ pub fn install(lines: Lines, screen: &MultiProgress, file: Option<(&Path, usize)
             .boxed()
     };
     let mut layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = vec![stderr];
+    layers.extend(tail.map(|tail| {
+        tracing_subscriber::fmt::layer()
+            .with_target(false)
+            .with_timer(Seconds)
+            .with_ansi(false)
+            .with_writer(tail.clone())
+            .with_filter(LevelFilter::INFO)
+            .boxed()
+    }));
     let mut guard = None;
     let mut trouble = None;
     if let Some((path, keep)) = file {

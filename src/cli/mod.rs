@@ -14,6 +14,7 @@ use crate::config::env;
 use crate::exit::Exit;
 
 mod actions;
+mod alerts;
 mod backfill;
 mod bars;
 mod breaker;
@@ -153,6 +154,8 @@ enum Command {
     Actions(actions::Actions),
     /// Validation rate, gaps, anomalies and score, worst first; with SYMBOL, the findings.
     Quality(quality::Quality),
+    /// What fires of the rules that are watched; tell what changed, snooze.
+    Alerts(alerts::Alerts),
     /// Stored bars of a symbol.
     Bars(bars::Bars),
     /// Stored features of a symbol's bars.
@@ -199,6 +202,7 @@ fn run(cli: Cli) -> Done {
         Command::Gaps(command) => gaps::exec(command, &scene()?),
         Command::Actions(command) => actions::exec(command, &scene()?),
         Command::Quality(command) => quality::exec(command, &scene()?),
+        Command::Alerts(command) => alerts::exec(command, &scene()?),
         Command::Bars(command) => bars::exec(command, &scene()?),
         Command::Features(command) => features::exec(command, &scene()?),
         Command::Pause(command) => pause::pause(command, &scene()?),

@@ -8,13 +8,13 @@ use tracing_subscriber::filter::LevelFilter;
 use indicatif::MultiProgress;
 
 use crate::calendar::due::Due;
-use crate::config::{self, Settings, env};
+use crate::config::{self, Notifier, Settings, env};
 use crate::domain::action::ActionStatus;
 use crate::domain::fact::SeriesFact;
 use crate::domain::range::TimeRange;
 use crate::domain::run::RunStatus;
 use crate::domain::timeframe::Timeframe;
-use crate::logging::{self, Guard, Lines};
+use crate::logging::{self, Guard, Lines, Tail};
 use crate::render::progress::Progress;
 use crate::render::table::{self, Look};
 use crate::report::breaker::{self, BreakerRow};
@@ -48,6 +48,8 @@ pub(super) struct Scene {
     pub(super) screen: MultiProgress,
     /// Whether a progress bar is wanted.
     pub(super) bar: bool,
+    /// The last log lines, where somebody is to be sent them.
+    pub(super) tail: Option<Tail>,
     _log: Guard,
 }
 
@@ -64,7 +66,8 @@ impl Scene {
         let settings = config::load(&path, global.db.as_deref())?;
         let bar = io::stderr().is_terminal() && !global.no_progress && !global.quiet;
         let screen = Progress::screen(bar);
-        let log = log(global, &settings, bar, &screen);
+        let tail = settings.notifiers.values().any(Notifier::hears_of_runs).then(Tail::default);
+        let log = log(global, &settings, bar, &screen, tail.as_ref());
         Ok(Self {
             settings,
             wall_now,
@@ -73,6 +76,7 @@ impl Scene {
             look: look(global.color),
             screen,
             bar,
+            tail,
             _log: log,
         })
     }
@@ -174,6 +178,7 @@ impl Scene {
                 store.actions_all(Some(ActionStatus::Disputed))?,
             ),
             pause: store.pause_at(self.wall_now)?,
+            unsent: store.alerts_unsent()?,
             wall_now: self.wall_now,
         })
     }
@@ -263,7 +268,13 @@ fn look(colour: Colour) -> Look {
 }
 
 /// Where a bar shows what happens, lines only warn; elsewhere they tell.
-fn log(global: &Global, settings: &Settings, bar: bool, screen: &MultiProgress) -> Guard {
+fn log(
+    global: &Global,
+    settings: &Settings,
+    bar: bool,
+    screen: &MultiProgress,
+    tail: Option<&Tail>,
+) -> Guard {
     let level = match (global.quiet, global.verbose) {
         (true, _) => LevelFilter::ERROR,
         (false, 0) if bar => LevelFilter::WARN,
@@ -277,5 +288,5 @@ fn log(global: &Global, settings: &Settings, bar: bool, screen: &MultiProgress) 
     };
     let lines = Lines { level, json: global.log_format == LogFormat::Json, colour };
     let file = settings.log.as_ref().map(|file| (file.path.as_path(), file.keep));
-    logging::install(lines, screen, file)
+    logging::install(lines, screen, file, tail)
 }

@@ -19,6 +19,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 mod action;
+mod alert;
 mod bar;
 mod fact;
 mod factor;
@@ -34,6 +35,7 @@ mod series;
 mod state;
 mod trouble;
 
+pub use alert::Holding;
 pub use bar::{Again, BarQuery, Put};
 pub use run::NewRun;
 pub use series::Tracked;

@@ -42,6 +42,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("report", &["domain", "calendar", "freshness", "quality", "plan", "config", "exit"]),
+    ("notify", &["domain", "report", "config", "exit"]),
     ("render", &["domain", "report", "plan", "config"]),
     ("logging", &["clock", "domain"]),
 ];
@@ -52,7 +53,7 @@ const ROOTS: &[&str] = &["cli", "lib", "main"];
 /// Words that belong to one file or room, and where.
 const RESERVED: &[(&str, &[&str])] = &[
     ("rusqlite", &["store/"]),
-    ("reqwest", &["fetch/"]),
+    ("reqwest", &["fetch/", "notify/"]),
     ("tokio", &["fetch/"]),
     ("Utc::now", &["clock.rs"]),
     ("SystemTime::now", &["clock.rs"]),
@@ -64,7 +65,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("dbg!", &[]),
     ("unsafe ", &[]),
     ("process::exit", &["main.rs", "fetch/engine.rs"]),
-    ("rustix", &["clock.rs", "config/env.rs", "fetch/engine.rs"]),
+    ("rustix", &["clock.rs", "config/env.rs", "fetch/engine.rs", "notify/"]),
     ("thread::sleep", &[]),
 ];
 

@@ -2,11 +2,45 @@
 //! pings. All of it is told from the run's row and its exit code, and nothing of it fails the run.
 
 use crate::exit::Exit;
+use crate::logging::Tail;
+use crate::notify::pulse::Pulse;
 use crate::pipeline::Request;
+use crate::render;
 use crate::store::Store;
 
 use super::super::scene::Scene;
 
 /// Leaves it behind. `exit` is what the process is about to end with; where the database itself failed,
 /// the run's row may know less.
-pub(super) fn leave(_scene: &Scene, _store: &Store, _request: &Request, _exit: Exit) {}
+pub(super) fn leave(scene: &Scene, store: &Store, request: &Request, pulse: Pulse, exit: Exit) {
+    ping(scene, Some(store), request, pulse, exit);
+}
+
+/// Tells the dead man's switches that the run starts.
+pub(super) fn begin(scene: &Scene, request: &Request) -> Pulse {
+    Pulse::start(&scene.settings.notifiers, &request.run_id)
+}
+
+/// Tells them how it ended, what it did and its last log lines.
+pub(super) fn ping(
+    scene: &Scene,
+    store: Option<&Store>,
+    request: &Request,
+    pulse: Pulse,
+    exit: Exit,
+) {
+    if pulse.is_none() {
+        return;
+    }
+    let mut text = format!("run {}\n", request.run_id).into_bytes();
+    let run = store.and_then(|store| store.runs_by_prefix(&request.run_id.0).ok()?.pop());
+    if let Some(run) = run {
+        // Into memory, which takes it.
+        let _ = render::history::ended(&mut text, &run);
+    }
+    let lines = scene.tail.as_ref().map(Tail::text).unwrap_or_default();
+    let text = format!("{}exit code {}\n\n{lines}", String::from_utf8_lossy(&text), exit.code());
+    for (name, error) in pulse.end(exit, &text) {
+        tracing::warn!(notifier = name, "a dead man's switch was not told of the run: {error}");
+    }
+}

@@ -103,7 +103,14 @@ pub(super) fn exec(pass: Pass, args: &RunArgs, scene: &Scene) -> Done {
         .map_err(|error| Failure::io("cannot start the threads that fetch", &error))?;
     let database = &scene.settings.database;
     let _lock = lock(database, &engine, args.wait.map_or(Duration::ZERO, |Span(wait)| wait))?;
-    let mut store = Store::open_write(database)?;
+    let pulse = aftermath::begin(scene, &request);
+    let mut store = match Store::open_write(database).map_err(Failure::from) {
+        Ok(store) => store,
+        Err(failure) => {
+            aftermath::ping(scene, None, &request, pulse, failure.exit);
+            return Err(failure);
+        }
+    };
     // At the level of errors, so that the quietest line still bears the run's id.
     let run = tracing::error_span!("run", run_id = %request.run_id, command = request.command);
     let _inside = run.entered();
@@ -119,7 +126,7 @@ pub(super) fn exec(pass: Pass, args: &RunArgs, scene: &Scene) -> Done {
         failure
     });
     let exit = outcome.as_ref().map_or_else(|failure| failure.exit, |outcome| outcome.exit);
-    aftermath::leave(scene, &store, &request, exit);
+    aftermath::leave(scene, &store, &request, pulse, exit);
     show(scene, &store, &outcome?.run_id)?;
     Ok(exit)
 }
