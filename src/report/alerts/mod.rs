@@ -408,7 +408,7 @@ fn message(rule: &Rule, held: &[Hit<'_>], count: u64, subjects: &[String]) -> St
     let (field, test) = (&rule.field, &rule.test);
     match (own, worst.element, subjects) {
         (Some(own), ..) if held.len() == 1 => own.to_owned(),
-        (Some(own), ..) => format!("{own}{}", more(1)),
+        (Some(own), ..) => format!("{own}; {} more", held.len() - 1),
         (None, Some(_), [first, ..]) => match test {
             Test::Above(_) | Test::Below(_) => {
                 format!("{field} {test}: {first} with {}{}", shown(worst.value), more(1))

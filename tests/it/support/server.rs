@@ -23,6 +23,8 @@ pub(crate) struct Request {
     pub(crate) query: String,
     /// Names in lower case.
     pub(crate) headers: Vec<(String, String)>,
+    /// As long as it said that it is; empty when it said nothing.
+    pub(crate) body: Vec<u8>,
     /// When its last byte came.
     pub(crate) at: Instant,
     /// How many requests for the same path and query came before.
@@ -251,7 +253,9 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
 fn serve(mut connection: TcpStream, shared: &Shared) -> io::Result<()> {
     connection.set_nodelay(true)?;
     while let Some(head) = read_head(&mut connection)? {
-        let answer = answer(&head, shared);
+        let mut request = parse(&head);
+        request.body = read_body(&request, &mut connection)?;
+        let answer = answer(request, shared);
         if matches!(answer, Answer::Reset) {
             break;
         }
@@ -308,8 +312,7 @@ fn forget(connection: &TcpStream, shared: &Shared) {
     shared.state().connections.retain(|held| held.peer_addr().ok() != Some(peer));
 }
 
-fn answer(head: &str, shared: &Shared) -> Answer {
-    let mut request = parse(head);
+fn answer(mut request: Request, shared: &Shared) -> Answer {
     {
         let mut state = shared.state();
         let seen = state.seen.entry(request.target()).or_default();
@@ -354,6 +357,21 @@ fn read_head(connection: &mut TcpStream) -> io::Result<Option<String>> {
     }
 }
 
+/// Reads a request's body up to its last byte, which is only looked at. Without a body nothing is read.
+fn read_body(request: &Request, connection: &mut TcpStream) -> io::Result<Vec<u8>> {
+    let length = request.header("content-length").and_then(|length| length.parse().ok());
+    let length: usize = length.unwrap_or(0);
+    if length == 0 {
+        return Ok(Vec::new());
+    }
+    // The head's last byte stands before it.
+    connection.read_exact(&mut [0])?;
+    let mut body = vec![0; length];
+    connection.read_exact(&mut body[..length - 1])?;
+    connection.peek(&mut body[length - 1..])?;
+    Ok(body)
+}
+
 fn parse(head: &str) -> Request {
     let mut lines = head.split("\r\n");
     let mut words = lines.next().unwrap_or_default().split(' ');
@@ -369,6 +387,7 @@ fn parse(head: &str) -> Request {
         path: path.to_owned(),
         query: query.to_owned(),
         headers,
+        body: Vec::new(),
         at: Instant::now(),
         seen: 0,
     }
