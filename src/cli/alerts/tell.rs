@@ -6,6 +6,7 @@
 
 use std::path::Path;
 
+use crate::config::Notifier;
 use crate::domain::alert::{Memory, Unsent};
 use crate::notify::{self, Mail, Origin};
 use crate::report::alerts::{Changes, Delivery, Report, Verdict, changes};
@@ -22,6 +23,9 @@ pub(super) fn tell(scene: &Scene) -> Result<(Report, Vec<Delivery>), Failure> {
     drop(scene.reader()?);
     let _lock = lock::wait_for_alerts(database)
         .map_err(|error| Failure::create(&lock::alerts_path_of(database), &error))?;
+    if scene.settings.notifiers.values().all(Notifier::hears_of_runs) {
+        tracing::warn!("nobody is told: the config names nobody to be told, in a [notify.NAME]");
+    }
     let mut store = Store::open_write(database)?;
     let report = super::judge(scene)?;
     let now = scene.wall_now;
