@@ -14,6 +14,7 @@
 //!          │        │         ─► action ─► derive ─► feature, quality ─► store ─► account
 //!          │        └─ Event ─► sink given by cli ─► render::progress, log lines, trace
 //!          └─► store (facts) ─► report ─► render ─► stdout
+//!                                   └─► notify ─► those who are told
 //! ```
 //!
 //! # The rooms, in reading order
@@ -35,6 +36,7 @@
 //! | [`pipeline`] | the straight line of one run | anything by itself |
 //! | [`freshness`], [`report`] | judge facts at an instant | read a clock or a file |
 //! | [`mod@trace`] | a run as spans, sent to a collector | fail a run, or hold it up for long |
+//! | [`notify`] | tells the outside of alerts and runs | fail a run, decide what is news |
 //! | [`render`] | tables and JSON | arithmetic beyond units |
 //! | [`cli`] | flags, wiring, errors in words, exit codes | decide what a number means |
 //!
@@ -66,6 +68,7 @@ pub mod feature;
 pub mod fetch;
 pub mod freshness;
 pub mod logging;
+pub mod notify;
 pub mod pipeline;
 pub mod plan;
 pub mod provider;

@@ -31,7 +31,8 @@ pub(super) fn exec(_command: &Health, scene: &Scene) -> Done {
     Ok(report.status.exit())
 }
 
-fn judge(scene: &Scene) -> Result<health::Health, Failure> {
+/// The verdict.
+pub(super) fn judge(scene: &Scene) -> Result<health::Health, Failure> {
     let store = scene.reader()?;
     let facts = scene.facts(&store, false)?;
     let staleness = staleness::judge(&scene.settings, &facts, scene.now());

@@ -16,6 +16,7 @@ use crate::exit::Exit;
 use crate::render;
 
 mod actions;
+mod alerts;
 mod backfill;
 mod bars;
 mod breaker;
@@ -164,6 +165,8 @@ enum Command {
     Quality(quality::Quality),
     /// Service levels, recovery time and recovery point against their objectives.
     Slo(slo::Slo),
+    /// What fires of the rules that are watched; tell what changed, snooze.
+    Alerts(alerts::Alerts),
     /// Stored bars of a symbol.
     Bars(bars::Bars),
     /// Stored features of a symbol's bars.
@@ -216,6 +219,7 @@ fn run(cli: Cli) -> Done {
         Command::Actions(command) => actions::exec(command, &scene()?),
         Command::Quality(command) => quality::exec(command, &scene()?),
         Command::Slo(command) => slo::exec(command, &scene()?),
+        Command::Alerts(command) => alerts::exec(command, &scene()?),
         Command::Bars(command) => bars::exec(command, &scene()?),
         Command::Features(command) => features::exec(command, &scene()?),
         Command::Pause(command) => pause::pause(command, &scene()?),
@@ -240,6 +244,7 @@ fn schema(command: &Command) -> Schema {
         Command::Actions(_) => render::actions::schema(),
         Command::Quality(command) => command.schema(),
         Command::Slo(_) => render::slo::schema(),
+        Command::Alerts(command) => command.schema(),
         Command::Metrics(_) => render::metrics::schema(),
         Command::Bars(_) => render::bars::schema(),
         Command::Features(_) => render::features::schema(),

@@ -14,9 +14,8 @@ use crate::render::pause::Told;
 use crate::store::{Store, StoreError, lock};
 
 use super::deed::{Hand, Reason};
-use super::failure::Failure;
 use super::scene::Scene;
-use super::times::AsOf;
+use super::times::{self, AsOf};
 use super::{Done, print};
 
 /// Make runs do nothing for a while, or until an instant.
@@ -58,7 +57,7 @@ pub(super) fn pause(command: &Pause, scene: &Scene) -> Done {
     let hand = Hand::callers();
     let ordered = control::Pause {
         since: scene.wall_now,
-        until: end(command, scene.wall_now)?,
+        until: times::end("pause", command.span, command.until, scene.wall_now)?,
         reason: command.reason.to_string(),
         who: hand.who.clone(),
     };
@@ -92,31 +91,6 @@ pub(super) fn resume(command: &Resume, scene: &Scene) -> Done {
         None
     };
     tell(scene, None, previous)
-}
-
-/// 9999-12-31T23:59:59Z, the last instant that can be written down.
-const END_OF_9999: i64 = 253_402_300_799;
-
-/// The first instant after the pause.
-fn end(command: &Pause, now: i64) -> Result<i64, Failure> {
-    let until = match (command.span, command.until) {
-        (Some(Span(length)), _) => {
-            let seconds = length.as_secs().saturating_add(u64::from(length.subsec_nanos() > 0));
-            now.saturating_add(i64::try_from(seconds).unwrap_or(i64::MAX))
-        }
-        (None, Some(AsOf(until))) => until,
-        // Clap asks for one of the two.
-        (None, None) => now,
-    };
-    if until <= now {
-        return Err(Failure::usage("the pause would have ended already")
-            .hinted(format!("it is {} now; name a later end, or `--for 2h`", instant(now))));
-    }
-    if until > END_OF_9999 {
-        return Err(Failure::usage("the pause would end in no year that a calendar has")
-            .hinted("name an earlier end, or take the timer away"));
-    }
-    Ok(until)
 }
 
 /// Says what holds now, and what held before.

@@ -128,7 +128,7 @@ fn show(
 }
 
 /// The gaps as `mdctl gaps` tells them: some became due since the last run.
-fn gaps_now(scene: &Scene, facts: &Facts) -> HashMap<i64, Vec<Gap>> {
+pub(super) fn gaps_now(scene: &Scene, facts: &Facts) -> HashMap<i64, Vec<Gap>> {
     let now = scene.now();
     let wants = pipeline::wants_of(&scene.settings, &facts.series, &facts.coverage, now);
     let mut by_series: HashMap<i64, Vec<_>> = HashMap::new();

@@ -9,14 +9,14 @@ use tracing_subscriber::filter::LevelFilter;
 use indicatif::MultiProgress;
 
 use crate::calendar::due::Due;
-use crate::config::{self, Settings, env};
+use crate::config::{self, Notifier, Settings, env};
 use crate::domain::action::ActionStatus;
 use crate::domain::fact::SeriesFact;
 use crate::domain::range::TimeRange;
 use crate::domain::run::RunStatus;
 use crate::domain::shard::Shard;
 use crate::domain::timeframe::Timeframe;
-use crate::logging::{self, Form, Guard, Lines};
+use crate::logging::{self, Form, Guard, Lines, Tail};
 use crate::render::progress::Progress;
 use crate::render::table::{self, Look};
 use crate::report::breaker::{self, BreakerRow};
@@ -52,6 +52,8 @@ pub(super) struct Scene {
     pub(super) bar: bool,
     /// Where log lines go.
     pub(super) log: Rc<Guard>,
+    /// The last log lines, where somebody is to be sent them.
+    pub(super) tail: Option<Tail>,
 }
 
 impl Scene {
@@ -67,7 +69,8 @@ impl Scene {
         let settings = config::load(&path, global.db.as_deref())?;
         let bar = io::stderr().is_terminal() && !global.no_progress && !global.quiet;
         let screen = Progress::screen(bar);
-        let log = log(global, &settings, bar, &screen);
+        let tail = settings.notifiers.values().any(Notifier::hears_of_runs).then(Tail::default);
+        let log = log(global, &settings, bar, &screen, tail.as_ref());
         Ok(Self {
             settings: Rc::new(settings),
             wall_now,
@@ -77,6 +80,7 @@ impl Scene {
             screen,
             bar,
             log: Rc::new(log),
+            tail,
         })
     }
 
@@ -99,6 +103,7 @@ impl Scene {
             screen: self.screen.clone(),
             bar: self.bar,
             log: Rc::clone(&self.log),
+            tail: self.tail.clone(),
         }
     }
 
@@ -199,6 +204,7 @@ impl Scene {
             ),
             pause: store.pause_at(self.wall_now)?,
             disk: disk(store, facts)?,
+            unsent: store.alerts_unsent()?,
             wall_now: self.wall_now,
         })
     }
@@ -295,7 +301,13 @@ fn look(colour: Colour) -> Look {
 }
 
 /// Where a bar shows what happens, lines only warn; elsewhere they tell.
-fn log(global: &Global, settings: &Settings, bar: bool, screen: &MultiProgress) -> Guard {
+fn log(
+    global: &Global,
+    settings: &Settings,
+    bar: bool,
+    screen: &MultiProgress,
+    tail: Option<&Tail>,
+) -> Guard {
     let level = match (global.quiet, global.verbose) {
         (true, _) => LevelFilter::ERROR,
         (false, 0) if bar => LevelFilter::WARN,
@@ -313,5 +325,5 @@ fn log(global: &Global, settings: &Settings, bar: bool, screen: &MultiProgress) 
     };
     let lines = Lines { level, form, journal: env::stderr_is_journal() };
     let file = settings.log.as_ref().map(|file| (file.path.as_path(), file.keep));
-    logging::install(lines, screen, file)
+    logging::install(lines, screen, file, tail)
 }

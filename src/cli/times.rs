@@ -4,8 +4,12 @@ use std::str::FromStr;
 
 use chrono::{DateTime, NaiveDate, NaiveTime};
 
+use crate::config::Span;
 use crate::domain::timeframe::DAY;
+use crate::domain::words;
 use crate::plan::Bound;
+
+use super::failure::Failure;
 
 /// `--as-of`: an instant, or a date, which is its end in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +51,37 @@ impl Edge {
             _ => false,
         }
     }
+}
+
+/// 9999-12-31T23:59:59Z, the last instant that can be written down.
+const END_OF_9999: i64 = 253_402_300_799;
+
+/// The first instant after a `what` that lasts so long from `now`, or until then.
+pub(super) fn end(
+    what: &str,
+    span: Option<Span>,
+    until: Option<AsOf>,
+    now: i64,
+) -> Result<i64, Failure> {
+    let until = match (span, until) {
+        (Some(Span(length)), _) => {
+            let seconds = length.as_secs().saturating_add(u64::from(length.subsec_nanos() > 0));
+            now.saturating_add(i64::try_from(seconds).unwrap_or(i64::MAX))
+        }
+        (None, Some(AsOf(until))) => until,
+        // Clap asks for one of the two.
+        (None, None) => now,
+    };
+    if until <= now {
+        let now = words::instant(now);
+        return Err(Failure::usage(format!("the {what} would have ended already"))
+            .hinted(format!("it is {now} now; name a later end, or `--for 2h`")));
+    }
+    if until > END_OF_9999 {
+        return Err(Failure::usage(format!("the {what} would end in no year that a calendar has"))
+            .hinted("name an earlier end"));
+    }
+    Ok(until)
 }
 
 fn instant(text: &str) -> Result<i64, String> {

@@ -90,6 +90,14 @@ pub struct Notifier {
     pub repeat: Option<Duration>,
 }
 
+impl Notifier {
+    /// Whether it is a dead man's switch, which hears of runs and of no alert.
+    #[must_use]
+    pub const fn hears_of_runs(&self) -> bool {
+        matches!(self.kind, NotifierKind::Healthchecks { .. })
+    }
+}
+
 /// How somebody is told, and where.
 #[derive(Clone, Debug)]
 pub enum NotifierKind {

@@ -1,7 +1,10 @@
 //! What is watched, how bad it is when it fires, and who is told.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
+
+use super::words::instant;
 
 /// How bad something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,6 +87,75 @@ impl fmt::Display for Test {
             Self::EqualsTruth(truth) => write!(f, "equals {truth}"),
         }
     }
+}
+
+/// What is remembered from one `alerts --notify` to the next.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Memory {
+    /// Of each rule whose test held: since when.
+    pub held: BTreeMap<String, i64>,
+    /// Of each rule that somebody snoozed: the last snooze, also one that has ended.
+    pub snoozes: BTreeMap<String, Snooze>,
+    /// Of each notifier, by rule: what it has been told and is to be told the end of.
+    pub told: BTreeMap<String, BTreeMap<String, Told>>,
+    /// The notifiers that could not be told something, by name.
+    pub unsent: BTreeMap<String, Unsent>,
+}
+
+impl Memory {
+    /// The snooze of a rule that is on at `now`.
+    #[must_use]
+    pub fn snooze_at(&self, rule: &str, now: i64) -> Option<&Snooze> {
+        self.snoozes.get(rule).filter(|snooze| snooze.until > now)
+    }
+}
+
+/// An alert that nobody is told of for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snooze {
+    /// The rule's name.
+    pub rule: String,
+    /// When it was ordered, epoch seconds UTC.
+    pub since: i64,
+    /// The first instant after it, epoch seconds UTC.
+    pub until: i64,
+    /// Why.
+    pub reason: String,
+    /// Who ordered it.
+    pub who: String,
+}
+
+/// `until 2024-03-15T20:00:00Z, by alice: the plan is being raised`.
+impl fmt::Display for Snooze {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "until {}, by {}: {}", instant(self.until), self.who, self.reason)
+    }
+}
+
+/// What a notifier has been told of an alert, once it has taken it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// How bad it was, or has become better since.
+    pub severity: Severity,
+    /// How many it was about.
+    pub count: u64,
+    /// Since when it fired, epoch seconds UTC.
+    pub since: i64,
+    /// When it was told, epoch seconds UTC.
+    pub at: i64,
+}
+
+/// A notifier that could not be told something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsent {
+    /// Its name.
+    pub notifier: String,
+    /// Since when, epoch seconds UTC.
+    pub since: i64,
+    /// How many changes wait for it.
+    pub changes: u64,
+    /// Why, at the last try.
+    pub error: String,
 }
 
 /// What service is promised.

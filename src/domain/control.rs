@@ -34,7 +34,8 @@ pub struct Deed<'a> {
     pub who: &'a str,
     /// On which machine.
     pub host: &'a str,
-    /// What: `pause`, `resume`, `force`, `breaker_reset`, `actions_accept`, `actions_reject`.
+    /// What: `pause`, `resume`, `force`, `breaker_reset`, `actions_accept`, `actions_reject`,
+    /// `alert_snooze`, `alert_unsnooze`.
     pub action: &'a str,
     /// To what.
     pub subject: &'a str,

@@ -20,9 +20,11 @@ use crate::domain::run::RunId;
 
 mod file;
 mod line;
+mod tail;
 
 pub use line::Form;
 use line::Line;
+pub use tail::Tail;
 
 /// The lines on stderr.
 #[derive(Clone, Copy, Debug)]
@@ -66,12 +68,22 @@ impl Drop for Guard {
     }
 }
 
-/// Installs logging; `file` is a path and how many days' files are kept.
-pub fn install(lines: Lines, screen: &MultiProgress, file: Option<(&Path, usize)>) -> Guard {
+/// Installs logging; `file` is a path and how many days' files are kept, `tail` keeps the last lines.
+pub fn install(
+    lines: Lines,
+    screen: &MultiProgress,
+    file: Option<(&Path, usize)>,
+    tail: Option<&Tail>,
+) -> Guard {
     let run = Arc::new(OnceLock::new());
     let line = Line { form: lines.form, journal: lines.journal, run: Arc::clone(&run) };
     let stderr = layer(line, AboveBars { screen: screen.clone() }, lines.level);
     let mut layers = vec![stderr];
+    layers.extend(tail.map(|tail| {
+        let form = Form::Text { colour: false };
+        let line = Line { form, journal: false, run: Arc::clone(&run) };
+        layer(line, tail.clone(), LevelFilter::INFO)
+    }));
     let mut guard = Guard { run: Arc::clone(&run), trouble: Cell::new(None), _file: None };
     match file.map(|(path, keep)| file::rolling(path, keep)) {
         None => {}

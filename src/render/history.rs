@@ -250,18 +250,24 @@ pub fn summary(out: &mut dyn Write, detail: &RunDetail, look: Look) -> io::Resul
         writeln!(out)?;
     }
     let run = &detail.run;
-    let took =
-        run.duration_seconds().map_or_else(String::new, |took| format!(" in {}", span(took)));
-    let why = run.error.as_deref().map_or_else(String::new, |why| format!(": {why}"));
-    writeln!(out, "{} {}{took}{why}", run.command, run.status)?;
-    if run.status == RunStatus::Skipped {
-        return Ok(());
-    }
-    write_totals(out, run)?;
+    ended(out, run)?;
     if run.totals.failed > 0 {
         writeln!(out, "what failed, and why: mdctl history {}", run.run_id)?;
     }
     Ok(())
+}
+
+/// Writes how a run ended and what it did.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn ended(out: &mut dyn Write, run: &RunFact) -> io::Result<()> {
+    let took =
+        run.duration_seconds().map_or_else(String::new, |took| format!(" in {}", span(took)));
+    let why = run.error.as_deref().map_or_else(String::new, |why| format!(": {why}"));
+    writeln!(out, "{} {}{took}{why}", run.command, run.status)?;
+    if run.status == RunStatus::Skipped { Ok(()) } else { write_totals(out, run) }
 }
 
 /// Writes a run's totals in words.

@@ -4,6 +4,7 @@
 //! One file a report holds both of its faces, so that they name the same things.
 
 pub mod actions;
+pub mod alerts;
 pub mod bars;
 pub mod breaker;
 pub mod db;
@@ -21,6 +22,7 @@ pub mod quality;
 pub mod rows;
 pub mod schema;
 pub mod slo;
+pub mod snooze;
 pub mod staleness;
 pub mod status;
 pub mod symbols;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::config::Settings;
-use crate::domain::alert::Severity;
+use crate::domain::alert::{Severity, Unsent};
 use crate::domain::control::Pause;
 use crate::domain::fact::{FailureFact, JobFact, RunFact};
 use crate::domain::run::{ErrorKind, JobStatus, RunStatus, Stage};
@@ -14,6 +14,7 @@ use crate::exit::Exit;
 
 mod data;
 mod disk;
+mod unsent;
 
 pub use disk::Disk;
 
@@ -53,6 +54,8 @@ pub struct Evidence {
     pub pause: Option<Pause>,
     /// The disk under the database; `None` where the system does not say.
     pub disk: Option<Disk>,
+    /// The notifiers that could not be told something, by name.
+    pub unsent: BTreeMap<String, Unsent>,
     /// This instant by the wall clock: runs are judged by it, also as of another instant.
     pub wall_now: i64,
 }
@@ -98,6 +101,17 @@ impl Status {
             Self::Degraded => "degraded",
             Self::Critical => "critical",
             Self::Unknown => "unknown",
+        }
+    }
+
+    /// The word by which monitoring plugins say so.
+    #[must_use]
+    pub const fn sign(self) -> &'static str {
+        match self {
+            Self::Healthy => "OK",
+            Self::Degraded => "WARNING",
+            Self::Critical => "CRITICAL",
+            Self::Unknown => "UNKNOWN",
         }
     }
 
@@ -175,6 +189,7 @@ pub fn judge(settings: &Settings, evidence: Evidence) -> Health {
     issues.extend(evidence.breakers.iter().filter_map(held));
     issues.extend(disk::disk_low(&evidence));
     issues.extend(evidence.pause.as_ref().map(paused));
+    issues.extend(unsent::alerts_unsent(settings, &evidence));
     issues.sort_by_key(|issue| std::cmp::Reverse(issue.severity));
     let status = match issues.first().map(|issue| issue.severity) {
         None => Status::Healthy,
@@ -196,12 +211,7 @@ pub fn judge(settings: &Settings, evidence: Evidence) -> Health {
 }
 
 fn summary(status: Status, issues: &[Issue], counts: Counts) -> String {
-    let word = match status {
-        Status::Healthy => "OK",
-        Status::Degraded => "WARNING",
-        Status::Critical => "CRITICAL",
-        Status::Unknown => "UNKNOWN",
-    };
+    let word = status.sign();
     let Counts { fresh, aging, stale, missing } = counts;
     let series = format!("{fresh} fresh, {aging} aging, {stale} stale, {missing} missing");
     match issues {

@@ -8,6 +8,7 @@ use crate::domain::gap::Gap;
 use crate::domain::range::RangeSet;
 
 pub mod actions;
+pub mod alerts;
 pub mod breaker;
 pub mod gaps;
 pub mod health;

@@ -15,9 +15,19 @@ pub struct Lock {
 /// one database are one lock.
 #[must_use]
 pub fn path_of(database: &Path) -> PathBuf {
+    beside(database, ".lock")
+}
+
+/// The file of the lock under which alerts are told. It is not the runs' lock: a run may work for hours.
+#[must_use]
+pub fn alerts_path_of(database: &Path) -> PathBuf {
+    beside(database, ".alerts.lock")
+}
+
+fn beside(database: &Path, ending: &str) -> PathBuf {
     let database = database.canonicalize().unwrap_or_else(|_| database.to_owned());
     let mut name = database.into_os_string();
-    name.push(".lock");
+    name.push(ending);
     PathBuf::from(name)
 }
 
@@ -27,7 +37,7 @@ pub fn path_of(database: &Path) -> PathBuf {
 ///
 /// When the lock's file cannot be made or opened.
 pub fn try_lock(database: &Path) -> io::Result<Option<Lock>> {
-    let file = open(database)?;
+    let file = open(&path_of(database))?;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(Some(Lock { _file: file })),
@@ -49,13 +59,24 @@ pub fn try_lock(database: &Path) -> io::Result<Option<Lock>> {
 ///
 /// When the lock's file cannot be made or opened.
 pub fn wait_for_lock(database: &Path) -> io::Result<Lock> {
-    let file = open(database)?;
+    let file = open(&path_of(database))?;
     file.lock()?;
     Ok(Lock { _file: file })
 }
 
-fn open(database: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path_of(database))
+/// Takes the lock under which alerts are told, after waiting for whoever tells them now.
+///
+/// # Errors
+///
+/// When the lock's file cannot be made or opened.
+pub fn wait_for_alerts(database: &Path) -> io::Result<Lock> {
+    let file = open(&alerts_path_of(database))?;
+    file.lock()?;
+    Ok(Lock { _file: file })
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)
 }
 
 /// Whether a process holds the lock of `database`. One that is not there is free; of one that may not be

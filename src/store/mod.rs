@@ -19,6 +19,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 mod action;
+mod alert;
 mod bar;
 mod disk;
 mod fact;
@@ -37,6 +38,7 @@ mod state;
 mod total;
 mod trouble;
 
+pub use alert::Holding;
 pub use bar::{Again, BarQuery, Put};
 pub use run::NewRun;
 pub use series::Tracked;

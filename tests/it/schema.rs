@@ -50,7 +50,7 @@ fn check(sandbox: &Sandbox, arguments: &[&str], more: &[&str]) -> Value {
 }
 
 /// Every command that only looks.
-const LOOKS: [&[&str]; 18] = [
+const LOOKS: [&[&str]; 19] = [
     &["health"],
     &["staleness"],
     &["history"],
@@ -61,6 +61,7 @@ const LOOKS: [&[&str]; 18] = [
     &["quality", "AAA"],
     &["slo"],
     &["metrics"],
+    &["alerts"],
     &["gaps"],
     &["actions"],
     &["bars", "AAA"],

@@ -42,6 +42,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("report", &["domain", "calendar", "freshness", "quality", "plan", "config", "exit"]),
+    ("notify", &["domain", "report", "config", "exit"]),
     ("render", &["domain", "report", "plan", "config"]),
     ("logging", &["clock", "domain"]),
     ("trace", &["clock", "domain"]),
@@ -53,7 +54,7 @@ const ROOTS: &[&str] = &["cli", "lib", "main"];
 /// Words that belong to one file or room, and where.
 const RESERVED: &[(&str, &[&str])] = &[
     ("rusqlite", &["store/"]),
-    ("reqwest", &["fetch/", "trace/"]),
+    ("reqwest", &["fetch/", "notify/", "trace/"]),
     ("opentelemetry", &["trace/"]),
     ("tokio", &["fetch/"]),
     ("Utc::now", &["clock.rs"]),
@@ -66,7 +67,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("dbg!", &[]),
     ("unsafe ", &[]),
     ("process::exit", &["main.rs", "fetch/engine.rs"]),
-    ("rustix", &["clock.rs", "config/env.rs", "fetch/engine.rs", "store/disk.rs"]),
+    ("rustix", &["clock.rs", "config/env.rs", "fetch/engine.rs", "notify/", "store/disk.rs"]),
     ("thread::sleep", &[]),
 ];
 

@@ -2,19 +2,47 @@
 //! pings. All of it is told from the run's row and its exit code, and nothing of it fails the run.
 
 use crate::exit::Exit;
+use crate::logging::Tail;
+use crate::notify::pulse::Pulse;
 use crate::pipeline::Request;
+use crate::render;
 use crate::store::Store;
 
 use super::super::scene::Scene;
 use super::textfile;
 
-/// Leaves it behind. `exit` is what the process is about to end with; where the database itself failed,
-/// the run's row may know less.
-pub(super) fn leave(scene: &Scene, store: &Store, request: &Request, exit: Exit) {
-    textfile::leave(scene, Some(store), request, exit);
+/// Tells the dead man's switches that the run starts.
+pub(super) fn begin(scene: &Scene, request: &Request) -> Pulse {
+    Pulse::start(&scene.settings.notifiers, &request.run_id)
 }
 
-/// Likewise of a run that came to nothing, for its lock or its database could not be opened: it has no row.
-pub(super) fn leave_without_row(scene: &Scene, request: &Request, exit: Exit) {
-    textfile::leave(scene, None, request, exit);
+/// Leaves it behind. `exit` is what the process is about to end with; where the database itself failed,
+/// the run's row may know less, and where it could not be opened there is no `store` at all.
+pub(super) fn leave(
+    scene: &Scene,
+    store: Option<&Store>,
+    request: &Request,
+    pulse: Pulse,
+    exit: Exit,
+) {
+    textfile::leave(scene, store, request, exit);
+    ping(scene, store, request, pulse, exit);
+}
+
+/// Tells the dead man's switches how the run ended, what it did and its last log lines.
+fn ping(scene: &Scene, store: Option<&Store>, request: &Request, pulse: Pulse, exit: Exit) {
+    if pulse.is_none() {
+        return;
+    }
+    let mut text = format!("run {}\n", request.run_id).into_bytes();
+    let run = store.and_then(|store| store.runs_by_prefix(&request.run_id.0).ok()?.pop());
+    if let Some(run) = run {
+        // Into memory, which takes it.
+        let _ = render::history::ended(&mut text, &run);
+    }
+    let lines = scene.tail.as_ref().map(Tail::text).unwrap_or_default();
+    let text = format!("{}exit code {}\n\n{lines}", String::from_utf8_lossy(&text), exit.code());
+    for (name, error) in pulse.end(exit, &text) {
+        tracing::warn!(notifier = name, "a dead man's switch was not told of the run: {error}");
+    }
 }

@@ -13,6 +13,7 @@ use crate::domain::shard::Shard;
 use crate::domain::timeframe::Timeframe;
 use crate::exit::Exit;
 use crate::fetch::Engine;
+use crate::notify::pulse::Pulse;
 use crate::pipeline::{self, Force, Request};
 use crate::plan::{Options, Pass};
 use crate::render;
@@ -112,14 +113,7 @@ pub(super) fn exec(pass: Pass, args: &RunArgs, scene: &Scene) -> Done {
     let engine = Engine::start()
         .map_err(|error| Failure::io("cannot start the threads that fetch", &error))?;
     let patience = args.wait.map_or(Duration::ZERO, |Span(wait)| wait);
-    let (_lock, mut store) =
-        begin(&scene.settings.database, &engine, patience).inspect_err(|failure| {
-            // Who found another at work, or was stopped while it waited for it, is no run.
-            if !matches!(failure.exit, Exit::Locked | Exit::Stopped(_)) {
-                aftermath::leave_without_row(scene, &request, failure.exit);
-            }
-        })?;
-    scene.log.begin_run(&request.run_id);
+    let (_lock, mut store, pulse) = begin(scene, &engine, &request, patience)?;
     let teller = tell::Teller::new(&scene.settings);
     let mut progress = Progress::new(&scene.screen, scene.bar);
     let mut trace = trace(scene, &request);
@@ -142,7 +136,7 @@ pub(super) fn exec(pass: Pass, args: &RunArgs, scene: &Scene) -> Done {
             untraced(scene, &lost.to_string());
         }
     }
-    aftermath::leave(scene, &store, &request, exit);
+    aftermath::leave(scene, Some(&store), &request, pulse, exit);
     show(scene, &store, &outcome?.run_id)?;
     Ok(exit)
 }
@@ -169,10 +163,30 @@ fn untraced(scene: &Scene, why: &str) {
     );
 }
 
-/// The run's lock and its database.
-fn begin(database: &Path, engine: &Engine, patience: Duration) -> Result<(Lock, Store), Failure> {
-    let lock = lock(database, engine, patience)?;
-    Ok((lock, Store::open_write(database)?))
+/// The run's lock and its database, and those who are told of it. Who finds another at work, or is stopped
+/// while it waits for it, is no run.
+fn begin(
+    scene: &Scene,
+    engine: &Engine,
+    request: &Request,
+    patience: Duration,
+) -> Result<(Lock, Store, Pulse), Failure> {
+    let database = &scene.settings.database;
+    let locked = match lock(database, engine, patience) {
+        Err(failure) if matches!(failure.exit, Exit::Locked | Exit::Stopped(_)) => {
+            return Err(failure);
+        }
+        locked => locked,
+    };
+    scene.log.begin_run(&request.run_id);
+    let pulse = aftermath::begin(scene, request);
+    match locked.and_then(|lock| Ok((lock, Store::open_write(database)?))) {
+        Ok((lock, store)) => Ok((lock, store, pulse)),
+        Err(failure) => {
+            aftermath::leave(scene, None, request, pulse, failure.exit);
+            Err(failure)
+        }
+    }
 }
 
 /// The run's lock, after waiting for it no longer than `patience`.

@@ -23,8 +23,8 @@ pub(crate) struct Request {
     pub(crate) query: String,
     /// Names in lower case.
     pub(crate) headers: Vec<(String, String)>,
-    /// As long as `content-length` says; empty without one.
-    pub(crate) body: Arc<[u8]>,
+    /// As long as it said that it is; empty when it said nothing.
+    pub(crate) body: Vec<u8>,
     /// When its last byte came.
     pub(crate) at: Instant,
     /// How many requests for the same path and query came before.
@@ -253,8 +253,9 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
 fn serve(mut connection: TcpStream, shared: &Shared) -> io::Result<()> {
     connection.set_nodelay(true)?;
     while let Some(head) = read_head(&mut connection)? {
-        let body = read_body(&mut connection, &head)?;
-        let answer = answer(&head, body, shared);
+        let mut request = parse(&head);
+        request.body = read_body(&request, &mut connection)?;
+        let answer = answer(request, shared);
         if matches!(answer, Answer::Reset) {
             break;
         }
@@ -311,9 +312,7 @@ fn forget(connection: &TcpStream, shared: &Shared) {
     shared.state().connections.retain(|held| held.peer_addr().ok() != Some(peer));
 }
 
-fn answer(head: &str, body: Vec<u8>, shared: &Shared) -> Answer {
-    let mut request = parse(head);
-    request.body = body.into();
+fn answer(mut request: Request, shared: &Shared) -> Answer {
     {
         let mut state = shared.state();
         let seen = state.seen.entry(request.target()).or_default();
@@ -358,16 +357,18 @@ fn read_head(connection: &mut TcpStream) -> io::Result<Option<String>> {
     }
 }
 
-/// Reads the body of a request; its last byte, or that of the head where there is none, stays unread.
-fn read_body(connection: &mut TcpStream, head: &str) -> io::Result<Vec<u8>> {
-    let length = parse(head).header("content-length").and_then(|text| text.parse().ok());
-    let Some(last) = length.and_then(|length: usize| length.checked_sub(1)) else {
+/// Reads a request's body up to its last byte, which is only looked at. Without a body nothing is read.
+fn read_body(request: &Request, connection: &mut TcpStream) -> io::Result<Vec<u8>> {
+    let length = request.header("content-length").and_then(|length| length.parse().ok());
+    let length: usize = length.unwrap_or(0);
+    if length == 0 {
         return Ok(Vec::new());
-    };
+    }
+    // The head's last byte stands before it.
     connection.read_exact(&mut [0])?;
-    let mut body = vec![0; last + 1];
-    connection.read_exact(&mut body[..last])?;
-    connection.peek(&mut body[last..])?;
+    let mut body = vec![0; length];
+    connection.read_exact(&mut body[..length - 1])?;
+    connection.peek(&mut body[length - 1..])?;
     Ok(body)
 }
 
@@ -386,7 +387,7 @@ fn parse(head: &str) -> Request {
         path: path.to_owned(),
         query: query.to_owned(),
         headers,
-        body: Arc::default(),
+        body: Vec::new(),
         at: Instant::now(),
         seen: 0,
     }

@@ -1,0 +1,94 @@
+//! `mdctl alerts`: what fires, who is told, and what nobody is told of for a while.
+
+use clap::{Args, Subcommand};
+use schemars::Schema;
+
+use crate::render;
+use crate::report::alerts::{self, Delivery, Report};
+
+use super::failure::Failure;
+use super::scene::Scene;
+use super::{Done, print};
+
+mod documents;
+mod snooze;
+mod tell;
+
+/// What fires of the rules that are watched; tell what changed, snooze.
+///
+/// The built-in rules, and those of [[alerts]] in the config, are held against what health, metrics, quality
+/// and slo say with --json. Exits by the worst that fires and is not snoozed: 0 for none, 1 for a warning,
+/// 2 for a critical one; 3 when nothing fires and a rule, or all, cannot be judged.
+///
+/// With --notify, what started, worsened or ended since the last such call goes to each [notify.NAME] of the
+/// config, all of it as one message. What a notifier does not take is kept and tried again next time. An
+/// alert worsens when its severity rises, or when it is about twice as many as was told.
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:
+  mdctl alerts
+  mdctl alerts --notify            every few minutes, from a timer
+  mdctl alerts snooze StaleSeries --for 4h --reason \"the vendor is moving\"
+  mdctl alerts unsnooze StaleSeries"
+)]
+pub(super) struct Alerts {
+    #[command(subcommand)]
+    what: Option<What>,
+    /// Tell what changed since the last such call. Without it nothing is sent and nothing written.
+    #[arg(long)]
+    notify: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Tell nobody of an alert for a while. It does not count for the exit code either; when the snooze ends
+    /// and it still fires, it is told again.
+    Snooze(snooze::Snooze),
+    /// End a snooze before its time.
+    Unsnooze(snooze::Unsnooze),
+}
+
+impl Alerts {
+    /// The JSON Schema of what it prints.
+    pub(super) fn schema(&self) -> Schema {
+        match self.what {
+            None => render::alerts::schema(),
+            Some(_) => render::snooze::schema(),
+        }
+    }
+}
+
+pub(super) fn exec(command: &Alerts, scene: &Scene) -> Done {
+    match &command.what {
+        Some(What::Snooze(command)) => snooze::snooze(command, scene),
+        Some(What::Unsnooze(command)) => snooze::unsnooze(command, scene),
+        None if command.notify => {
+            let (report, deliveries) = tell::tell(scene)?;
+            show(scene, &report, Some(&deliveries))
+        }
+        None => show(scene, &judge(scene)?, None),
+    }
+}
+
+/// How every rule stands.
+fn judge(scene: &Scene) -> Result<Report, Failure> {
+    let memory = scene.reader()?.alert_memory().map_err(|error| Failure::of_reader(&error))?;
+    let documents = documents::of(scene)?;
+    Ok(alerts::judge(&scene.settings.alerts, &documents, &memory, scene.wall_now))
+}
+
+fn show(scene: &Scene, report: &Report, deliveries: Option<&[Delivery]>) -> Done {
+    for alert in report.alerts.iter().filter(|alert| alert.verdict == alerts::Verdict::Unknown) {
+        let (name, message, hint) = (&alert.rule.name, &alert.message, &alert.hint);
+        tracing::warn!("alert {name} cannot be judged: {message}; {hint}");
+    }
+    print(|out| {
+        if scene.json {
+            render::alerts::json(out, report, deliveries, scene.now())
+        } else {
+            render::alerts::table(out, report, deliveries, scene.look, scene.wall_now)
+        }
+    })?;
+    Ok(report.status().exit())
+}

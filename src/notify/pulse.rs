@@ -1,0 +1,133 @@
+//! The dead man's switch: every run tells that it starts, and how it ended.
+//!
+//! The words are healthchecks.io's: `URL/start`, then `URL` after a run that exits 0, else `URL/EXITCODE`,
+//! which shows as a failure; a run's two pings bear the same `rid`. A run does not wait for the first
+//! ping, and for the last one no longer than [`PATIENCE`].
+
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::config::{Address, Notifier, NotifierKind};
+use crate::domain::run::RunId;
+use crate::exit::Exit;
+
+use super::wire::Wire;
+
+/// What pings may cost a run at its end.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// For how much of that a first ping that is still under way holds up the last one.
+const FOR_THE_FIRST: Duration = Duration::from_secs(1);
+
+/// How long a first ping may take.
+const FOR_A_START: Duration = Duration::from_secs(10);
+
+/// A run that is being told of.
+#[derive(Debug)]
+pub struct Pulse {
+    rid: String,
+    switches: Vec<Switch>,
+}
+
+#[derive(Debug)]
+struct Switch {
+    name: String,
+    address: Address,
+    /// Ends when the first ping is over.
+    first: Receiver<()>,
+}
+
+impl Pulse {
+    /// Tells every dead man's switch that a run starts, and waits for none.
+    pub fn start<'a>(
+        notifiers: impl IntoIterator<Item = (&'a String, &'a Notifier)>,
+        run_id: &RunId,
+    ) -> Self {
+        let rid = uuid(run_id);
+        let switch = |(name, notifier): (&'a String, &'a Notifier)| {
+            let NotifierKind::Healthchecks { url } = &notifier.kind else { return None };
+            let (over, first) = mpsc::channel();
+            let (address, rid, text) = (url.clone(), rid.clone(), format!("run {run_id}\n"));
+            thread::spawn(move || start(&address, &rid, text, &over));
+            Some(Switch { name: name.clone(), address: url.clone(), first })
+        };
+        let switches = notifiers.into_iter().filter_map(switch).collect();
+        Self { rid, switches }
+    }
+
+    /// Whether there is a switch at all.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.switches.is_empty()
+    }
+
+    /// Tells how the run ended, with a text of which healthchecks.io keeps the first 100,000 bytes; hands back whom it could not tell, and why.
+    #[must_use]
+    pub fn end(self, exit: Exit, text: &str) -> Vec<(String, String)> {
+        let until = Instant::now() + PATIENCE;
+        let (sender, receiver) = mpsc::channel();
+        let mut waiting: Vec<String> = Vec::new();
+        for switch in self.switches {
+            waiting.push(switch.name.clone());
+            let (sender, rid) = (sender.clone(), self.rid.clone());
+            let text = text.to_owned();
+            thread::spawn(move || {
+                // Else the receiver would take the run for one that has not ended.
+                let _ = switch.first.recv_timeout(FOR_THE_FIRST);
+                let left = until.saturating_duration_since(Instant::now());
+                let sent = end(&switch.address, &rid, exit, text, left);
+                sender.send((switch.name, sent))
+            });
+        }
+        drop(sender);
+        let mut trouble = Vec::new();
+        while !waiting.is_empty() {
+            let left = until.saturating_duration_since(Instant::now());
+            let Ok((name, sent)) = receiver.recv_timeout(left) else { break };
+            waiting.retain(|other| *other != name);
+            trouble.extend(sent.err().map(|error| (name, error)));
+        }
+        let late = |name| (name, "it did not answer in time".to_owned());
+        trouble.extend(waiting.into_iter().map(late));
+        trouble
+    }
+}
+
+/// The first ping. Dropping `_over` tells that it is over; that it failed shows at the last one.
+fn start(address: &Address, rid: &str, text: String, _over: &Sender<()>) {
+    let send = |wire: Wire| wire.post_below(Some("start"), ("rid", rid), text, FOR_A_START);
+    if let Err(error) = Wire::to(address).and_then(send) {
+        tracing::debug!("a dead man's switch was not told of the start: {error}");
+    }
+}
+
+fn end(
+    address: &Address,
+    rid: &str,
+    exit: Exit,
+    text: String,
+    patience: Duration,
+) -> Result<(), String> {
+    let code = exit.code().to_string();
+    let path = (exit.code() != 0).then_some(code.as_str());
+    Wire::to(address)?.post_below(path, ("rid", rid), text, patience)
+}
+
+/// A run's id, which is a ULID, as the UUID of the same 128 bits.
+fn uuid(run_id: &RunId) -> String {
+    let bits = ulid::Ulid::from_string(&run_id.0).map_or(0, |ulid| ulid.0);
+    let hex = format!("{bits:032x}");
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_id_is_the_uuid_of_the_same_bits() {
+        let id = RunId("01ARZ3NDEKTSV4RRFFQ69G5FAV".to_owned());
+        assert_eq!(uuid(&id), "01563e3a-b5d3-d676-4c61-efb99302bd5b");
+    }
+}
