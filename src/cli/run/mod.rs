@@ -121,6 +121,7 @@ pub(super) fn exec(pass: Pass, args: &RunArgs, scene: &mut Scene) -> Done {
         failure
     });
     let exit = outcome.as_ref().map_or_else(|failure| failure.exit, |outcome| outcome.exit);
+    // An aborted run's bar goes with it, before anything else is said.
     drop(progress);
     if let Some(trace) = trace {
         let error = outcome.as_ref().err().map(Failure::line);
