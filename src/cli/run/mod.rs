@@ -123,9 +123,12 @@ pub(super) fn exec(pass: Pass, args: &RunArgs, scene: &mut Scene) -> Done {
     let exit = outcome.as_ref().map_or_else(|failure| failure.exit, |outcome| outcome.exit);
     // An aborted run's bar goes with it, before anything else is said.
     drop(progress);
+    let error = outcome.as_ref().err().map(Failure::message);
+    if let Some(error) = error {
+        tracing::error!(exit_code = exit.code(), "run aborted: {error}");
+    }
     if let Some(trace) = trace {
-        let error = outcome.as_ref().err().map(Failure::line);
-        if let Err(lost) = trace.end(exit.code(), error.as_deref()) {
+        if let Err(lost) = trace.end(exit.code(), error) {
             untraced(scene, &lost.to_string());
         }
     }
