@@ -127,10 +127,8 @@ pub(super) fn exec(pass: Pass, args: &RunArgs, scene: &mut Scene) -> Done {
     if let Some(error) = error {
         tracing::error!(exit_code = exit.code(), "run aborted: {error}");
     }
-    if let Some(trace) = trace {
-        if let Err(lost) = trace.end(exit.code(), error) {
-            untraced(scene, &lost.to_string());
-        }
+    if let Some(Err(lost)) = trace.map(|trace| trace.end(exit.code(), error)) {
+        untraced(scene, &lost.to_string());
     }
     aftermath::leave(scene, &store, &request, exit);
     show(scene, &store, &outcome?.run_id)?;
