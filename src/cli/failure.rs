@@ -101,6 +101,11 @@ impl Failure {
         Self::new(Exit::InputOutput, "storage", error.to_string()).hinted(hint)
     }
 
+    /// What happened, to what.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The failure in one line, for a verdict.
     pub(super) fn line(&self) -> String {
         let hint = self.hint.as_deref().map_or_else(String::new, |hint| format!("; {hint}"));

@@ -123,5 +123,7 @@ pub enum Event {
         status: RunStatus,
         /// The outcome record.
         totals: Totals,
+        /// What the process ends with.
+        exit_code: u8,
     },
 }

@@ -229,7 +229,7 @@ impl Record<'_> {
         store.write(|tx| self.write(tx, status, exit, error))?;
         // The run is on record; a log that cannot be emptied now is emptied by the next one.
         let _ = store.checkpoint();
-        sink(Event::Finished { status, totals: self.totals });
+        sink(Event::Finished { status, totals: self.totals, exit_code: exit.code() });
         Ok(Outcome { run_id: self.run_id.clone(), status, totals: self.totals, exit })
     }
 

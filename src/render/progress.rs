@@ -106,12 +106,3 @@ impl Progress {
         parts.join("  ")
     }
 }
-
-impl Drop for Progress {
-    /// An aborted run leaves no bar behind for an error to be written into.
-    fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
-}

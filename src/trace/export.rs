@@ -178,7 +178,10 @@ impl opentelemetry_sdk::trace::SpanExporter for Counted {
                 account.sent.fetch_add(spans, Ordering::AcqRel);
             }
             Err(error) => {
-                let trouble = Some(error.to_string());
+                let trouble = Some(match error {
+                    OTelSdkError::InternalFailure(words) => words.clone(),
+                    other => other.to_string(),
+                });
                 *account.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
             }
         }

@@ -111,7 +111,7 @@ impl Trace {
                 }
             }
             Event::Ending { reason, .. } => self.pen.note(&mut self.run, "ending", reason),
-            Event::Finished { status, totals } => self.finished(*status, totals),
+            Event::Finished { status, totals, .. } => self.finished(*status, totals),
             Event::QuotaWait { .. } | Event::LogGrown { .. } => {}
         }
     }

@@ -256,7 +256,11 @@ fn the_file_is_whole_however_a_run_ends() {
         "CREATE TRIGGER no BEFORE INSERT ON bars BEGIN SELECT RAISE(ABORT, 'not this one'); END",
     );
     sandbox.backfill(&[]).expect_code(74);
-    assert!(lines_in(&sandbox.path("logs")).iter().any(|line| line["message"] == "planned"));
+    let lines = lines_in(&sandbox.path("logs"));
+    let last = lines.last().expect("a line");
+    assert!(last["message"].as_str().is_some_and(|text| text.contains("not this one")), "{last}");
+    assert_eq!((&last["level"], &last["exit_code"]), (&"ERROR".into(), &74.into()));
+    assert_eq!(last["run_id"], *sandbox.database().texts("SELECT run_id FROM runs")[0]);
 
     let symbols = ["AAA", "BBB"];
     let market = Market::daily(&symbols, &daily_sessions());
@@ -275,10 +279,8 @@ fn the_file_is_whole_however_a_run_ends() {
     assert_eq!(running.wait(), Some(143));
     let lines = lines_in(&sandbox.path("logs"));
     let last = lines.last().expect("a line");
-    assert_eq!(
-        (&last["message"], &last["status"]),
-        (&"run finished".into(), &"interrupted".into())
-    );
+    let of = ["message", "status", "exit_code"].map(|name| &last[name]);
+    assert_eq!(of, [&Value::from("run finished"), &"interrupted".into(), &143.into()]);
 }
 
 // The terminal, which a bar and lines share.
@@ -422,6 +424,7 @@ fn an_aborted_run_leaves_no_bar_behind() {
     let mut screen = Screen::default();
     screen.show(&said, |_| {});
     let left: Vec<&String> = screen.rows.iter().filter(|row| !row.is_empty()).collect();
-    assert!(left[0].starts_with("error: "), "{left:#?}");
+    assert!(left[0].contains("ERROR run aborted: not this one  exit_code=74"), "{left:#?}");
+    assert!(left[1].starts_with("error: "), "{left:#?}");
     assert!(!left.iter().any(|row| row.contains(BAR)), "{left:#?}");
 }

@@ -2,7 +2,16 @@
 //! slow or hostile.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, mpsc};
+use std::time::{Duration, Instant};
 
+use mdctl::domain::event::{Event, Took};
+use mdctl::domain::range::TimeRange;
+use mdctl::domain::run::{Attempt, PageCounts, RunId};
+use mdctl::domain::series::SeriesKey;
+use mdctl::domain::task::About;
+use mdctl::domain::timeframe::Timeframe;
+use mdctl::trace::{self, Trace};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -502,4 +511,50 @@ fn a_stopped_run_does_not_wait_for_a_collector_that_never_answers() {
     running.signal(Signal::INT);
     assert_eq!(running.wait(), Some(130));
     assert!(sandbox.read("said.log").contains("does not answer in time"));
+}
+
+#[test]
+fn what_cannot_wait_for_a_slow_collector_is_dropped_and_counted() {
+    const PAGES: u64 = 4_000;
+    const MAY_WAIT: u64 = 8_192 + 512;
+    let (release, held) = mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let collector = collector(move |_| {
+        let _ = held.lock().expect("a lock").recv();
+        Answer::ok("")
+    });
+    let run_id = RunId("01HS0000000000000000000000".to_owned());
+    let run = trace::Run { run_id: &run_id, command: "backfill", trigger: "cron", host: "here" };
+    let mut trace = Trace::begin(&collector.url(), run).expect("a way to the collector");
+    let (now, symbol) = (Instant::now(), "AAA".parse().expect("a symbol"));
+    let series = SeriesKey { symbol, timeframe: Timeframe::D1 };
+    let attempt = Attempt {
+        series: series.clone(),
+        about: About::Bars,
+        provider: "p".to_owned(),
+        started_at: 0,
+        begun: now,
+        range: TimeRange::new(0, 1),
+        number: 1,
+        response_time: Duration::ZERO,
+        bytes: 2,
+        http_status: Some(200),
+        fault: None,
+    };
+    let took = Took { from: now, to: now };
+    let page = Event::PageStored {
+        series,
+        counts: PageCounts::default(),
+        attempt,
+        validated: Some(took),
+        stored: took,
+    };
+    for _ in 0..PAGES {
+        trace.take(&page);
+    }
+    drop(release);
+    let lost = trace.end(0, None).expect_err("some had to go");
+    // Three of each page, and run, job and series.
+    assert_eq!(lost.of, 3 * PAGES + 3);
+    assert!(lost.spans >= lost.of - MAY_WAIT && lost.spans < lost.of, "{lost}");
 }

@@ -129,12 +129,14 @@ pub(super) fn exec(pass: Pass, args: &RunArgs, scene: &Scene) -> Done {
         failure
     });
     let exit = outcome.as_ref().map_or_else(|failure| failure.exit, |outcome| outcome.exit);
+    // An aborted run's bar goes with it, before anything else is said.
     drop(progress);
-    if let Some(trace) = trace {
-        let error = outcome.as_ref().err().map(Failure::line);
-        if let Err(lost) = trace.end(exit.code(), error.as_deref()) {
-            untraced(scene, &lost.to_string());
-        }
+    let error = outcome.as_ref().err().map(Failure::message);
+    if let Some(error) = error {
+        tracing::error!(exit_code = exit.code(), "run aborted: {error}");
+    }
+    if let Some(Err(lost)) = trace.map(|trace| trace.end(exit.code(), error)) {
+        untraced(scene, &lost.to_string());
     }
     aftermath::leave(scene, Some(&store), &request, pulse, exit);
     show(scene, &store, &outcome?.run_id)?;

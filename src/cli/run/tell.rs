@@ -114,13 +114,15 @@ impl<'a> Teller<'a> {
                 "features computed"
             ),
             Event::Computed { .. } | Event::Concluded { .. } => {}
-            Event::Finished { status, totals } => tracing::info!(
+            Event::Finished { status, totals, exit_code } => tracing::info!(
                 %status,
                 successful = totals.successful,
                 failed = totals.failed,
                 inserted = totals.records_inserted,
                 updated = totals.records_updated,
+                deferred = totals.deferred,
                 requests = totals.requests,
+                exit_code,
                 "run finished"
             ),
         }
