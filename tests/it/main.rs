@@ -21,6 +21,7 @@ mod flow;
 mod gaps;
 mod happy;
 mod hostile;
+mod metrics;
 mod others;
 mod plan;
 mod quality;
