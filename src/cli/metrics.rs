@@ -99,15 +99,15 @@ pub(super) fn tell(
     let facts = scene.read_facts(store, false)?;
     let staleness = staleness::judge(settings, &facts, scene.now());
     let mut evidence = scene.evidence(store, &facts, staleness)?;
-    let is_open = |run: &RunFact| ended.is_some_and(|ended| ended.run_id == run.run_id);
-    let unwritten = evidence.running.take_if(|run| is_open(run)).and(ended);
-    if let Some(run) = unwritten {
-        evidence.last_jobs = store.jobs_of(&run.run_id)?;
-        evidence.last = Some(run.clone());
-    }
     let mut last_run = evidence.last.as_ref().map(LastRun::of);
-    if let (Some(last), Some(_)) = (&mut last_run, unwritten) {
-        last.totals = None;
+    if let Some(run) = ended {
+        // Its lock is still held, and by nobody else.
+        evidence.running = None;
+        if !is_on_record(store, run)? {
+            evidence.last_jobs = store.jobs_of(&run.run_id)?;
+            evidence.last = Some(run.clone());
+            last_run = Some(LastRun { totals: None, ..LastRun::of(run) });
+        }
     }
     let ground = Ground {
         facts: &facts,
@@ -122,6 +122,12 @@ pub(super) fn tell(
     };
     let known = Known::of(settings, health::judge(settings, evidence), ground);
     Ok(telemetry(scene, last_run, known))
+}
+
+/// Whether a run's row says that it ended, and as the process does.
+fn is_on_record(store: &Store, ended: &RunFact) -> StoreResult<bool> {
+    let rows = store.runs_by_prefix(&ended.run_id.0)?;
+    Ok(rows.iter().any(|row| row.exit_code == ended.exit_code))
 }
 
 /// What is told when the database cannot be read: that `ended` has ended, and how.

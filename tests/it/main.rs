@@ -23,6 +23,7 @@ mod gaps;
 mod happy;
 mod hostile;
 mod logs;
+mod metrics;
 mod others;
 mod plan;
 mod quality;
