@@ -36,13 +36,14 @@ const DAY: i64 = 86_400;
 const STALE: i64 = 100 * DAY;
 
 /// What is measured: its arguments, the exit codes that are all right, the promise in milliseconds.
-const REPORTS: [(&[&str], &[i32], Option<f64>); 8] = [
+const REPORTS: [(&[&str], &[i32], Option<f64>); 9] = [
     (&["--version"], &[0], None),
     (&["staleness", "--json"], &[0], Some(150.0)),
     (&["staleness"], &[0], None),
     (&["health"], &[0, 1, 2], Some(50.0)),
     (&["health", "--json"], &[0, 1, 2], Some(50.0)),
     (&["status"], &[0], None),
+    (&["alerts"], &[0, 1, 2], None),
     (&["history"], &[0], None),
     (&["history", "last"], &[0], None),
 ];

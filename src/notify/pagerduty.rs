@@ -1,5 +1,7 @@
 //! PagerDuty's Events API v2: one event an alert, an incident for as long as it fires.
 
+use std::time::{Duration, Instant};
+
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
@@ -10,6 +12,9 @@ use crate::report::alerts::{Change, Kind};
 use super::message::{ChangeJson, dedup_key};
 use super::wire::Wire;
 use super::{Origin, clipped};
+
+/// After so long no further event is sent.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The longest summary that it takes, in characters.
 const SUMMARY: usize = 1_024;
@@ -27,7 +32,11 @@ pub(super) fn send(
         Ok(ready) => ready,
         Err(error) => return (0, Some(error)),
     };
+    let begun = Instant::now();
     for (taken, change) in changes.iter().enumerate() {
+        if begun.elapsed() > PATIENCE {
+            return (taken, Some("it is slow; the rest is for next time".to_owned()));
+        }
         let mut event = event(change, origin, now);
         event["routing_key"] = Value::from(key.expose_secret());
         if let Err(error) = wire.post(&event, None) {

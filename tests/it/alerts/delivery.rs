@@ -153,9 +153,9 @@ fn two_calls_at_once_tell_once() {
     let call = || sandbox.start(&["alerts", "--notify", "--as-of", AS_OF]);
     let first = call();
     receiver.wait_for(1);
-    let second = call();
-    let third = call();
-    // One of them at least waits for the first one's lock by now, if it was quick.
+    let (second, third) = (call(), call());
+    let tells = || receiver.requests().len() > 1;
+    wait_until(|| tells() || second.waits_for_a_lock() && third.waits_for_a_lock());
     open.store(true, Ordering::SeqCst);
     for call in [first, second, third] {
         assert_eq!(call.wait(), Some(1));

@@ -111,6 +111,40 @@ fn a_webhook_gets_our_own_document_and_the_token() {
     assert_eq!(over["changes"], json!([expected]));
 }
 
+#[test]
+fn the_documents_follow_their_schemas() {
+    #[track_caller]
+    fn check(schema: &schemars::Schema, document: &Value) {
+        let schema = serde_json::to_value(schema).expect("a schema");
+        let validator = jsonschema::validator_for(&schema).expect("a schema");
+        if let Err(error) = validator.validate(document) {
+            panic!("{error} in {document:#}");
+        }
+        let mut other = document.clone();
+        other["schema"] = json!("one");
+        assert!(!validator.is_valid(&other), "it takes everything");
+    }
+    let receiver = receiver();
+    let typo = "[[alerts]]\nname = \"Typo\"\nfield = \"last_run.faild\"\nabove = 5\n";
+    let hook = webhook("a", &receiver.url(), "");
+    let bad = webhook("b", "http://127.0.0.1:9", "");
+    let sandbox = watched(&(typo.to_owned() + &hook + &bad));
+    let alerts = schemars::schema_for!(mdctl::render::alerts::Document<'static>);
+    for jobs in [0, 6] {
+        fail(&sandbox, jobs);
+        for arguments in [&["alerts"][..], &["alerts", "--notify"]] {
+            let more = ["--json", "--as-of", AS_OF];
+            check(&alerts, &sandbox.mdctl(&[arguments, &more].concat()).json());
+        }
+    }
+    let snoozes = schemars::schema_for!(mdctl::render::snooze::Document<'static>);
+    let order = ["alerts", "snooze", "StaleSeries", "--for", "1h", "--reason", "x", "--json"];
+    check(&snoozes, &sandbox.mdctl(&order).json());
+    check(&snoozes, &sandbox.mdctl(&["alerts", "unsnooze", "StaleSeries", "--json"]).json());
+    let message = schemars::schema_for!(mdctl::notify::Message);
+    check(&message, &body(&receiver.requests()[0]));
+}
+
 /// A run whose error is what a hostile provider said.
 const HOSTILE: &str = "UPDATE runs SET status = 'failed',
     error = '<!channel> & <http://evil|click> ' || char(10) || 'second `line`'";

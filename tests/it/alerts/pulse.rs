@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::support::server::Reply;
-use crate::support::{daily_stocks, faulty_stocks, wait_until};
+use crate::support::{daily_stocks, faulty_stocks};
 
 use rustix::process::Signal;
 
@@ -182,7 +182,7 @@ fn the_start_is_told_while_the_run_works() {
     server.wait_for(1);
     run.kill();
     // A run that is killed says nothing more, which is what the switch is for.
-    wait_until(|| receiver.requests().len() == 1);
+    assert_eq!(receiver.requests().len(), 1);
 }
 
 #[test]

@@ -207,6 +207,14 @@ impl Running {
         self.child.try_wait().expect("it can be asked").map(|status| status.code())
     }
 
+    /// Whether it waits for a lock that another process holds; `false` where the system does not say.
+    pub(crate) fn waits_for_a_lock(&self) -> bool {
+        let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+        let id = self.child.id().to_string();
+        let waits = |line: &str| line.contains("->") && line.split(' ').any(|word| word == id);
+        locks.lines().any(waits)
+    }
+
     /// The most memory that it has had so far, in bytes; `None` where the system does not say.
     pub(crate) fn peak_memory(&self) -> Option<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
