@@ -36,7 +36,7 @@ const DAY: i64 = 86_400;
 const STALE: i64 = 100 * DAY;
 
 /// What is measured: its arguments, the exit codes that are all right, the promise in milliseconds.
-const REPORTS: [(&[&str], &[i32], Option<f64>); 11] = [
+const REPORTS: [(&[&str], &[i32], Option<f64>); 14] = [
     (&["--version"], &[0], None),
     (&["staleness", "--json"], &[0], Some(150.0)),
     (&["staleness"], &[0], None),
@@ -48,6 +48,9 @@ const REPORTS: [(&[&str], &[i32], Option<f64>); 11] = [
     (&["status"], &[0], None),
     (&["quality", "--json"], &[0], None),
     (&["slo"], &[0], None),
+    (&["metrics", "--json"], &[0], None),
+    (&["metrics", "--format", "prometheus"], &[0], None),
+    (&["alerts"], &[0, 1, 2], None),
 ];
 
 fn main() {

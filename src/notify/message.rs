@@ -149,3 +149,22 @@ pub(super) fn dedup_key(rule: &str, origin: &Origin) -> String {
 fn rooted(path: &str) -> String {
     if path.starts_with('/') { path.to_owned() } else { format!("/{path}") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_key_is_short_enough_and_still_its_own() {
+        let origin = Origin {
+            host: "db1".to_owned(),
+            database: format!("/{}/mdctl.db", "é".repeat(200)),
+            folder: ".".into(),
+        };
+        let (one, other) = (dedup_key("One", &origin), dedup_key("Other", &origin));
+        assert!(one.len() <= LONGEST_KEY && other.len() <= LONGEST_KEY, "{one} {other}");
+        assert_ne!(one, other);
+        let near = Origin { database: "relative.db".to_owned(), ..origin };
+        assert_eq!(dedup_key("One", &near), "mdctl/db1/relative.db/One");
+    }
+}

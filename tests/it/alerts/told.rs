@@ -163,6 +163,17 @@ fn a_rule_that_is_watched_no_more_is_over() {
 }
 
 #[test]
+fn a_database_of_the_first_schema_is_brought_up_to_date_and_told_of() {
+    let receiver = receiver();
+    let sandbox = watched(&(ONLY_FAILED.to_owned() + &webhook("a", &receiver.url(), "")));
+    fail(&sandbox, 6);
+    sandbox.go_back_to_schema_1();
+    notify(&sandbox).expect_code(1);
+    notify(&sandbox).expect_code(1);
+    assert_eq!(told(&receiver), [["EnrichmentJobFailed started 6"]]);
+}
+
+#[test]
 fn a_hundred_failing_symbols_are_one_message() {
     let receiver = receiver();
     let names: Vec<String> = (0..100).map(|number| format!("S{number:03}")).collect();
