@@ -4,6 +4,7 @@
 //! the wall clock, or on the network.
 
 mod actions;
+mod agreement;
 mod alerts;
 mod breaker;
 mod config;

@@ -131,10 +131,7 @@ pub(super) fn exec(pass: Pass, args: &RunArgs, scene: &Scene) -> Done {
     let exit = outcome.as_ref().map_or_else(|failure| failure.exit, |outcome| outcome.exit);
     // An aborted run's bar goes with it, before anything else is said.
     drop(progress);
-    let error = outcome.as_ref().err().map(Failure::message);
-    if let Some(error) = error {
-        tracing::error!(exit_code = exit.code(), "run aborted: {error}");
-    }
+    let error = outcome.as_ref().err().inspect(|failure| aborted(failure)).map(Failure::message);
     if let Some(Err(lost)) = trace.map(|trace| trace.end(exit.code(), error)) {
         untraced(scene, &lost.to_string());
     }
@@ -185,10 +182,15 @@ fn begin(
     match locked.and_then(|lock| Ok((lock, Store::open_write(database)?))) {
         Ok((lock, store)) => Ok((lock, store, pulse)),
         Err(failure) => {
+            aborted(&failure);
             aftermath::leave(scene, None, request, pulse, failure.exit);
             Err(failure)
         }
     }
+}
+
+fn aborted(failure: &Failure) {
+    tracing::error!(exit_code = failure.exit.code(), "run aborted: {}", failure.message());
 }
 
 /// The run's lock, after waiting for it no longer than `patience`.
