@@ -28,6 +28,7 @@ mod history;
 mod init;
 mod pause;
 mod quality;
+mod report;
 mod run;
 mod scene;
 mod select;
@@ -153,6 +154,8 @@ enum Command {
     Actions(actions::Actions),
     /// Validation rate, gaps, anomalies and score, worst first; with SYMBOL, the findings.
     Quality(quality::Quality),
+    /// All of it on one self-contained HTML page.
+    Report(report::Report),
     /// Stored bars of a symbol.
     Bars(bars::Bars),
     /// Stored features of a symbol's bars.
@@ -199,6 +202,7 @@ fn run(cli: Cli) -> Done {
         Command::Gaps(command) => gaps::exec(command, &scene()?),
         Command::Actions(command) => actions::exec(command, &scene()?),
         Command::Quality(command) => quality::exec(command, &scene()?),
+        Command::Report(command) => report::exec(command, &scene()?),
         Command::Bars(command) => bars::exec(command, &scene()?),
         Command::Features(command) => features::exec(command, &scene()?),
         Command::Pause(command) => pause::pause(command, &scene()?),

@@ -2,6 +2,7 @@
 //! store.
 
 use std::io::{self, IsTerminal as _};
+use std::rc::Rc;
 
 use tracing_subscriber::filter::LevelFilter;
 
@@ -35,8 +36,9 @@ const MOST_FAILURES: u64 = 50;
 const MOST_RUNS: u64 = 1_000;
 
 /// What a command stands on.
+#[derive(Clone)]
 pub(super) struct Scene {
-    pub(super) settings: Settings,
+    pub(super) settings: Rc<Settings>,
     /// This instant by the wall clock.
     pub(super) wall_now: i64,
     /// The instant to judge at, where one is given.
@@ -48,7 +50,7 @@ pub(super) struct Scene {
     pub(super) screen: MultiProgress,
     /// Whether a progress bar is wanted.
     pub(super) bar: bool,
-    _log: Guard,
+    _log: Rc<Guard>,
 }
 
 impl Scene {
@@ -66,15 +68,20 @@ impl Scene {
         let screen = Progress::screen(bar);
         let log = log(global, &settings, bar, &screen);
         Ok(Self {
-            settings,
+            settings: Rc::new(settings),
             wall_now,
             as_of,
             json: global.json,
             look: look(global.color),
             screen,
             bar,
-            _log: log,
+            _log: Rc::new(log),
         })
+    }
+
+    /// The same at this instant by the wall clock, which may be hours later.
+    pub(super) fn later(&self) -> Self {
+        Self { wall_now: clock::now(), ..self.clone() }
     }
 
     /// The instant to judge at.
@@ -89,10 +96,11 @@ impl Scene {
 
     /// What the store knows of the series, as of the instant to judge at.
     pub(super) fn facts(&self, store: &Store, coverage: bool) -> Result<Facts, Failure> {
-        self.read_facts(store, coverage).map_err(|error| Failure::of_reader(&error))
+        self.facts_of(store, coverage).map_err(|error| Failure::of_reader(&error))
     }
 
-    fn read_facts(&self, store: &Store, coverage: bool) -> StoreResult<Facts> {
+    /// Likewise, for those who have the store's troubles told otherwise.
+    pub(super) fn facts_of(&self, store: &Store, coverage: bool) -> StoreResult<Facts> {
         let mut facts =
             Facts { series: store.series_all()?, gaps: store.gaps_all()?, ..Facts::default() };
         if coverage {

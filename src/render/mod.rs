@@ -11,6 +11,7 @@ pub mod features;
 pub mod gaps;
 pub mod health;
 pub mod history;
+pub mod page;
 pub mod pause;
 pub mod plan;
 pub mod progress;

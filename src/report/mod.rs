@@ -12,6 +12,7 @@ pub mod breaker;
 pub mod gaps;
 pub mod health;
 pub mod metrics;
+pub mod page;
 pub mod quality;
 pub mod staleness;
 

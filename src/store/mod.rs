@@ -32,6 +32,7 @@ mod reference;
 mod run;
 mod series;
 mod state;
+mod traffic;
 mod trouble;
 
 pub use bar::{Again, BarQuery, Put};
