@@ -14,9 +14,9 @@ use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::timeframe::Timeframe;
 use crate::domain::words::instant;
 use crate::exit::Exit;
-use crate::report::quality::{Code, Codes, Finding, Findings, SeriesQuality, missing};
-use crate::report::gaps::{self, GapState};
 use crate::report::Facts;
+use crate::report::gaps::{self, GapState};
+use crate::report::quality::{Code, Codes, Finding, Findings, SeriesQuality, missing};
 use crate::store::{Store, StoreResult};
 use crate::{pipeline, render};
 

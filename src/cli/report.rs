@@ -68,7 +68,11 @@ pub(super) fn exec(command: &Report, scene: &Scene) -> Done {
     put(&out, &text).map_err(|error| Failure::create(&out, &error))?;
     let written = render::page::Written { path: &out, bytes: text.len() as u64, page: &page };
     print(|out| {
-        if scene.json { render::page::json(out, &written) } else { render::page::line(out, &written) }
+        if scene.json {
+            render::page::json(out, &written)
+        } else {
+            render::page::line(out, &written)
+        }
     })?;
     Ok(Exit::Success)
 }
@@ -96,9 +100,11 @@ fn asked(command: &Report, scene: &Scene) -> Result<Option<SeriesKey>, Failure> 
     if symbol.is_none() && command.timeframe.is_none() {
         return Ok(None);
     }
-    let mut candidates = scene.settings.series().map(|(key, ..)| key).filter(|key| {
-        symbol.as_ref().is_none_or(|symbol| key.symbol == *symbol)
-    });
+    let mut candidates = scene
+        .settings
+        .series()
+        .map(|(key, ..)| key)
+        .filter(|key| symbol.as_ref().is_none_or(|symbol| key.symbol == *symbol));
     let Some(timeframe) = command.timeframe else {
         return Ok(candidates.max_by_key(|key| preference(key.timeframe)));
     };
@@ -120,9 +126,9 @@ const fn preference(timeframe: Timeframe) -> (bool, Timeframe) {
 /// The page; where nothing can be read it says so, and why.
 fn made(scene: &Scene, asked: Option<&SeriesKey>) -> Page {
     let (now, wall_now) = (scene.now(), scene.wall_now);
-    let read = scene.reader().and_then(|store| {
-        read(scene, &store, asked).map_err(|error| Failure::of_reader(&error))
-    });
+    let read = scene
+        .reader()
+        .and_then(|store| read(scene, &store, asked).map_err(|error| Failure::of_reader(&error)));
     match read {
         Ok(page) => page,
         Err(why) => page::make(health::unknown(&scene.settings, &why.line()), None, now, wall_now),

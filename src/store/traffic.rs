@@ -34,7 +34,9 @@ impl Store {
                 day.facts.successful += u64::from(row.get::<_, bool>(2)?);
                 day.facts.retries += u64::from(row.get::<_, i64>(4)? > 1);
                 day.facts.bytes += count(row.get(5)?);
-                if let Some(kind) = row.get_ref(3)?.as_str_or_null().map_err(rusqlite::Error::from)? {
+                if let Some(kind) =
+                    row.get_ref(3)?.as_str_or_null().map_err(rusqlite::Error::from)?
+                {
                     day.facts.rate_limited += u64::from(kind == "rate_limited");
                     match day.failed.get_mut(kind) {
                         Some(failed) => *failed += 1,

@@ -51,7 +51,8 @@ struct Stretches<'a> {
     symbols: Vec<&'a str>,
     /// A letter a stretch: that of the reason, `=` where nothing is missing, `.` where nothing is due.
     cells: Vec<String>,
-    /// Of every cell in which bars are missing: its stretch, how many are missing, how many were due.
+    /// Of every cell in which some bars are missing and others are not: its stretch, how many are missing,
+    /// how many were due.
     lacking: Vec<Vec<(usize, u64, u64)>>,
     holes: Vec<u64>,
     explained: Vec<u64>,
@@ -139,7 +140,8 @@ fn stretches_of(map: &Map) -> Stretches<'_> {
         Some(reason) => reason_letter(&reason),
     };
     let lacking = |cells: &[Cell]| {
-        let cells = cells.iter().enumerate().filter(|(_, cell)| cell.missing > 0);
+        let partly = |cell: &Cell| cell.missing > 0 && cell.missing < cell.due;
+        let cells = cells.iter().enumerate().filter(|(_, cell)| partly(cell));
         cells.map(|(stretch, cell)| (stretch, cell.missing, cell.due)).collect()
     };
     Stretches {
@@ -188,10 +190,12 @@ fn requests_of(traffic: &Traffic) -> Requests<'_> {
 }
 
 fn bars_of(chart: &Chart) -> Bars<'_> {
-    let bars = || chart.slots.iter().map(|slot| match slot {
-        Slot::Bar(bar, _) => Some(bar),
-        Slot::Lacking { .. } => None,
-    });
+    let bars = || {
+        chart.slots.iter().map(|slot| match slot {
+            Slot::Bar(bar, _) => Some(bar),
+            Slot::Lacking { .. } => None,
+        })
+    };
     let ts = |slot: &Slot| match slot {
         Slot::Bar(bar, _) => bar.ts,
         Slot::Lacking { range, .. } => range.start,

@@ -266,7 +266,8 @@
     const { line, say } = readout("Point at a cell, or move through the map with the arrow keys.");
     const holder = make("div");
     const said = make("p", { className: "note" });
-    let part = parts[0];
+    const holes = (one) => one.maps[0].holes.reduce((sum, each) => sum + each, 0);
+    let part = parts.find((one) => holes(one) > 0) ?? parts[0];
     let map = part.maps[0];
     const stretch = (index) => {
       const start = date(map.starts[index]);
@@ -277,7 +278,7 @@
         const cell = 17;
         const longest = Math.max(3, ...map.symbols.map((symbol) => symbol.length));
         const name = Math.min(longest, width < 500 ? 9 : 14) * 7.4 + 10;
-        const pitch = Math.min(26, (width - name) / map.starts.length);
+        const pitch = Math.min(40, (width - name) / map.starts.length);
         const top = 40;
         const place = ({ row, column }) => [name + column * pitch, row < 0 ? 0 : row === 0 ? 4 : top + (row - 1) * cell, Math.max(1, pitch - 1), row === 0 ? 26 : cell - 1];
         const holds = ({ row, column }) => row >= 0 && row <= map.symbols.length && column >= 0 && column < map.starts.length;
@@ -325,13 +326,15 @@
             context.fillStyle = good;
             context.fillRect(x, y, w, h);
             const lack = lacking.get(column);
-            if (!lack) continue;
+            if (state === "=") continue;
             const reason = letters.indexOf(state);
-            const part = Math.min(h, Math.max(3, h * lack[0] / Math.max(1, lack[1])));
+            const part = !lack ? h : Math.min(h - 2, Math.max(2, Math.round(h * lack[0] / lack[1])));
             context.fillStyle = tints[reason];
+            context.globalAlpha = part < h && part > 4 ? 0.5 : 1;
             context.fillRect(x, y + h - part, w, part);
+            context.globalAlpha = 1;
             if (pitch >= 9) {
-              context.fillStyle = part > h * 0.6 ? (reason > 3 ? ink : "#fff") : ink;
+              context.fillStyle = part < h || reason > 3 ? ink : "#fff";
               context.fillText(state, x + w / 2, y + h / 2 + 0.5);
             }
           }
@@ -361,7 +364,7 @@
         const state = map.cells[row - 1][column];
         const lack = map.lacking[row - 1].find(([at]) => at === column);
         const word = facts.reasons[letters.indexOf(state)]?.[0];
-        const text = state === "." ? "nothing due" : lack ? `${count(lack[1])} of ${counted(lack[2], "due bar")} missing, most of them ${word}` : "complete";
+        const text = state === "." ? "nothing due" : state === "=" ? "complete" : lack ? `${count(lack[1])} of ${counted(lack[2], "due bar")} missing, most of them ${word}` : `every due bar missing, most of them ${word}`;
         say(`${symbol} ${part.timeframe}, ${stretch(column)}: ${text}`);
       },
     });
@@ -377,7 +380,7 @@
         make("th", { scope: "row" }, symbol), make("td", { className: "n" }, count(map.holes[index])), make("td", { className: "n" }, count(map.explained[index])))));
     };
     const select = make("select");
-    parts.forEach(({ timeframe }, index) => select.append(make("option", { value: index }, timeframe)));
+    parts.forEach(({ timeframe }, index) => select.append(make("option", { value: index, selected: parts[index] === part }, timeframe)));
     const spans = make("fieldset", {}, make("legend", {}, "Time"));
     const choose = () => {
       spans.replaceChildren(spans.firstChild);
@@ -414,7 +417,7 @@
       chart?.destroy();
       const settings = options(width);
       chart = new uPlot({
-        width, height: height(width), legend: { show: false },
+        width, height: height(width), padding: [10, 14, 0, 0], legend: { show: false },
         ...settings,
         cursor: { points: { show: false }, y: false, drag: { x: false, y: false }, ...settings.cursor },
         hooks: { ...settings.hooks, setCursor: [(one) => { const at = one.cursor.idx; if (at !== null && at !== undefined) say(tell(at)); }] },
@@ -430,17 +433,23 @@
       const step = { ArrowLeft: -1, ArrowRight: 1, Home: -1e9, End: 1e9 }[event.key];
       if (!step || !chart) return;
       event.preventDefault();
-      const { min, max } = chart.series[0].idxs ? { min: chart.series[0].idxs[0], max: chart.series[0].idxs[1] } : { min: 0, max: chart.data[0].length - 1 };
+      const [min, max] = chart.series[0].idxs;
       const last = chart.cursor.idx;
       const next = last === null || last === undefined ? max : last + step;
       move(Math.max(min, Math.min(max, next)));
     });
-    draws.push(draw);
     draw();
-    return { box, draw, chart: () => chart };
+    return draw;
   };
   const axis = (more) => ({ stroke: colour("muted"), font: "11px system-ui, sans-serif", grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line"), width: 1, size: 4 }, ...more });
-  const days = () => axis({ grid: { show: false }, space: 64, values: (_, splits) => splits.map((at) => date(at).slice(5)) });
+  const days = () => axis({ size: 26, grid: { show: false }, space: 64, values: (_, splits) => splits.map((at) => date(at).slice(5)) });
+  // Round numbers of a logarithmic scale: three a decade, or one where there are many.
+  const round = (least, most) => {
+    const all = [];
+    for (let decade = 1; decade < most; decade *= 10) for (const step of [1, 2, 5]) all.push(step * decade);
+    const inside = all.filter((value) => value >= least && value <= most);
+    return inside.length > 7 ? inside.filter((value) => /^10*$/.test(String(value))) : inside;
+  };
   const utc = (at) => new Date((at + new Date(at * 1000).getTimezoneOffset() * 60) * 1000);
 
   const runs = () => {
@@ -462,14 +471,14 @@
     const values = took.map((seconds) => Math.max(1, seconds ?? 1));
     const last = at.reduce((most, one) => Math.max(most, one), since);
     home.append(make("p", { className: "note" }, "How long each run took, on a logarithmic scale. A run that took less than a second, or never said how long, stands on the lowest line."));
-    plot(home, "Runs over time by how long they took", {
+    draws.push(plot(home, "Runs over time by how long they took", {
       height: () => 190,
       usual: "Point at a run, or move from run to run with the arrow keys.",
       data: () => [at, values],
       options: () => ({
         tzDate: utc,
         scales: { x: { time: true, range: [since, Math.max(last + 43200, since + 86400)] }, y: { distr: 3, range: (_, __, most) => [0.8, Math.max(60, most * 1.6)] } },
-        axes: [days(), axis({ size: 46, values: (_, splits) => splits.map((value) => [1, 10, 60, 600, 3600, 36000, 86400].includes(value) ? span(value) : ""), splits: () => [1, 10, 60, 600, 3600, 36000] })],
+        axes: [days(), axis({ size: 46, filter: (_, splits) => splits, values: (_, splits) => splits.map(span), splits: (_, __, least, most) => [1, 10, 60, 600, 3600, 36000].filter((value) => value >= least && value <= most) })],
         series: [{}, { stroke: "transparent", paths: () => null, points: { show: false } }],
         hooks: { draw: [(chart) => {
           const context = chart.ctx;
@@ -484,13 +493,11 @@
             context.globalAlpha = word === "succeeded" ? 0.55 : 1;
             mark(context, word, chart.valToPos(at[index], "x", true), chart.valToPos(values[index], "y", true), (word === "succeeded" ? 2.6 : 4) * dense);
           }
-          const here = chart.cursor.idx;
           context.restore();
-          void here;
         }] },
       }),
       tell: (index) => `${instant(at[index])} ${command[index]}: ${outcomes[outcome[index]]}, ${took[index] === null ? "never said how long it took" : `took ${span(took[index])}`}, ${failed[index] ? `${count(failed[index])} of ${counted(jobs[index], "job")} failed` : counted(jobs[index], "job")}`,
-    });
+    }));
   };
 
   const requests = () => {
@@ -500,18 +507,18 @@
       const names = ["half within", "95 % within", "99 % within"];
       const dash = [[], [6, 4], [2, 3]];
       home.append(make("ul", { className: "legend" }, ...names.map((name, index) => make("li", {}, make("span", { className: `swatch d${index} c${index}` }), name))));
-      plot(home, "Response time by day", {
+      draws.push(plot(home, "Response time by day", {
         height: () => 200,
         usual: "Days without requests have no times, and no line is drawn across them.",
         data: () => [at, p50, p95, p99],
         options: () => ({
           tzDate: utc,
           scales: { x: { time: true }, y: { distr: 3, range: (_, least, most) => least ? [Math.max(0.5, least / 1.6), most * 1.6] : [1, 1000] } },
-          axes: [days(), axis({ size: 58, space: 24, values: (_, splits) => splits.map((value) => value && /^[125]0*$/.test(String(value)) ? millis(value) : "") })],
+          axes: [days(), axis({ size: 66, filter: (_, splits) => splits, values: (_, splits) => splits.map(millis), splits: (_, __, least, most) => round(least, most) })],
           series: [{}, ...names.map((label, index) => ({ label, spanGaps: false, stroke: colour(`c${index}`), width: 1.75, dash: dash[index], points: { show: true, size: 5, fill: colour(`c${index}`) } }))],
         }),
         tell: (index) => `${date(at[index])}: ` + (total[index] ? `${counted(total[index], "request")}, half within ${millis(p50[index])}, 95 % within ${millis(p95[index])}, 99 % within ${millis(p99[index])}` : "no requests"),
-      });
+      }));
     }
     const other = find("errors-chart");
     if (other) {
@@ -524,7 +531,7 @@
       }
       const sums = at.map((_, day) => stacks.reduce((sum, list) => sum + list[day], 0));
       other.append(make("ul", { className: "legend" }, ...names.map((name, index) => make("li", {}, make("span", { className: `swatch block c${index}` }), `${index + 1} ${name}`))));
-      plot(other, "Failed requests by day and kind", {
+      draws.push(plot(other, "Failed requests by day and kind", {
         height: () => 200,
         usual: "The number in a part of a bar is that of its kind above.",
         data: () => [at, sums],
@@ -563,7 +570,7 @@
           }] },
         }),
         tell: (index) => `${date(at[index])}: ` + (sums[index] ? kinds.map((kind, one) => [kind, failed[one][index]]).filter(([, times]) => times).map(([kind, times]) => `${count(times)} ${kind}`).join(", ") + `, of ${counted(total[index], "request")}` : total[index] ? `none of ${counted(total[index], "request")} failed` : "no requests"),
-      });
+      }));
     }
   };
 
@@ -713,16 +720,16 @@
     const lines = (names, first) => names.map((name, index) => ({ label: name, spanGaps: false, width: 1.5, stroke: colour(`c${(first + index) % 6}`), dash: index > 5 ? [5, 3] : [], points: { show: false } }));
     const panes = make("div");
     const legend = make("ul", { className: "legend" });
+    let built = [];
     const build = () => {
       panes.replaceChildren();
-      draws.splice(draws.length - panes.count || draws.length);
+      built = [];
       const overNames = over.filter((name) => chosen.has(name));
       const belowNames = below.filter((name) => chosen.has(name));
       const swatch = (name, index) => make("li", {}, make("span", { className: `swatch c${index % 6}${index > 5 ? " d1" : ""}` }), name);
       legend.replaceChildren(...overNames.map(swatch));
       const common = { line: said, tell };
-      const before = draws.length;
-      plot(panes, `Candles of ${own.name}`, {
+      built.push(plot(panes, `Candles of ${own.name}`, {
         ...common, height: (width) => width < 600 ? 260 : 340,
         data: () => [xs, low, high, ...overNames.map((name) => features.get(name))],
         options: () => ({
@@ -732,8 +739,8 @@
           series: [{}, { paths: () => null, points: { show: false } }, { paths: () => null, points: { show: false } }, ...lines(overNames, 0)],
           hooks: { drawAxes: [candles] },
         }),
-      });
-      if (hasVolume) plot(panes, `Volume of ${own.name}`, {
+      }));
+      if (hasVolume) built.push(plot(panes, `Volume of ${own.name}`, {
         ...common, quietly: true, height: () => belowNames.length ? 74 : 100,
         data: () => [xs, volume],
         options: () => ({
@@ -743,10 +750,10 @@
           series: [{}, { paths: () => null, points: { show: false } }],
           hooks: { drawAxes: [volumes] },
         }),
-      });
+      }));
       belowNames.forEach((name, index) => {
         panes.append(make("p", { className: "note" }, name));
-        plot(panes, `${name} of ${own.name}`, {
+        built.push(plot(panes, `${name} of ${own.name}`, {
           ...common, quietly: true, height: () => index === belowNames.length - 1 ? 122 : 94,
           data: () => [xs, features.get(name)],
           options: () => ({
@@ -756,9 +763,8 @@
             series: [{}, ...lines([name], overNames.length + index)],
             hooks: { drawAxes: [(chart) => hatch(chart, false)] },
           }),
-        });
+        }));
       });
-      panes.count = draws.length - before;
     };
     const boxes = (title, names) => {
       const set = make("fieldset", {}, make("legend", {}, title));
@@ -780,6 +786,7 @@
     if (below.length) home.append(make("div", { className: "controls" }, boxes("Below", below)));
     home.append(legend, panes, said.line);
     build();
+    draws.push(() => built.forEach((draw) => draw()));
   };
 
   freshness();

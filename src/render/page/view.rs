@@ -11,6 +11,7 @@ use crate::domain::provider_state::BreakerStatus;
 use crate::domain::run::RunStatus;
 use crate::domain::words::{self, instant, instant_or_dash};
 use crate::report::health::Status;
+use crate::report::page::coverage::Coverage;
 use crate::report::page::quality::Class;
 use crate::report::page::traffic::Day;
 use crate::report::staleness::SeriesState;
@@ -48,7 +49,10 @@ pub(super) fn date(at: &i64) -> String {
 }
 
 pub(super) fn ago(at: &Option<i64>, now: &i64) -> String {
-    at.map_or_else(|| "without saying when".to_owned(), |at| format!("{} ago", words::span(now - at)))
+    at.map_or_else(
+        || "without saying when".to_owned(),
+        |at| format!("{} ago", words::span(now - at)),
+    )
 }
 
 pub(super) fn ended(run: &RunFact) -> String {
@@ -222,6 +226,19 @@ pub(super) fn class_words(class: &Class) -> String {
     }
 }
 
+/// How many series of a timeframe are whole.
+pub(super) fn whole_words(part: &Coverage) -> String {
+    let whole = part.series.saturating_sub(part.with_holes + part.without_due);
+    let mut words = format!("{} of {} whole", total(whole), total(part.series));
+    if part.with_holes > 0 {
+        words.push_str(&format!(", {} with holes", total(part.with_holes)));
+    }
+    if part.without_due > 0 {
+        words.push_str(&format!(", {} with nothing known to be due", total(part.without_due)));
+    }
+    words
+}
+
 pub(super) fn of_kind(day: &Day, kind: &str) -> String {
     words::count(day.failed.get(kind).copied().unwrap_or_default())
 }
@@ -251,14 +268,14 @@ mod tests {
         let told = |hint| -> Vec<(String, bool)> {
             steps(hint).into_iter().map(|step| (step.text.to_owned(), step.is_command)).collect()
         };
-        assert_eq!(told("mdctl gaps A; then mdctl backfill --repair A"), [
-            ("mdctl gaps A".to_owned(), true),
-            ("mdctl backfill --repair A".to_owned(), true)
-        ]);
-        assert_eq!(told("mdctl backfill; then see why"), [
-            ("mdctl backfill".to_owned(), true),
-            ("then see why".to_owned(), false)
-        ]);
+        assert_eq!(
+            told("mdctl gaps A; then mdctl backfill --repair A"),
+            [("mdctl gaps A".to_owned(), true), ("mdctl backfill --repair A".to_owned(), true)]
+        );
+        assert_eq!(
+            told("mdctl backfill; then see why"),
+            [("mdctl backfill".to_owned(), true), ("then see why".to_owned(), false)]
+        );
     }
 
     #[test]

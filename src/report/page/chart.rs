@@ -24,10 +24,10 @@ pub struct Chart {
 }
 
 /// A place in the chart.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Slot {
     /// A bar, with its features where it has any.
-    Bar(Bar, Option<Row>),
+    Bar(Bar, Option<Box<Row>>),
     /// Due bars that are not stored.
     Lacking {
         /// From the first of them to the end of the last.
@@ -70,7 +70,7 @@ impl Chart {
             }
             after = Some(bar.ts + 1);
             while features.next_if(|row| row.ts < bar.ts).is_some() {}
-            slots.push(Slot::Bar(*bar, features.next_if(|row| row.ts == bar.ts).copied()));
+            slots.push(Slot::Bar(*bar, features.next_if(|row| row.ts == bar.ts).copied().map(Box::new)));
         }
         if let Some((last, end)) = after.zip(rows.due.end(timeframe, now)) {
             lacking(rows, TimeRange::new(last, end), &mut slots);
@@ -105,9 +105,8 @@ impl Chart {
 
 /// Adds what is due in `range`, in which nothing is stored: a slot a reason.
 fn lacking(rows: &Rows<'_>, range: TimeRange, slots: &mut Vec<Slot>) {
-    let count = |range: TimeRange| {
-        rows.due.calendar.count(rows.key.timeframe, rows.due.layout, range)
-    };
+    let count =
+        |range: TimeRange| rows.due.calendar.count(rows.key.timeframe, rows.due.layout, range);
     let mut left = if range.is_empty() { 0 } else { count(range) };
     if left == 0 {
         return;

@@ -36,6 +36,8 @@ pub struct Coverage {
     pub series: usize,
     /// Series that lack bars for a reason that makes a hole.
     pub with_holes: usize,
+    /// Series of which nothing is due, as far as is known: such as those of files that were never read.
+    pub without_due: usize,
     /// Every reason that occurs, with its gaps and its missing bars, as `mdctl gaps` lists them.
     pub reasons: Vec<(GapReason, u64, u64)>,
     /// All the time that is wanted, and the last days where these are a small part of it; none where
@@ -115,8 +117,7 @@ impl Unit {
     /// The shortest one of which `range` has no more than [`STRETCHES`].
     fn of(range: TimeRange) -> Self {
         let days = range.seconds() / DAY;
-        let units =
-            [(Self::Day, 1), (Self::Week, 7), (Self::Month, 30), (Self::Quarter, 91)];
+        let units = [(Self::Day, 1), (Self::Week, 7), (Self::Month, 30), (Self::Quarter, 91)];
         let fits = units.into_iter().find(|(_, length)| days <= STRETCHES * length);
         fits.map_or(Self::Year, |(unit, _)| unit)
     }
@@ -194,6 +195,7 @@ fn one(timeframe: Timeframe, series: &[Series<'_>]) -> Coverage {
         timeframe,
         series: series.len(),
         with_holes: series.iter().filter(has_holes).count(),
+        without_due: series.iter().filter(|series| series.whole.is_none()).count(),
         reasons: GapReason::ALL.map(of).into_iter().filter(|(_, gaps, _)| *gaps > 0).collect(),
         maps: stretches(timeframe, series).into_iter().map(|range| map(range, series)).collect(),
     }
@@ -286,7 +288,8 @@ impl<'a> Lane<'a> {
             if missing > 0 {
                 let reason = gap.reason as usize;
                 self.missing.entry(stretch).or_default()[reason] += missing;
-                *if gap.reason.is_hole() { &mut self.holes } else { &mut self.explained } += missing;
+                *if gap.reason.is_hole() { &mut self.holes } else { &mut self.explained } +=
+                    missing;
             }
         }
     }

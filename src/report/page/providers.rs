@@ -100,11 +100,10 @@ mod tests {
     fn of_a_bucket_what_has_not_grown_again_is_used() {
         let rate = RateLimit { requests: 60, per: Duration::from_mins(1), burst: Some(10) };
         let state = quota("60/1m burst 10", RuleState::Bucket(104 * SECOND));
-        assert_eq!(used(&rate, &state, 100), RuleUse {
-            rule: "60/1m burst 10".to_owned(),
-            limit: 10,
-            used: 4
-        });
+        assert_eq!(
+            used(&rate, &state, 100),
+            RuleUse { rule: "60/1m burst 10".to_owned(), limit: 10, used: 4 }
+        );
         assert_eq!(used(&rate, &state, 104).used, 0);
     }
 }
