@@ -111,7 +111,8 @@ fn asked(command: &Report, scene: &Scene) -> Result<Option<SeriesKey>, Failure> 
     match candidates.find(|key| key.timeframe == timeframe) {
         Some(key) => Ok(Some(key)),
         None => {
-            let whose = symbol.map_or_else(|| "no symbol".to_owned(), |s| format!("{s} has no"));
+            let whose =
+                symbol.map_or_else(|| "no symbol has".to_owned(), |s| format!("{s} has no"));
             Err(Failure::usage(format!("{whose} timeframe `{timeframe}`"))
                 .hinted("`mdctl staleness` lists the series"))
         }

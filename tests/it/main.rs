@@ -22,6 +22,7 @@ mod gaps;
 mod happy;
 mod hostile;
 mod others;
+mod page;
 mod plan;
 mod quality;
 mod quota;

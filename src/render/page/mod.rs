@@ -60,7 +60,9 @@ pub fn html(page: &Page, nonce: &str) -> String {
         script: include_str!("page.js"),
         facts: page.known.as_ref().map(facts::json).unwrap_or_default(),
     };
-    html.render().expect("the template fails at nothing, and memory takes what it writes")
+    let text =
+        html.render().expect("the template fails at nothing, and memory takes what it writes");
+    text + "\n"
 }
 
 /// A page that was written.

@@ -70,7 +70,10 @@ impl Chart {
             }
             after = Some(bar.ts + 1);
             while features.next_if(|row| row.ts < bar.ts).is_some() {}
-            slots.push(Slot::Bar(*bar, features.next_if(|row| row.ts == bar.ts).copied().map(Box::new)));
+            slots.push(Slot::Bar(
+                *bar,
+                features.next_if(|row| row.ts == bar.ts).copied().map(Box::new),
+            ));
         }
         if let Some((last, end)) = after.zip(rows.due.end(timeframe, now)) {
             lacking(rows, TimeRange::new(last, end), &mut slots);
