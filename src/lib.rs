@@ -34,7 +34,7 @@
 //! | [`store`] | all SQL, one writer, the lock | judge |
 //! | [`pipeline`] | the straight line of one run | anything by itself |
 //! | [`freshness`], [`report`] | judge facts at an instant | read a clock or a file |
-//! | [`render`] | tables and JSON | arithmetic beyond units |
+//! | [`render`] | tables, JSON and the page | arithmetic beyond units |
 //! | [`cli`] | flags, wiring, errors in words, exit codes | decide what a number means |
 //!
 //! [`clock`] is the only place that asks for the time or for chance, [`logging`] the only one that

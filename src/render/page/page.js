@@ -396,7 +396,7 @@
     };
     select.addEventListener("change", () => { part = parts[Number(select.value)]; choose(); });
     home.append(make("div", { className: "controls" }, make("label", {}, "Timeframe ", select), spans), said, grid.box, line,
-      make("details", {}, make("summary", {}, "These series as a table"), make("div", { className: "scroll" }, make("table", {},
+      make("details", {}, make("summary", {}, "These series as a table"), make("div", { className: "scroll" }, make("table", {}, make("caption", {}, make("span", {}, "What the series in the map lack in all of its time")),
         make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "Symbol"), make("th", { scope: "col", className: "n" }, "Missing bars"), make("th", { scope: "col", className: "n" }, "Missing, and no hole"))), table))));
     choose();
   };
