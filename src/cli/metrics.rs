@@ -96,7 +96,7 @@ pub(super) fn tell(
     ended: Option<&RunFact>,
 ) -> StoreResult<Telemetry> {
     let settings = &scene.settings;
-    let facts = scene.read_facts(store, false)?;
+    let facts = scene.facts_of(store, false)?;
     let staleness = staleness::judge(settings, &facts, scene.now());
     let mut evidence = scene.evidence(store, &facts, staleness)?;
     let mut last_run = evidence.last.as_ref().map(LastRun::of);

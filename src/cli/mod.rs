@@ -32,6 +32,7 @@ mod init;
 mod metrics;
 mod pause;
 mod quality;
+mod report;
 mod run;
 mod scene;
 mod select;
@@ -167,6 +168,8 @@ enum Command {
     Slo(slo::Slo),
     /// What fires of the rules that are watched; tell what changed, snooze.
     Alerts(alerts::Alerts),
+    /// All of it on one self-contained HTML page.
+    Report(report::Report),
     /// Stored bars of a symbol.
     Bars(bars::Bars),
     /// Stored features of a symbol's bars.
@@ -220,6 +223,7 @@ fn run(cli: Cli) -> Done {
         Command::Quality(command) => quality::exec(command, &scene()?),
         Command::Slo(command) => slo::exec(command, &scene()?),
         Command::Alerts(command) => alerts::exec(command, &scene()?),
+        Command::Report(command) => report::exec(command, &scene()?),
         Command::Bars(command) => bars::exec(command, &scene()?),
         Command::Features(command) => features::exec(command, &scene()?),
         Command::Pause(command) => pause::pause(command, &scene()?),
@@ -244,6 +248,7 @@ fn schema(command: &Command) -> Schema {
         Command::Actions(_) => render::actions::schema(),
         Command::Quality(command) => command.schema(),
         Command::Slo(_) => render::slo::schema(),
+        Command::Report(_) => render::page::schema(),
         Command::Alerts(command) => command.schema(),
         Command::Metrics(_) => render::metrics::schema(),
         Command::Bars(_) => render::bars::schema(),

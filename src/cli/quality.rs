@@ -15,8 +15,9 @@ use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::timeframe::Timeframe;
 use crate::domain::words::instant;
 use crate::exit::Exit;
+use crate::report::Facts;
+use crate::report::gaps::{self, GapState};
 use crate::report::quality::{Code, Codes, Finding, Findings, SeriesQuality, missing};
-use crate::report::{Facts, gaps};
 use crate::store::{Store, StoreResult};
 use crate::{pipeline, render};
 
@@ -81,7 +82,7 @@ pub(super) fn exec(command: &Quality, scene: &Scene) -> Done {
     let meant = selection(&scene.settings, &typed)?;
     let store = scene.reader()?;
     let mut facts = scene.facts(&store, true)?;
-    facts.gaps = gaps_now(scene, &facts);
+    facts.gaps = by_series(&facts, gaps_now(scene, &facts));
     let mut report = scene.quality(&store, &facts).map_err(|error| Failure::of_reader(&error))?;
     let members = scene.settings.series();
     let held: HashSet<SeriesKey> = members
@@ -128,11 +129,16 @@ fn show(
 }
 
 /// The gaps as `mdctl gaps` tells them: some became due since the last run.
-pub(super) fn gaps_now(scene: &Scene, facts: &Facts) -> HashMap<i64, Vec<Gap>> {
+pub(super) fn gaps_now(scene: &Scene, facts: &Facts) -> Vec<GapState> {
     let now = scene.now();
     let wants = pipeline::wants_of(&scene.settings, &facts.series, &facts.coverage, now);
+    gaps::judge(&scene.settings, facts, &wants, now)
+}
+
+/// Gaps by the keys of their series.
+pub(super) fn by_series(facts: &Facts, rows: Vec<GapState>) -> HashMap<i64, Vec<Gap>> {
     let mut by_series: HashMap<i64, Vec<_>> = HashMap::new();
-    for row in gaps::judge(&scene.settings, facts, &wants, now) {
+    for row in rows {
         if let Some(series) = facts.series.get(&row.key) {
             by_series.entry(series.series_id).or_default().push(row.gap);
         }

@@ -37,6 +37,7 @@ const MOST_FAILURES: u64 = 50;
 const MOST_RUNS: u64 = 1_000;
 
 /// What a command stands on.
+#[derive(Clone)]
 pub(super) struct Scene {
     pub(super) settings: Rc<Settings>,
     /// This instant by the wall clock.
@@ -97,13 +98,7 @@ impl Scene {
         Self {
             settings: settings.unwrap_or_else(|| Rc::clone(&self.settings)),
             wall_now: clock::now(),
-            as_of: self.as_of,
-            json: self.json,
-            look: self.look,
-            screen: self.screen.clone(),
-            bar: self.bar,
-            log: Rc::clone(&self.log),
-            tail: self.tail.clone(),
+            ..self.clone()
         }
     }
 
@@ -119,10 +114,11 @@ impl Scene {
 
     /// What the store knows of the series, as of the instant to judge at.
     pub(super) fn facts(&self, store: &Store, coverage: bool) -> Result<Facts, Failure> {
-        self.read_facts(store, coverage).map_err(|error| Failure::of_reader(&error))
+        self.facts_of(store, coverage).map_err(|error| Failure::of_reader(&error))
     }
 
-    pub(super) fn read_facts(&self, store: &Store, coverage: bool) -> StoreResult<Facts> {
+    /// Likewise, for those who have the store's troubles told otherwise.
+    pub(super) fn facts_of(&self, store: &Store, coverage: bool) -> StoreResult<Facts> {
         let mut facts =
             Facts { series: store.series_all()?, gaps: store.gaps_all()?, ..Facts::default() };
         if coverage {

@@ -234,6 +234,17 @@ pub struct Detected {
     pub in_time: u64,
 }
 
+/// The requests of one UTC day.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FetchDay {
+    /// The day's first instant, epoch seconds UTC.
+    pub start: i64,
+    /// What they came to.
+    pub facts: FetchFacts,
+    /// How many failed, by error kind.
+    pub failed: BTreeMap<String, u64>,
+}
+
 /// What was found of a series.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Found {

@@ -46,6 +46,18 @@ pub struct RateLimit {
     pub burst: Option<u32>,
 }
 
+impl RateLimit {
+    /// Its name: what it is remembered by, `5/1m` or `100/1m burst 150`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let name = format!("{}/{}", self.requests, humantime::format_duration(self.per));
+        match self.burst {
+            None => name,
+            Some(burst) => format!("{name} burst {burst}"),
+        }
+    }
+}
+
 /// The limits of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestLimits {

@@ -134,7 +134,7 @@ impl Leave {
 impl Rule {
     fn new(rate: &RateLimit) -> Self {
         let per = micros(rate.per);
-        let name = format!("{}/{}", rate.requests, humantime::format_duration(rate.per));
+        let name = rate.name();
         match rate.burst {
             None => {
                 let requests = u64::from(rate.requests);
@@ -144,7 +144,6 @@ impl Rule {
                 // Rounded up: never faster than was said.
                 let interval =
                     per / i64::from(rate.requests) + i64::from(per % i64::from(rate.requests) > 0);
-                let name = format!("{name} burst {burst}");
                 Self { name, kind: Kind::Bucket { burst, interval, full_at: 0 } }
             }
         }

@@ -14,6 +14,7 @@ pub mod health;
 pub mod history;
 pub mod init;
 pub mod metrics;
+pub mod page;
 pub mod pause;
 pub mod plan;
 pub mod progress;

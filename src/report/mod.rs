@@ -13,6 +13,7 @@ pub mod breaker;
 pub mod gaps;
 pub mod health;
 pub mod metrics;
+pub mod page;
 pub mod quality;
 pub mod slo;
 pub mod staleness;

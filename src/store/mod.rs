@@ -36,6 +36,7 @@ mod series;
 mod service;
 mod state;
 mod total;
+mod traffic;
 mod trouble;
 
 pub use alert::Holding;

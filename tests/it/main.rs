@@ -26,6 +26,7 @@ mod hostile;
 mod logs;
 mod metrics;
 mod others;
+mod page;
 mod plan;
 mod quality;
 mod quota;

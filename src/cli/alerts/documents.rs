@@ -22,7 +22,7 @@ pub(super) fn of(scene: &Scene) -> Result<Documents, Failure> {
     let unread = |error| Failure::of_reader(&error);
     let overview = status::overview(scene, &store, &facts).map_err(unread)?;
     let mut overview = document(|out| render::status::json(out, &overview, now))?;
-    facts.gaps = quality::gaps_now(scene, &facts);
+    facts.gaps = quality::by_series(&facts, quality::gaps_now(scene, &facts));
     let rows = scene.quality(&store, &facts).map_err(unread)?;
     let quality = document(|out| render::quality::json(out, &rows, now))?;
     let slo = slo::judge(scene)?;

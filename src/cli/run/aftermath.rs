@@ -8,6 +8,7 @@ use crate::pipeline::Request;
 use crate::render;
 use crate::store::Store;
 
+use super::super::report;
 use super::super::scene::Scene;
 use super::textfile;
 
@@ -26,6 +27,8 @@ pub(super) fn leave(
     exit: Exit,
 ) {
     textfile::leave(scene, store, request, exit);
+    // Judged as of its end, and it may have taken hours.
+    report::leave(&scene.anew(None));
     ping(scene, store, request, pulse, exit);
 }
 

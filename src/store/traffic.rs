@@ -1,0 +1,51 @@
+//! What requests came to over time.
+
+use crate::domain::fact::FetchDay;
+use crate::domain::timeframe::DAY;
+
+use super::{Store, StoreResult, count};
+
+impl Store {
+    /// The requests since `since`, by UTC day, ascending; a day without requests is not there. Files
+    /// read are none.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn fetch_days(&self, since: i64) -> StoreResult<Vec<FetchDay>> {
+        self.read(|connection| {
+            // Counted here, not by SQL: grouping a million rows by three columns would sort them all.
+            let mut statement = connection.prepare_cached(
+                "SELECT started_at, response_time_ms, success, error_kind, attempt, bytes
+                   FROM fetch_log
+                  WHERE started_at >= ? AND (http_status IS NOT NULL OR error_kind IS NOT NULL)
+                  ORDER BY started_at",
+            )?;
+            let mut rows = statement.query([since])?;
+            let mut days: Vec<FetchDay> = Vec::new();
+            while let Some(row) = rows.next()? {
+                let started_at: i64 = row.get(0)?;
+                let start = started_at - started_at.rem_euclid(DAY);
+                if days.last().is_none_or(|day| day.start != start) {
+                    days.push(FetchDay { start, ..FetchDay::default() });
+                }
+                let Some(day) = days.last_mut() else { continue };
+                day.facts.total += 1;
+                *day.facts.times_ms.entry(count(row.get(1)?)).or_default() += 1;
+                day.facts.successful += u64::from(row.get::<_, bool>(2)?);
+                day.facts.retries += u64::from(row.get::<_, i64>(4)? > 1);
+                day.facts.bytes += count(row.get(5)?);
+                if let Some(kind) =
+                    row.get_ref(3)?.as_str_or_null().map_err(rusqlite::Error::from)?
+                {
+                    day.facts.rate_limited += u64::from(kind == "rate_limited");
+                    match day.failed.get_mut(kind) {
+                        Some(failed) => *failed += 1,
+                        None => drop(day.failed.insert(kind.to_owned(), 1)),
+                    }
+                }
+            }
+            Ok(days)
+        })
+    }
+}
