@@ -2,7 +2,7 @@
 //!
 //! The words are healthchecks.io's: `URL/start`, then `URL` after a run that exits 0, else `URL/EXITCODE`,
 //! which shows as a failure; a run's two pings bear the same `rid`. A run does not wait for the first
-//! ping, and for the last one no longer than [`PATIENCE`].
+//! ping, and for the last one no longer than two seconds.
 
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
