@@ -1,5 +1,5 @@
-//! Reports: a database with 5,000 x 5 series, 1,000 runs, 100,000 jobs and as many requests; whole
-//! processes, once with every series fresh and once with every one stale.
+//! Reports: a database with 5,000 x 5 series, 10,000 runs an hour apart, 1,000,000 jobs and as many
+//! requests; whole processes, once with every series fresh and once with every one stale.
 //!
 //! The floor is the same program saying its version: what it costs to start a process at all.
 //!
@@ -25,9 +25,9 @@ use support::{Config, empty_database, rounds, scratch};
 
 const SYMBOLS: usize = 5_000;
 const TIMEFRAMES: [&str; 5] = ["5m", "15m", "30m", "1h", "1d"];
-const RUNS: i64 = 1_000;
-/// The newest runs have a job for every symbol: 100,000 in all.
-const RUNS_WITH_JOBS: i64 = 20;
+const RUNS: i64 = 10_000;
+/// The newest runs have a job for every symbol: 1,000,000 in all.
+const RUNS_WITH_JOBS: i64 = 200;
 const FAILURES: i64 = 200;
 
 const HOUR: i64 = 3_600;
@@ -36,16 +36,21 @@ const DAY: i64 = 86_400;
 const STALE: i64 = 100 * DAY;
 
 /// What is measured: its arguments, the exit codes that are all right, the promise in milliseconds.
-const REPORTS: [(&[&str], &[i32], Option<f64>); 9] = [
+const REPORTS: [(&[&str], &[i32], Option<f64>); 14] = [
     (&["--version"], &[0], None),
     (&["staleness", "--json"], &[0], Some(150.0)),
     (&["staleness"], &[0], None),
-    (&["health"], &[0, 1, 2], Some(50.0)),
-    (&["health", "--json"], &[0, 1, 2], Some(50.0)),
-    (&["status"], &[0], None),
-    (&["alerts"], &[0, 1, 2], None),
-    (&["history"], &[0], None),
+    (&["health"], &[0, 1, 2], Some(60.0)),
+    (&["health", "--json"], &[0, 1, 2], Some(60.0)),
+    (&["history"], &[0], Some(60.0)),
+    (&["history", "--json"], &[0], Some(60.0)),
     (&["history", "last"], &[0], None),
+    (&["status"], &[0], None),
+    (&["quality", "--json"], &[0], None),
+    (&["slo"], &[0], None),
+    (&["metrics", "--json"], &[0], None),
+    (&["metrics", "--format", "prometheus"], &[0], None),
+    (&["alerts"], &[0, 1, 2], None),
 ];
 
 fn main() {
@@ -140,7 +145,7 @@ fn series(connection: &Connection, settings: &Settings, until: i64) -> rusqlite:
     Ok(())
 }
 
-/// One run a day, the newest an hour ago, with jobs, requests and failures.
+/// One run an hour, the newest an hour ago, with jobs, requests and failures.
 fn runs(connection: &Connection, settings: &Settings, now: i64) -> rusqlite::Result<()> {
     let mut insert = connection.prepare(
         "INSERT INTO runs (run_id, command, trigger, started_at, completed_at, status, symbols_total,
@@ -148,7 +153,7 @@ fn runs(connection: &Connection, settings: &Settings, now: i64) -> rusqlite::Res
          VALUES (?1, 'backfill', 'manual', ?2, ?2 + 600, 'succeeded', ?3, ?3, ?3, ?3, 0, 'bench', 1, '')",
     )?;
     for age in (0..RUNS).rev() {
-        let started_at = now - HOUR - age * DAY;
+        let started_at = now - HOUR - age * HOUR;
         let millis = started_at.cast_unsigned() * 1000;
         let run = Ulid::from_parts(millis, 1).to_string();
         insert.execute(params![run, started_at, SYMBOLS as i64])?;

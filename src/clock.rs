@@ -44,8 +44,7 @@ impl Timeline {
     /// Microseconds since 1970 UTC.
     #[must_use]
     pub fn now(&self) -> i64 {
-        let elapsed = i64::try_from(self.origin.elapsed().as_micros()).unwrap_or(i64::MAX);
-        self.origin_at.saturating_add(elapsed)
+        self.at(Instant::now())
     }
 
     /// The instant on this timeline at which it shows `at`; now, when that is past.
@@ -55,6 +54,13 @@ impl Timeline {
         // Far enough for every wait, and near enough to be added to an instant.
         const FAR: u64 = 366 * 86_400 * 1_000_000;
         self.origin + std::time::Duration::from_micros(ahead.min(FAR))
+    }
+
+    /// What it shows at an instant; its own beginning, for those before it.
+    #[must_use]
+    pub fn at(&self, instant: Instant) -> i64 {
+        let since = instant.saturating_duration_since(self.origin);
+        self.origin_at.saturating_add(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
     }
 
     /// This instant, for what outlives the run.

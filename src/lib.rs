@@ -12,7 +12,7 @@
 //!          │
 //!          ├─► pipeline ─► plan ─► fetch (─► provider) ─► validate ─► store
 //!          │        │         ─► action ─► derive ─► feature, quality ─► store ─► account
-//!          │        └─ Event ─► sink given by cli ─► render::progress, log lines
+//!          │        └─ Event ─► sink given by cli ─► render::progress, log lines, trace
 //!          └─► store (facts) ─► report ─► render ─► stdout
 //!                                   └─► notify ─► those who are told
 //! ```
@@ -35,6 +35,7 @@
 //! | [`store`] | all SQL, one writer, the lock | judge |
 //! | [`pipeline`] | the straight line of one run | anything by itself |
 //! | [`freshness`], [`report`] | judge facts at an instant | read a clock or a file |
+//! | [`mod@trace`] | a run as spans, sent to a collector | fail a run, or hold it up for long |
 //! | [`notify`] | tells the outside of alerts and runs | fail a run, decide what is news |
 //! | [`render`] | tables and JSON | arithmetic beyond units |
 //! | [`cli`] | flags, wiring, errors in words, exit codes | decide what a number means |
@@ -75,4 +76,5 @@ pub mod quality;
 pub mod render;
 pub mod report;
 pub mod store;
+pub mod trace;
 pub mod validate;

@@ -21,7 +21,7 @@ use super::scene::Scene;
   mdctl backfill --max-duration 20m    leave what takes longer for the next call")]
 pub(super) struct Backfill {
     #[command(flatten)]
-    run: RunArgs,
+    pub(super) run: RunArgs,
 }
 
 pub(super) fn exec(command: &Backfill, scene: &Scene) -> Done {

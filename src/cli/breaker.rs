@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
+use schemars::Schema;
 
 use crate::config::Settings;
 use crate::domain::provider_state::BreakerState;
@@ -42,6 +43,16 @@ enum What {
         #[arg(long, value_name = "TEXT")]
         reason: Option<Reason>,
     },
+}
+
+impl Breaker {
+    /// The JSON Schema of what it prints.
+    pub(super) fn schema(&self) -> Schema {
+        match self.what {
+            What::List => render::breaker::schema(),
+            What::Reset { .. } => render::breaker::reset_schema(),
+        }
+    }
 }
 
 pub(super) fn exec(command: &Breaker, scene: &Scene) -> Done {

@@ -1,6 +1,7 @@
 //! `mdctl db`: the database itself.
 
 use clap::{Args, Subcommand};
+use schemars::Schema;
 
 use crate::exit::Exit;
 use crate::render;
@@ -28,6 +29,16 @@ enum What {
     Check,
     /// Sizes, versions and rows.
     Info,
+}
+
+impl Db {
+    /// The JSON Schema of what it prints.
+    pub(super) fn schema(&self) -> Schema {
+        match self.what {
+            What::Check => render::db::findings_schema(),
+            What::Migrate | What::Info => render::db::info_schema(),
+        }
+    }
 }
 
 pub(super) fn exec(command: &Db, scene: &Scene) -> Done {

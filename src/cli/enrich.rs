@@ -22,7 +22,7 @@ use super::scene::Scene;
   mdctl enrich --dry-run               what would be asked, without asking")]
 pub(super) struct Enrich {
     #[command(flatten)]
-    run: RunArgs,
+    pub(super) run: RunArgs,
 }
 
 pub(super) fn exec(command: &Enrich, scene: &Scene) -> Done {

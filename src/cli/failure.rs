@@ -4,9 +4,10 @@
 use std::io::{self, Write as _};
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, env};
 use crate::exit::Exit;
 use crate::fetch::Exhausted;
 use crate::store::{StoreError, Trouble, too_many_files};
@@ -21,12 +22,12 @@ pub(super) struct Failure {
     hint: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Document<'a> {
     error: Body<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Body<'a> {
     kind: &'a str,
     message: &'a str,
@@ -100,6 +101,11 @@ impl Failure {
         Self::new(Exit::InputOutput, "storage", error.to_string()).hinted(hint)
     }
 
+    /// What happened, to what.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The failure in one line, for a verdict.
     pub(super) fn line(&self) -> String {
         let hint = self.hint.as_deref().map_or_else(String::new, |hint| format!("; {hint}"));
@@ -110,11 +116,11 @@ impl Failure {
     pub(super) fn tell(&self, json: bool) -> io::Result<()> {
         if !json {
             let mut err = io::stderr().lock();
-            writeln!(err, "error: {}", self.message)?;
-            return match &self.hint {
-                Some(hint) => writeln!(err, "hint: {hint}"),
-                None => Ok(()),
-            };
+            let hint = self.hint.as_ref().map(|hint| format!("\nhint: {hint}"));
+            let text = format!("error: {}{}", self.message, hint.unwrap_or_default());
+            // As log lines do, each line tells systemd's journal how grave it is.
+            let mark = if env::stderr_is_journal() { "<3>" } else { "" };
+            return text.lines().try_for_each(|line| writeln!(err, "{mark}{line}"));
         }
         let body = Body {
             kind: self.kind,

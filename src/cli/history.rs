@@ -1,6 +1,7 @@
 //! `mdctl history`: past runs.
 
 use clap::Args;
+use schemars::Schema;
 
 use crate::config::Span;
 use crate::domain::fact::RunFact;
@@ -37,6 +38,16 @@ pub(super) struct History {
     /// Only runs with this status.
     #[arg(long, value_name = "STATUS")]
     status: Option<RunStatus>,
+}
+
+impl History {
+    /// The JSON Schema of what it prints.
+    pub(super) fn schema(&self) -> Schema {
+        match self.run {
+            None => render::history::schema(),
+            Some(_) => render::history::detail_schema(),
+        }
+    }
 }
 
 pub(super) fn exec(command: &History, scene: &Scene) -> Done {

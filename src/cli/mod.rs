@@ -9,9 +9,11 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use schemars::Schema;
 
 use crate::config::env;
 use crate::exit::Exit;
+use crate::render;
 
 mod actions;
 mod alerts;
@@ -27,11 +29,13 @@ mod gaps;
 mod health;
 mod history;
 mod init;
+mod metrics;
 mod pause;
 mod quality;
 mod run;
 mod scene;
 mod select;
+mod slo;
 mod staleness;
 mod status;
 mod stored;
@@ -104,6 +108,9 @@ struct Global {
     /// No progress bar.
     #[arg(long, global = true, help_heading = "Everywhere")]
     no_progress: bool,
+    /// Print the JSON Schema of what --json prints, and do nothing else.
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    schema: bool,
     /// Judge as if it were that time: an RFC 3339 instant, or a date, which is its end in UTC.
     #[arg(long, global = true, value_name = "TIME", help_heading = "Everywhere")]
     as_of: Option<AsOf>,
@@ -148,12 +155,16 @@ enum Command {
     History(history::History),
     /// The overview; with SYMBOL, that job's status, retries and last error.
     Status(status::Status),
+    /// Fetch, compute and quality figures over a window; totals and states for Prometheus.
+    Metrics(metrics::MetricsArgs),
     /// Missing bars by calendar, each with its reason.
     Gaps(gaps::Gaps),
     /// Splits and dividends, and how they stand; settle a dispute.
     Actions(actions::Actions),
     /// Validation rate, gaps, anomalies and score, worst first; with SYMBOL, the findings.
     Quality(quality::Quality),
+    /// Service levels, recovery time and recovery point against their objectives.
+    Slo(slo::Slo),
     /// What fires of the rules that are watched; tell what changed, snooze.
     Alerts(alerts::Alerts),
     /// Stored bars of a symbol.
@@ -188,6 +199,10 @@ pub fn main() -> Exit {
 }
 
 fn run(cli: Cli) -> Done {
+    if cli.global.schema {
+        print(|out| render::json(out, &schema(&cli.command)))?;
+        return Ok(Exit::Success);
+    }
     let scene = || Scene::set(&cli.global);
     match &cli.command {
         // It makes the config that the others stand on.
@@ -199,9 +214,11 @@ fn run(cli: Cli) -> Done {
         Command::Staleness(command) => staleness::exec(command, &scene()?),
         Command::History(command) => history::exec(command, &scene()?),
         Command::Status(command) => status::exec(command, &scene()?),
+        Command::Metrics(command) => metrics::exec(command, &scene()?),
         Command::Gaps(command) => gaps::exec(command, &scene()?),
         Command::Actions(command) => actions::exec(command, &scene()?),
         Command::Quality(command) => quality::exec(command, &scene()?),
+        Command::Slo(command) => slo::exec(command, &scene()?),
         Command::Alerts(command) => alerts::exec(command, &scene()?),
         Command::Bars(command) => bars::exec(command, &scene()?),
         Command::Features(command) => features::exec(command, &scene()?),
@@ -209,6 +226,31 @@ fn run(cli: Cli) -> Done {
         Command::Resume(command) => pause::resume(command, &scene()?),
         Command::Breaker(command) => breaker::exec(command, &scene()?),
         Command::Db(command) => db::exec(command, &scene()?),
+    }
+}
+
+/// The JSON Schema of what a command prints with `--json` when it does what it is asked.
+fn schema(command: &Command) -> Schema {
+    match command {
+        Command::Init(_) => render::init::schema(),
+        Command::Symbols(command) => command.schema(),
+        Command::Backfill(command) => command.run.schema(),
+        Command::Enrich(command) => command.run.schema(),
+        Command::Health(_) => render::health::schema(),
+        Command::Staleness(_) => render::staleness::schema(),
+        Command::History(command) => command.schema(),
+        Command::Status(command) => command.schema(),
+        Command::Gaps(_) => render::gaps::schema(),
+        Command::Actions(_) => render::actions::schema(),
+        Command::Quality(command) => command.schema(),
+        Command::Slo(_) => render::slo::schema(),
+        Command::Alerts(command) => command.schema(),
+        Command::Metrics(_) => render::metrics::schema(),
+        Command::Bars(_) => render::bars::schema(),
+        Command::Features(_) => render::features::schema(),
+        Command::Pause(_) | Command::Resume(_) => render::pause::schema(),
+        Command::Breaker(command) => command.schema(),
+        Command::Db(command) => command.schema(),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use clap::Args;
+use schemars::Schema;
 
 use crate::calendar::due::Due;
 use crate::domain::anomaly::{Anomaly, AnomalyCode};
@@ -51,6 +52,16 @@ pub(super) struct Quality {
     /// Exit 1 when a score is below 0.85 or a validation rate below 0.95, and 2 when a score is below 0.5.
     #[arg(long)]
     check: bool,
+}
+
+impl Quality {
+    /// The JSON Schema of what it prints.
+    pub(super) fn schema(&self) -> Schema {
+        match self.symbol {
+            None => render::quality::schema(),
+            Some(_) => render::quality::symbol_schema(),
+        }
+    }
 }
 
 /// Findings shown on a terminal when nothing says how many.

@@ -2,6 +2,7 @@
 //! store.
 
 use std::io::{self, IsTerminal as _};
+use std::rc::Rc;
 
 use tracing_subscriber::filter::LevelFilter;
 
@@ -13,17 +14,18 @@ use crate::domain::action::ActionStatus;
 use crate::domain::fact::SeriesFact;
 use crate::domain::range::TimeRange;
 use crate::domain::run::RunStatus;
+use crate::domain::shard::Shard;
 use crate::domain::timeframe::Timeframe;
-use crate::logging::{self, Guard, Lines, Tail};
+use crate::logging::{self, Form, Guard, Lines, Tail};
 use crate::render::progress::Progress;
 use crate::render::table::{self, Look};
 use crate::report::breaker::{self, BreakerRow};
-use crate::report::health::Evidence;
+use crate::report::health::{Disk, Evidence};
 use crate::report::quality::{self as quality_report, Counted, SeriesQuality};
 use crate::report::staleness::Staleness;
 use crate::report::{Facts, actions};
 use crate::store::{Store, StoreResult, lock};
-use crate::{clock, domain::fact::RunFact};
+use crate::{clock, domain::fact::RunFact, pipeline};
 
 use super::failure::Failure;
 use super::{Colour, Global, LogFormat};
@@ -36,7 +38,7 @@ const MOST_RUNS: u64 = 1_000;
 
 /// What a command stands on.
 pub(super) struct Scene {
-    pub(super) settings: Settings,
+    pub(super) settings: Rc<Settings>,
     /// This instant by the wall clock.
     pub(super) wall_now: i64,
     /// The instant to judge at, where one is given.
@@ -48,9 +50,10 @@ pub(super) struct Scene {
     pub(super) screen: MultiProgress,
     /// Whether a progress bar is wanted.
     pub(super) bar: bool,
+    /// Where log lines go.
+    pub(super) log: Rc<Guard>,
     /// The last log lines, where somebody is to be sent them.
     pub(super) tail: Option<Tail>,
-    _log: Guard,
 }
 
 impl Scene {
@@ -69,16 +72,39 @@ impl Scene {
         let tail = settings.notifiers.values().any(Notifier::hears_of_runs).then(Tail::default);
         let log = log(global, &settings, bar, &screen, tail.as_ref());
         Ok(Self {
-            settings,
+            settings: Rc::new(settings),
             wall_now,
             as_of,
             json: global.json,
             look: look(global.color),
             screen,
             bar,
+            log: Rc::new(log),
             tail,
-            _log: log,
         })
+    }
+
+    /// The same scene at this instant, and with a shard, of its symbols and its part of the quotas alone.
+    pub(super) fn anew(&self, shard: Option<Shard>) -> Self {
+        let settings = shard.map(|shard| {
+            let mut settings = Settings::clone(&self.settings);
+            settings.providers = pipeline::providers(&settings, Some(shard));
+            for group in &mut settings.groups {
+                group.members.retain(|member| shard.holds(&member.symbol));
+            }
+            Rc::new(settings)
+        });
+        Self {
+            settings: settings.unwrap_or_else(|| Rc::clone(&self.settings)),
+            wall_now: clock::now(),
+            as_of: self.as_of,
+            json: self.json,
+            look: self.look,
+            screen: self.screen.clone(),
+            bar: self.bar,
+            log: Rc::clone(&self.log),
+            tail: self.tail.clone(),
+        }
     }
 
     /// The instant to judge at.
@@ -96,7 +122,7 @@ impl Scene {
         self.read_facts(store, coverage).map_err(|error| Failure::of_reader(&error))
     }
 
-    fn read_facts(&self, store: &Store, coverage: bool) -> StoreResult<Facts> {
+    pub(super) fn read_facts(&self, store: &Store, coverage: bool) -> StoreResult<Facts> {
         let mut facts =
             Facts { series: store.series_all()?, gaps: store.gaps_all()?, ..Facts::default() };
         if coverage {
@@ -171,13 +197,13 @@ impl Scene {
             last_success: store.run_last_succeeded()?,
             recent_runs: store.runs_last(MOST_RUNS, Some(since), None, None)?,
             recent_failures: store.failures_last(None, since, MOST_FAILURES)?,
-            recent_requests: store.fetch_facts(since)?,
             breakers: self.breakers(store)?,
             disputed: actions::judge(
                 &self.settings,
                 store.actions_all(Some(ActionStatus::Disputed))?,
             ),
             pause: store.pause_at(self.wall_now)?,
+            disk: disk(store, facts)?,
             unsent: store.alerts_unsent()?,
             wall_now: self.wall_now,
         })
@@ -228,6 +254,13 @@ impl Scene {
             run.status = RunStatus::Crashed;
         }
     }
+}
+
+/// The disk under the database.
+fn disk(store: &Store, facts: &Facts) -> StoreResult<Option<Disk>> {
+    let Some(free_bytes) = store.disk_free_bytes() else { return Ok(None) };
+    let bars = facts.series.values().map(|series| series.bar_count).sum();
+    Ok(Some(Disk { free_bytes, database_bytes: store.database_bytes()?, bars }))
 }
 
 /// Ends a series where it would have ended at `as_of`: bars that closed later are not shown.
@@ -286,7 +319,11 @@ fn log(
         Colour::Never => false,
         Colour::Auto => io::stderr().is_terminal() && env::value(env::NO_COLOR).is_none(),
     };
-    let lines = Lines { level, json: global.log_format == LogFormat::Json, colour };
+    let form = match global.log_format {
+        LogFormat::Json => Form::Json,
+        LogFormat::Text => Form::Text { colour },
+    };
+    let lines = Lines { level, form, journal: env::stderr_is_journal() };
     let file = settings.log.as_ref().map(|file| (file.path.as_path(), file.keep));
     logging::install(lines, screen, file, tail)
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use clap::Args;
+use schemars::Schema;
 
 use crate::domain::fact::SeriesFact;
 use crate::domain::series::{SeriesKey, Symbol};
@@ -10,12 +11,12 @@ use crate::domain::timeframe::DAY;
 use crate::exit::Exit;
 use crate::render;
 use crate::render::status::{Overview, SymbolStatus};
-use crate::report::metrics::{FetchMetrics, QualityMetrics};
 use crate::report::quality::SeriesQuality;
 use crate::report::{Facts, staleness};
 use crate::store::{Store, StoreResult};
 
 use super::failure::Failure;
+use super::metrics;
 use super::scene::Scene;
 use super::select;
 use super::{Done, print};
@@ -28,6 +29,16 @@ use super::{Done, print};
 pub(super) struct Status {
     /// A symbol.
     symbol: Option<String>,
+}
+
+impl Status {
+    /// The JSON Schema of what it prints.
+    pub(super) fn schema(&self) -> Schema {
+        match self.symbol {
+            None => render::status::schema(),
+            Some(_) => render::status::symbol_schema(),
+        }
+    }
 }
 
 pub(super) fn exec(command: &Status, scene: &Scene) -> Done {
@@ -75,10 +86,7 @@ pub(super) fn overview(scene: &Scene, store: &Store, facts: &Facts) -> StoreResu
         running,
         last,
         queue,
-        fetch: FetchMetrics::of(&store.fetch_facts(scene.wall_now - DAY)?),
-        compute: store.compute_facts(scene.wall_now - DAY)?,
-        symbols_tracked: scene.settings.members().count() as u64,
-        quality: QualityMetrics::of(&scene.quality(store, facts)?),
+        metrics: metrics::gather(scene, store, facts, DAY)?,
     })
 }
 

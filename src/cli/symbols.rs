@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
 use clap::{Args, Subcommand};
+use schemars::Schema;
 
 use crate::config::edit::{self, Edit};
 use crate::config::{self, Group, Settings};
@@ -74,6 +75,16 @@ enum What {
         #[arg(long, value_name = "NAME")]
         group: Option<String>,
     },
+}
+
+impl Symbols {
+    /// The JSON Schema of what it prints.
+    pub(super) fn schema(&self) -> Schema {
+        match self.what {
+            What::List { .. } => render::symbols::schema(),
+            _ => render::symbols::edited_schema(),
+        }
+    }
 }
 
 pub(super) fn exec(command: &Symbols, scene: &Scene) -> Done {

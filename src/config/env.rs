@@ -13,6 +13,8 @@ pub const DATABASE: &str = "MDCTL_DB";
 pub const NO_COLOR: &str = "NO_COLOR";
 /// Set by systemd for everything it starts: runs are then triggered by `systemd`.
 const INVOCATION_ID: &str = "INVOCATION_ID";
+/// Set by systemd where output goes to its journal: the device and the inode of that stream.
+const JOURNAL_STREAM: &str = "JOURNAL_STREAM";
 /// Set by systemd: the folder of a unit's credentials.
 const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 /// The user's config folder; else `.config` in `HOME`.
@@ -32,6 +34,15 @@ pub fn value(name: &str) -> Option<String> {
 #[must_use]
 pub fn under_systemd() -> bool {
     value(INVOCATION_ID).is_some()
+}
+
+/// Whether what is written to stderr goes to systemd's journal. A redirected stderr does not, whatever the
+/// variable that is handed on says.
+#[must_use]
+pub fn stderr_is_journal() -> bool {
+    let stream = value(JOURNAL_STREAM);
+    let Ok(stderr) = rustix::fs::fstat(std::io::stderr()) else { return false };
+    stream.is_some_and(|stream| stream == format!("{}:{}", stderr.st_dev, stderr.st_ino))
 }
 
 /// Where systemd puts the credentials of this unit.

@@ -45,7 +45,7 @@ const SYSTEM_FOLDER: &str = "/etc/mdctl";
 const SYSTEM_STATE_FOLDER: &str = "/var/lib/mdctl";
 
 /// Everything that a command needs to know of the config.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// The file that it came from.
     pub config_path: PathBuf,
@@ -381,7 +381,7 @@ fn read_secret(path: &Path) -> Result<String, String> {
 }
 
 /// A named list of tracked symbols.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Group {
     /// Its name.
     pub name: String,

@@ -1,10 +1,19 @@
-//! `Event`: what a run says while it works. Progress bars and log lines are its consumers; it knows
-//! nothing of widths or colours.
+//! `Event`: what a run says while it works. Progress bars, log lines and traces are its consumers; it
+//! knows nothing of widths or colours.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::run::{Attempt, Failure, JobOutcome, PageCounts, RunId, RunStatus, Totals};
+use super::run::{Attempt, ComputeFact, Failure, JobOutcome, PageCounts, RunId, RunStatus, Totals};
 use super::series::{SeriesKey, Symbol};
+
+/// From when to when something was at work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Took {
+    /// Its beginning.
+    pub from: Instant,
+    /// Its end.
+    pub to: Instant,
+}
 
 /// A past-tense fact about a run at work.
 #[derive(Clone, Debug)]
@@ -24,6 +33,8 @@ pub enum Event {
     JobStarted {
         /// Whose job.
         symbol: Symbol,
+        /// When it was about to be.
+        at: Instant,
     },
     /// A page is stored.
     PageStored {
@@ -33,6 +44,10 @@ pub enum Event {
         counts: PageCounts,
         /// The request that brought it.
         attempt: Attempt,
+        /// The judging of its rows; `None` of what is not about bars.
+        validated: Option<Took>,
+        /// The writing, up to the commit, which many pages share.
+        stored: Took,
     },
     /// An attempt failed.
     AttemptFailed {
@@ -40,6 +55,13 @@ pub enum Event {
         attempt: Attempt,
         /// The wait before the next try; `None` when there is none.
         retry_in: Option<Duration>,
+        /// The judging of its rows, where that is what it failed at.
+        validated: Option<Took>,
+    },
+    /// An answer said that the page is to be had elsewhere on the same server; it is asked for there.
+    Redirected {
+        /// The attempt so far.
+        attempt: Attempt,
     },
     /// A request began to wait for the provider's quota.
     QuotaWait {
@@ -83,11 +105,25 @@ pub enum Event {
     },
     /// A job ended.
     JobFinished(JobOutcome),
+    /// Features of a series were computed, or could not be.
+    Computed {
+        /// What came of it, and how long it worked.
+        fact: ComputeFact,
+        /// From its first slice to its last; others may have had their turn between.
+        took: Took,
+    },
+    /// Nothing more follows from the bars of a symbol in this run.
+    Concluded {
+        /// Whose bars.
+        symbol: Symbol,
+    },
     /// The run ended.
     Finished {
         /// How it ended.
         status: RunStatus,
         /// The outcome record.
         totals: Totals,
+        /// What the process ends with.
+        exit_code: u8,
     },
 }

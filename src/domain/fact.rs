@@ -114,6 +114,30 @@ pub struct RunFact {
     pub exit_code: Option<i64>,
     /// What aborted it.
     pub error: Option<String>,
+    /// The largest lag of a series at its end; `None` when it was not judged, or not by the clock.
+    pub worst_lag_seconds: Option<i64>,
+}
+
+impl RunFact {
+    /// How long it took; `None` while it runs, and when it crashed.
+    #[must_use]
+    pub fn duration_seconds(&self) -> Option<i64> {
+        self.completed_at.map(|at| at.saturating_sub(self.started_at).max(0))
+    }
+
+    /// How long it took, less the time in which it waited for a quota; `None` likewise.
+    #[must_use]
+    pub fn working_seconds(&self) -> Option<u64> {
+        let took = u64::try_from(self.duration_seconds()?).ok()?;
+        Some(took.saturating_sub(self.totals.quota_wait_seconds))
+    }
+
+    /// The share of its jobs that failed, 0..1; `None` without jobs.
+    #[must_use]
+    pub fn failure_rate(&self) -> Option<f64> {
+        let Totals { failed, symbols_total, .. } = self.totals;
+        (symbols_total > 0).then(|| failed as f64 / symbols_total as f64)
+    }
 }
 
 /// A job's row.
@@ -174,8 +198,10 @@ pub struct RequestCount {
 /// What the requests of a window of time came to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FetchFacts {
-    /// Every request's response time, ascending, milliseconds.
-    pub response_times_ms: Vec<u64>,
+    /// How many there were.
+    pub total: u64,
+    /// By how many milliseconds they took, how many.
+    pub times_ms: BTreeMap<u64, u64>,
     /// How many succeeded.
     pub successful: u64,
     /// How many met a full quota.
@@ -184,6 +210,28 @@ pub struct FetchFacts {
     pub retries: u64,
     /// Unpacked bytes.
     pub bytes: u64,
+}
+
+/// What a provider answered in one run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProviderRun {
+    /// The run.
+    pub run_id: RunId,
+    /// The provider's name in the config.
+    pub provider: String,
+    /// Requests that it answered.
+    pub answered: u64,
+    /// Failures for its trouble, or the network's, and not for what was asked.
+    pub troubled: u64,
+}
+
+/// How soon new bars were stored, measured within runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Detected {
+    /// New bars at the tails of series.
+    pub bars: u64,
+    /// Those whose answer came soon enough after the run had begun.
+    pub in_time: u64,
 }
 
 /// What was found of a series.

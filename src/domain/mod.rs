@@ -5,7 +5,7 @@
 //! what is computed from it ([`feature`]) and what looks suspicious in it ([`anomaly`]), whose it is
 //! ([`series`], [`shard`]), what is said of it ([`mod@reference`]), what is missing ([`gap`]), what is to
 //! be done ([`task`]), what a run did ([`run`], [`event`]), what the store remembers ([`fact`],
-//! [`provider_state`]), what people order ([`control`]), by which rules all of that is judged
+//! [`provider_state`], [`total`]), what people order ([`control`]), by which rules all of that is judged
 //! ([`policy`]), and what is watched and promised ([`alert`]); last, how times and counts are said ([`words`]).
 
 pub mod action;
@@ -27,4 +27,5 @@ pub mod series;
 pub mod shard;
 pub mod task;
 pub mod timeframe;
+pub mod total;
 pub mod words;

@@ -115,6 +115,17 @@ impl Hold {
     }
 }
 
+/// What is left of a provider's quota at an instant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuotaLeft {
+    /// The provider's name in the config.
+    pub provider: String,
+    /// Requests that a run that begins then may send at once.
+    pub requests: u64,
+    /// Those that it might, had nothing been sent before.
+    pub at_once: u64,
+}
+
 /// A breaker as it is remembered.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BreakerState {

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::range::TimeRange;
 use super::series::{SeriesKey, Symbol};
@@ -231,6 +231,8 @@ pub struct Attempt {
     pub provider: String,
     /// When it was sent, epoch seconds UTC.
     pub started_at: i64,
+    /// The same, by the clock that only goes forward.
+    pub begun: Instant,
     /// The range of `ts` that it asks for.
     pub range: TimeRange,
     /// Its number among the tries at this request, from 1.
@@ -352,6 +354,8 @@ pub struct Totals {
     pub requests: u64,
     /// Answers that said: too many requests.
     pub rate_limited: u64,
+    /// Seconds in which one of its requests at least waited for a quota.
+    pub quota_wait_seconds: u64,
 }
 
 impl Totals {

@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::{self, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 
 use csv::{ReaderBuilder, StringRecord};
 
@@ -39,12 +38,11 @@ impl Crew {
         task: &Arc<Task>,
         path: PathBuf,
     ) -> Result<(), Lost> {
-        let started = Instant::now();
         let attempt = attempt(task, task.range, 1);
         let contents = self.off_thread(move || read(&path)).await?;
         let contents = contents.map_err(|fault| Lost::failed(fault, 1))?;
         let attempt =
-            Attempt { response_time: started.elapsed(), bytes: contents.bytes, ..attempt };
+            Attempt { response_time: attempt.begun.elapsed(), bytes: contents.bytes, ..attempt };
         let told = Told {
             task: Arc::clone(task),
             attempt,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, Semaphore, mpsc};
@@ -266,7 +266,7 @@ impl Crew {
         let provider = job.tasks.first().map(|task| task.provider.as_str()).unwrap_or_default();
         if self.is_open(provider, &symbol) {
             retries += u32::from(again);
-            self.say(Message::JobStarted(symbol.clone())).await;
+            self.say(Message::JobStarted(symbol.clone(), Instant::now())).await;
         }
         let (mut tasks, mut failures) = (Vec::new(), Vec::new());
         for task in job.tasks {

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::ProviderSettings;
-use crate::domain::provider_state::{Hold, ProviderState, SECOND, Stamp};
+use crate::domain::provider_state::{Hold, ProviderState, QuotaLeft, SECOND, Stamp};
 use crate::domain::run::{ErrorKind, Fault};
 use crate::domain::series::Symbol;
 use crate::domain::words::{instant, span};
@@ -17,6 +17,9 @@ use super::breaker::{Breaker, Call, Look};
 use super::lanes::Lanes;
 use super::quota::{Leave, Quota};
 use super::throttle::{Strain, Throttle};
+
+/// What an earlier run left of a provider, and when.
+type Remembered = (ProviderState, Stamp);
 
 /// A job's place in the plan's order; smaller goes first.
 pub(super) type Rank = usize;
@@ -274,13 +277,7 @@ impl Gate {
         options: &Options,
         now: &Stamp,
     ) -> Self {
-        let (state, written) = match held {
-            Some((state, saved)) => {
-                let ago = now.since(&saved);
-                (state.carried_over(&saved, now), now.at.saturating_sub(ago))
-            }
-            None => (ProviderState::default(), now.at),
-        };
+        let (state, written) = carried(held, now);
         // What the last run may have sent and never told counts, whether this one sends anything or not.
         let used = state.quota.unsettled > 0;
         let most = settings.bulkhead.max_concurrent.min(options.parallel);
@@ -405,6 +402,42 @@ impl Gate {
             breaker: self.breaker.state(),
         }
     }
+}
+
+/// What is known of a provider at `now`, and when that was written down.
+fn carried(held: Option<Remembered>, now: &Stamp) -> (ProviderState, i64) {
+    match held {
+        Some((state, saved)) => {
+            let ago = now.since(&saved);
+            (state.carried_over(&saved, now), now.at.saturating_sub(ago))
+        }
+        None => (ProviderState::default(), now.at),
+    }
+}
+
+/// What is left at `now` of the quota of each provider that has one, by name: what a run that begins then
+/// may send at once. Nothing is left of one that has asked not to be asked.
+#[must_use]
+pub fn quotas_left(
+    providers: &BTreeMap<String, ProviderSettings>,
+    mut remembered: BTreeMap<String, Remembered>,
+    now: &Stamp,
+) -> Vec<QuotaLeft> {
+    let limited =
+        providers.values().filter(|settings| !settings.is_files() && !settings.rates.is_empty());
+    limited
+        .map(|settings| {
+            let (state, written) = carried(remembered.remove(&settings.name), now);
+            let quota = Quota::new(&settings.rates, &state.quota, written, now.at);
+            let held = |hold: &Hold| hold.symbol.is_none() && hold.until > now.at;
+            let is_held = state.hold.as_ref().is_some_and(held);
+            QuotaLeft {
+                provider: settings.name.clone(),
+                requests: if is_held { 0 } else { quota.left(now.at) },
+                at_once: u64::from(quota.at_once()),
+            }
+        })
+        .collect()
 }
 
 /// Whether the breaker counts it: trouble of the provider, not of what was asked.

@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono_tz::Tz;
 use url::Url;
@@ -280,8 +280,7 @@ impl Lane<'_> {
                     // It shifts a little with every request of those before.
                     if told.is_none_or(|told: i64| at > told.saturating_add(SECOND)) {
                         told = Some(at);
-                        let wait = Duration::from_micros(u64::try_from(at - now).unwrap_or(0));
-                        crew.say(Message::QuotaWait(task.provider.clone(), wait)).await;
+                        crew.say(Message::QuotaWait(task.provider.clone(), now, at)).await;
                     }
                     Some(at)
                 }
@@ -316,7 +315,6 @@ impl Lane<'_> {
     ) -> (Attempt, Result<Came, Fault>) {
         let ending = &self.crew.ending;
         let mut attempt = attempt(wanted.task, wanted.range, number);
-        let started = Instant::now();
         let asking = self.ask(http, wanted, elsewhere, &mut attempt);
         let answered = ending.cut.run_until_cancelled(asking).await;
         let came = answered.unwrap_or_else(|| Err(ending.fault()));
@@ -325,7 +323,7 @@ impl Lane<'_> {
         let is_beside =
             |fault: &&Fault| wanted.task.about != About::Bars && fault.kind == ErrorKind::Server;
         flight.land(fault.filter(|fault| !is_beside(fault)));
-        attempt.response_time = started.elapsed();
+        attempt.response_time = attempt.begun.elapsed();
         if let Some(fault) = fault {
             attempt.http_status = attempt.http_status.or(fault.http_status);
             attempt.fault = Some(fault.clone());

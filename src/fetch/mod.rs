@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono_tz::Tz;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
@@ -43,7 +43,7 @@ mod throttle;
 
 pub use engine::Engine;
 pub use files::file_path;
-pub use gate::Note;
+pub use gate::{Note, quotas_left};
 pub use inquiry::{ReadFile, Told, Unread, Whole};
 
 use crew::Crew;
@@ -60,8 +60,8 @@ const WAITING_ROWS: u32 = 60_000;
 /// What fetching says, in order for each job.
 #[derive(Debug)]
 pub enum Message {
-    /// A job's first request is about to be made.
-    JobStarted(Symbol),
+    /// A job's first request is about to be made, and when.
+    JobStarted(Symbol, Instant),
     /// A page came.
     Page(Box<Fetched>),
     /// A page came of what is declared of a symbol besides bars.
@@ -72,8 +72,9 @@ pub enum Message {
     AttemptFailed(Attempt, Option<Duration>),
     /// A request was answered by the word that the page is to be had elsewhere.
     Redirected(Attempt),
-    /// A request is going to wait so long for its provider's quota.
-    QuotaWait(String, Duration),
+    /// A request is going to wait for its provider's quota, from the first instant to the second on the
+    /// timeline, microseconds.
+    QuotaWait(String, i64, i64),
     /// A refused range is asked for again without the refused part.
     Narrowed(SeriesKey, String),
     /// Nothing more can be sent before the notes are written down.
@@ -315,6 +316,7 @@ fn attempt(task: &Task, range: TimeRange, number: u32) -> Attempt {
         about: task.about,
         provider: task.provider.clone(),
         started_at: clock::now(),
+        begun: Instant::now(),
         range,
         number,
         response_time: Duration::ZERO,

@@ -88,13 +88,26 @@ impl Quota {
         self.paused_until = self.paused_until.max(until);
     }
 
-    /// How many requests may be announced at once: a tenth of what the tightest rule gives at once.
-    pub(super) fn allotment(&self) -> u32 {
+    /// How many requests may be sent at `now`, all of them at once.
+    pub(super) fn left(&self, now: i64) -> u64 {
+        if self.paused_until > now {
+            return 0;
+        }
+        self.rules.iter().map(|rule| rule.left(self.in_flight, now)).min().unwrap_or(u64::MAX)
+    }
+
+    /// How many requests the tightest rule gives at once.
+    pub(super) fn at_once(&self) -> u32 {
         let at_once = self.rules.iter().map(|rule| match rule.kind {
             Kind::Window { requests, .. } => u32::try_from(requests).unwrap_or(u32::MAX),
             Kind::Bucket { burst, .. } => burst,
         });
-        (at_once.min().unwrap_or(u32::MAX) / 10).clamp(1, 1_000)
+        at_once.min().unwrap_or(u32::MAX)
+    }
+
+    /// How many requests may be announced at once: a tenth of what the tightest rule gives at once.
+    pub(super) fn allotment(&self) -> u32 {
+        (self.at_once() / 10).clamp(1, 1_000)
     }
 
     /// What is to be remembered, with `announced` requests that may be sent before the next word.
@@ -196,6 +209,22 @@ impl Rule {
                 if at > now { Leave::At(at) } else { Leave::Now }
             }
         }
+    }
+
+    /// How many requests it lets through at `now`, beside those in flight.
+    fn left(&self, in_flight: u32, now: i64) -> u64 {
+        let (most, used) = match &self.kind {
+            Kind::Window { requests, per, ended } => {
+                let counts = |at: i64| at.saturating_add(*per).saturating_add(APART) > now;
+                let held = ended.iter().filter(|(at, _)| counts(*at));
+                (*requests, held.map(|(_, requests)| u64::from(*requests)).sum())
+            }
+            Kind::Bucket { burst, interval, full_at } => {
+                let lacking = u64::try_from(full_at.saturating_sub(now)).unwrap_or(0);
+                (u64::from(*burst), lacking.div_ceil(interval.unsigned_abs().max(1)))
+            }
+        };
+        most.saturating_sub(used).saturating_sub(u64::from(in_flight))
     }
 
     /// Notes that so many requests have ended.

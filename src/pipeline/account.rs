@@ -15,8 +15,9 @@ use crate::store::{StoreResult, Writer};
 
 use super::want::{Holdings, Selection, wants};
 
-/// Writes the gaps that nobody has answered for, and every series' freshness and quality.
-pub(super) fn account(tx: &Writer<'_>, settings: &Settings, now: i64) -> StoreResult<()> {
+/// Writes the gaps that nobody has answered for, and every series' freshness and quality; tells the
+/// largest lag.
+pub(super) fn account(tx: &Writer<'_>, settings: &Settings, now: i64) -> StoreResult<Option<i64>> {
     let mut holdings = Holdings {
         series: tx.series_all()?,
         coverage: tx.coverage_all()?,
@@ -40,8 +41,10 @@ pub(super) fn account(tx: &Writer<'_>, settings: &Settings, now: i64) -> StoreRe
             holdings.gaps.insert(want.series_id, new);
         }
     }
-    tx.freshness_set(&freshness(settings, &holdings, now), now)?;
-    tx.quality_set(&date_of(now), &quality(tx, settings, &holdings, now)?)
+    let freshness = freshness(settings, &holdings, now);
+    tx.freshness_set(&freshness, now)?;
+    tx.quality_set(&date_of(now), &quality(tx, settings, &holdings, now)?)?;
+    Ok(freshness.iter().map(|fact| fact.lag_seconds).max())
 }
 
 /// The day that is judged at `now`: at its end it is still the same.

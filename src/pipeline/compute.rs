@@ -6,7 +6,7 @@ use chrono_tz::Tz;
 
 use crate::clock;
 use crate::domain::bar::Bar;
-use crate::domain::event::Event;
+use crate::domain::event::{Event, Took};
 use crate::domain::feature::{FeatureSet, Row};
 use crate::domain::run::{ComputeFact, ErrorKind, Failure, Stage};
 use crate::domain::series::SeriesKey;
@@ -32,6 +32,22 @@ struct Work<'a> {
     zone: Option<Tz>,
 }
 
+/// The computing of a series' features, a slice at a time.
+pub(super) struct Computing {
+    /// When its first slice began.
+    begun: Instant,
+    /// Rows written so far.
+    rows: u64,
+    /// How long all slices took so far.
+    took: Duration,
+}
+
+impl Computing {
+    fn begin() -> Self {
+        Self { begun: Instant::now(), rows: 0, took: Duration::ZERO }
+    }
+}
+
 /// How far a slice came.
 struct Slice {
     /// Rows written.
@@ -53,29 +69,30 @@ impl Desk<'_> {
         room: &mut usize,
     ) -> StoreResult<bool> {
         let Some(work) = self.work_on(tx, key)? else { return Ok(true) };
+        let mut so_far = self.computed.remove(key).unwrap_or_else(Computing::begin);
         let started = Instant::now();
         let most = (*room as u64).max(1);
         let slice = match tx.attempt(|tx| self.compute_slice(tx, &work, most))? {
             Ok(slice) => slice,
             Err(error) => {
-                self.compute_failed(tx, &work, started.elapsed(), &error)?;
+                so_far.took += started.elapsed();
+                self.compute_failed(tx, &work, so_far, &error)?;
                 return Ok(true);
             }
         };
         *room = room.saturating_sub(usize::try_from(slice.rows).unwrap_or(usize::MAX).max(1));
-        let so_far = self.computed.entry(key.clone()).or_default();
-        so_far.0 += slice.rows;
-        so_far.1 += started.elapsed();
+        so_far.rows += slice.rows;
+        so_far.took += started.elapsed();
         if let Some(line) = self.series.get_mut(key) {
             line.features_from = slice.left;
             line.feature_set = work.set;
         }
         if slice.left.is_some() {
             *room = 0;
+            self.computed.insert(key.clone(), so_far);
             return Ok(false);
         }
-        let (rows, took) = self.computed.remove(key).unwrap_or_default();
-        self.log_compute(tx, &work, (rows, took), None)?;
+        self.log_compute(tx, &work, so_far, None)?;
         Ok(true)
     }
 
@@ -173,11 +190,10 @@ impl Desk<'_> {
         &mut self,
         tx: &Writer<'_>,
         work: &Work<'_>,
-        took: Duration,
+        done: Computing,
         error: &StoreError,
     ) -> StoreResult<()> {
         self.uncomputed.insert(work.key.clone());
-        let (rows, before) = self.computed.remove(work.key).unwrap_or_default();
         let failure = Failure {
             series: work.key.clone(),
             about: About::Bars,
@@ -188,26 +204,29 @@ impl Desk<'_> {
             at: clock::now(),
         };
         tx.failure_add(&self.run_id, &failure)?;
-        self.log_compute(tx, work, (rows, before + took), Some(error.to_string()))?;
+        self.log_compute(tx, work, done, Some(error.to_string()))?;
         self.said.push(Event::Failed(failure));
         Ok(())
     }
 
     fn log_compute(
-        &self,
+        &mut self,
         tx: &Writer<'_>,
         work: &Work<'_>,
-        (rows, took): (u64, Duration),
+        done: Computing,
         error: Option<String>,
     ) -> StoreResult<()> {
         let fact = ComputeFact {
             series: work.key.clone(),
             features: work.set.indices().count() as u64,
-            rows,
-            took,
+            rows: done.rows,
+            took: done.took,
             error,
             at: clock::now(),
         };
-        tx.compute_log_add(&self.run_id, &fact)
+        tx.compute_log_add(&self.run_id, &fact)?;
+        let took = Took { from: done.begun, to: Instant::now() };
+        self.said.push(Event::Computed { fact, took });
+        Ok(())
     }
 }

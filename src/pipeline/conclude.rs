@@ -2,6 +2,7 @@
 //! of a series a transaction, so that no transaction grows with the history; what is left to do is marked
 //! with the bars, so that whoever comes next, after a crash too, goes on there.
 
+use crate::domain::event::Event;
 use crate::domain::series::{SeriesKey, Symbol};
 use crate::store::{StoreResult, Writer};
 
@@ -24,6 +25,7 @@ impl Desk<'_> {
                 return Ok(());
             }
             self.to_conclude.pop_front();
+            self.said.push(Event::Concluded { symbol });
         }
         Ok(())
     }

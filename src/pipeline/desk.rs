@@ -17,6 +17,7 @@ use crate::fetch::{Exhausted, Message};
 use crate::plan::{Plan, rest};
 use crate::store::{Put, StoreResult, Writer};
 
+use super::compute::Computing;
 use super::inquiry::Answers;
 use super::line::Line;
 use super::want::Holdings;
@@ -32,6 +33,10 @@ pub(super) struct Desk<'a> {
     pub(super) series: BTreeMap<SeriesKey, Line>,
     pub(super) jobs: BTreeMap<Symbol, JobLine>,
     totals: Totals,
+    /// How long some request or other has waited for a quota.
+    quota_wait: Duration,
+    /// Until when one does, microseconds on the run's timeline.
+    quota_waits_until: i64,
     /// Series of which some is left for the next run.
     deferred: BTreeSet<SeriesKey>,
     /// What went wrong last with each series that failed.
@@ -40,8 +45,8 @@ pub(super) struct Desk<'a> {
     pub(super) restated: BTreeSet<SeriesKey>,
     /// Whether features wait for another run.
     pub(super) no_features: bool,
-    /// Rows and time of series whose features are being computed.
-    pub(super) computed: BTreeMap<SeriesKey, (u64, Duration)>,
+    /// Series whose features are being computed.
+    pub(super) computed: BTreeMap<SeriesKey, Computing>,
     /// Series whose features could not be computed in this run.
     pub(super) uncomputed: BTreeSet<SeriesKey>,
     /// What is to be said once it is committed.
@@ -104,6 +109,8 @@ impl<'a> Desk<'a> {
             series: series.collect(),
             jobs: jobs.collect(),
             totals: Totals::default(),
+            quota_wait: Duration::ZERO,
+            quota_waits_until: i64::MIN,
             deferred: BTreeSet::new(),
             failed: BTreeMap::new(),
             restated: BTreeSet::new(),
@@ -123,6 +130,7 @@ impl<'a> Desk<'a> {
             symbols_total: self.jobs.len() as u64 + idle + resting,
             successful: self.totals.successful + idle,
             skipped: open + resting,
+            quota_wait_seconds: self.quota_wait.as_secs(),
             ..self.totals
         }
     }
@@ -157,12 +165,12 @@ impl<'a> Desk<'a> {
     /// Writes one message down; tells what to say once it is committed.
     pub(super) fn take(&mut self, tx: &Writer<'_>, message: Message) -> StoreResult<Vec<Event>> {
         match message {
-            Message::JobStarted(symbol) => {
+            Message::JobStarted(symbol, at) => {
                 tx.job_start(&self.run_id, &symbol, clock::now())?;
                 if let Some(job) = self.jobs.get_mut(&symbol) {
                     self.totals.retried += u64::from(std::mem::take(&mut job.to_retry));
                 }
-                Ok(vec![Event::JobStarted { symbol }])
+                Ok(vec![Event::JobStarted { symbol, at }])
             }
             Message::Page(fetched) => self.page(tx, *fetched),
             Message::Told(told) => self.told(tx, *told),
@@ -170,12 +178,12 @@ impl<'a> Desk<'a> {
             Message::Redirected(attempt) => {
                 self.count(&attempt);
                 tx.fetch_log_add(&self.run_id, &attempt, &PageCounts::default())?;
-                Ok(Vec::new())
+                Ok(vec![Event::Redirected { attempt }])
             }
             Message::AttemptFailed(attempt, retry_in) => {
                 self.count(&attempt);
                 tx.fetch_log_add(&self.run_id, &attempt, &PageCounts::default())?;
-                Ok(vec![Event::AttemptFailed { attempt, retry_in }])
+                Ok(vec![Event::AttemptFailed { attempt, retry_in, validated: None }])
             }
             Message::Ending(reason, grace) => Ok(vec![Event::Ending { reason, grace }]),
             Message::Exhausted(exhausted) => {
@@ -191,7 +199,14 @@ impl<'a> Desk<'a> {
                 tx.job_retry(&self.run_id, &symbol, &error)?;
                 Ok(vec![Event::JobToRetry { symbol, error }])
             }
-            Message::QuotaWait(provider, wait) => Ok(vec![Event::QuotaWait { provider, wait }]),
+            Message::QuotaWait(provider, from, until) => {
+                let micros = |from: i64| u64::try_from(until.saturating_sub(from)).unwrap_or(0);
+                // Requests that wait at the same time wait once.
+                self.quota_wait += Duration::from_micros(micros(from.max(self.quota_waits_until)));
+                self.quota_waits_until = until.max(self.quota_waits_until);
+                let wait = Duration::from_micros(micros(from));
+                Ok(vec![Event::QuotaWait { provider, wait }])
+            }
             Message::Narrowed(series, message) => Ok(vec![Event::Narrowed { series, message }]),
             Message::TaskFailed(failure) => self.fail(tx, failure).map(|event| vec![event]),
             Message::TaskDeferred(task, message) => {

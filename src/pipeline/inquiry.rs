@@ -2,12 +2,13 @@
 //! then written down as a whole.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use chrono::NaiveTime;
 
 use crate::clock;
 use crate::domain::action::{Action, ActionFact, ActionStatus};
-use crate::domain::event::Event;
+use crate::domain::event::{Event, Took};
 use crate::domain::fact::FileMark;
 use crate::domain::range::TimeRange;
 use crate::domain::run::{ErrorKind, Failure, PageCounts, Stage};
@@ -84,6 +85,7 @@ impl Answers {
 impl Desk<'_> {
     /// Writes down a page of what is declared of a symbol, and what follows when it was the last.
     pub(super) fn told(&mut self, tx: &Writer<'_>, told: Told) -> StoreResult<Vec<Event>> {
+        let from = Instant::now();
         let Told { task, attempt, rows, rejected, dropped, whole, file } = told;
         if file.is_none() {
             self.count(&attempt);
@@ -91,13 +93,20 @@ impl Desk<'_> {
         let counts = PageCounts { fetched: rows, rejected, dropped, ..PageCounts::default() };
         tx.fetch_log_add(&self.run_id, &attempt, &counts)?;
         let attempts = attempt.number;
-        let mut events = vec![Event::PageStored { series: task.key.clone(), counts, attempt }];
-        let Some(whole) = whole else { return Ok(events) };
-        match (task.about, file) {
-            (About::Listing, _) => self.listing(tx, &task, whole)?,
-            (_, Some(file)) => events.extend(self.actions_file(tx, &task, file, whole)?),
-            (_, None) => events.extend(self.actions(tx, &task, Some(whole), attempts)?),
-        }
+        let further = match (whole, task.about, file) {
+            (None, ..) => Vec::new(),
+            (Some(whole), About::Listing, _) => {
+                self.listing(tx, &task, whole)?;
+                Vec::new()
+            }
+            (Some(whole), _, Some(file)) => self.actions_file(tx, &task, file, whole)?,
+            (Some(whole), _, None) => self.actions(tx, &task, Some(whole), attempts)?,
+        };
+        let stored = Took { from, to: Instant::now() };
+        let series = task.key.clone();
+        let mut events =
+            vec![Event::PageStored { series, counts, attempt, validated: None, stored }];
+        events.extend(further);
         Ok(events)
     }
 

@@ -229,7 +229,7 @@ impl Record<'_> {
         store.write(|tx| self.write(tx, status, exit, error))?;
         // The run is on record; a log that cannot be emptied now is emptied by the next one.
         let _ = store.checkpoint();
-        sink(Event::Finished { status, totals: self.totals });
+        sink(Event::Finished { status, totals: self.totals, exit_code: exit.code() });
         Ok(Outcome { run_id: self.run_id.clone(), status, totals: self.totals, exit })
     }
 
@@ -352,7 +352,10 @@ fn work(
     }
     conclude(&is_over, store, &mut desk, sink)?;
     record.totals = desk.totals(idle, resting);
-    store.write(|tx| account::account(tx, settings, now))?;
+    store.write(|tx| {
+        let worst_lag = account::account(tx, settings, now)?;
+        tx.run_lag_set(run_id, worst_lag.filter(|_| request.as_of.is_none()))
+    })?;
     Ok(())
 }
 

@@ -1,9 +1,11 @@
 //! A page on the desk: judged, stored, and everything that follows from it, in one transaction.
 
+use std::time::Instant;
+
 use crate::calendar::due::Due;
 use crate::clock;
 use crate::domain::bar::{Adjustment, RejectReason, Rejection};
-use crate::domain::event::Event;
+use crate::domain::event::{Event, Took};
 use crate::domain::range::TimeRange;
 use crate::domain::run::{Attempt, ErrorKind, Failure, Fault, PageCounts, Stage};
 use crate::domain::series::{AssetClass, SeriesKey};
@@ -29,13 +31,15 @@ impl Desk<'_> {
         let (group, member) = self.place(&key.symbol);
         let due = self.settings.due(group, member);
         let rows = fetched.rows() as u64;
+        let from = Instant::now();
         let checked = judged(&mut fetched, &due);
+        let validated = Took { from, to: Instant::now() };
         if let Some(line) = self.series.get(&key).filter(|line| fetched.from_file && !line.asked) {
             tx.file_findings_forget(line.series_id)?;
             tx.rejections_forget(line.series_id)?;
         }
         if let Some(fault) = self.contradiction(&fetched, &checked) {
-            return self.refuse(tx, &fetched, &checked, fault);
+            return self.refuse(tx, &fetched, &checked, fault, validated);
         }
         let Some((put, restated)) = self.keep_page(tx, &fetched, &due, &checked)? else {
             return Ok(Vec::new());
@@ -57,8 +61,13 @@ impl Desk<'_> {
             self.inspect_page(tx, &key, &checked.accepted)?;
         }
         self.add(&key.symbol, &put);
-        let mut events =
-            vec![Event::PageStored { series: key.clone(), counts, attempt: fetched.attempt }];
+        let mut events = vec![Event::PageStored {
+            series: key.clone(),
+            counts,
+            attempt: fetched.attempt,
+            validated: Some(validated),
+            stored: Took { from: validated.to, to: Instant::now() },
+        }];
         if restated && self.restated.insert(key.clone()) {
             events.push(Event::Restated { series: key });
         }
@@ -169,6 +178,7 @@ impl Desk<'_> {
         fetched: &Fetched,
         checked: &Checked,
         fault: Fault,
+        validated: Took,
     ) -> StoreResult<Vec<Event>> {
         let attempt = Attempt { fault: Some(fault.clone()), ..fetched.attempt.clone() };
         let rejected = checked.rejected.len() as u64;
@@ -196,7 +206,8 @@ impl Desk<'_> {
             at: clock::now(),
         };
         let failed = self.fail(tx, failure)?;
-        Ok(vec![Event::AttemptFailed { attempt, retry_in: None }, failed])
+        let refused = Event::AttemptFailed { attempt, retry_in: None, validated: Some(validated) };
+        Ok(vec![refused, failed])
     }
 }
 

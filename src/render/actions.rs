@@ -2,12 +2,14 @@
 
 use std::io::{self, Write};
 
+use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
 use crate::domain::action::{ActionKind, ActionStatus};
 use crate::domain::words::{counted, instant};
 use crate::report::actions::ActionState;
 
+use super::schema;
 use super::table::{Column, Look, Rows, Tone};
 
 /// Writes the table.
@@ -59,27 +61,41 @@ const fn tone(status: ActionStatus) -> Tone {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Document<'a> {
+    /// The version of this shape; fields are only ever added within it.
     schema: u32,
+    /// As of when it was told.
     timestamp: String,
     count: usize,
     actions: Vec<Row<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Row<'a> {
+    /// The symbol.
     symbol: &'a str,
+    /// From this session on prices are the new ones.
     ex_date: String,
+    /// `split` or `dividend`.
     kind: &'a str,
+    /// So many old shares …
     ratio_from: Option<f64>,
+    /// … became so many new ones; null for dividends.
     ratio_to: Option<f64>,
+    /// A share; null for splits.
     cash_amount: Option<f64>,
+    /// Of the cash; null when it is not known.
     currency: Option<&'a str>,
+    /// The provider's name in the config.
     provider: &'a str,
+    #[schemars(extend("enum" = schema::words(&ActionStatus::ALL, ActionStatus::as_str)))]
     status: &'a str,
+    /// Why.
     reason: Option<&'a str>,
+    /// Whether a person has decided.
     decided: bool,
+    /// When it was first seen.
     first_seen_at: String,
 }
 
@@ -107,6 +123,12 @@ impl<'a> Row<'a> {
             first_seen_at: instant(fact.first_seen_at),
         }
     }
+}
+
+/// The JSON Schema of the document.
+#[must_use]
+pub fn schema() -> Schema {
+    schema::of::<Document<'static>>("mdctl actions --json")
 }
 
 /// Writes the JSON document, as of `now`.

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -10,6 +10,7 @@ use crate::domain::alert::Severity;
 use crate::domain::words::{count, counted, instant, span};
 use crate::report::alerts::{Alert, Delivery, Report, Verdict};
 
+use super::schema;
 use super::table::{Column, Look, Rows, Tone};
 
 /// Writes the table; `deliveries` are what came of telling.
@@ -151,6 +152,12 @@ struct NotifiedJson<'a> {
     told: usize,
     /// Why not all; null when it took them.
     error: Option<&'a str>,
+}
+
+/// The JSON Schema of the document.
+#[must_use]
+pub fn schema() -> Schema {
+    schema::of::<Document<'static>>("mdctl alerts --json")
 }
 
 /// Writes the document, as of `now`.

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use clap::ValueEnum;
+use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
 use crate::domain::action::{Factors, scaled};
@@ -12,6 +13,7 @@ use crate::domain::series::SeriesKey;
 use crate::domain::words::instant;
 
 use super::rows::{Format, Frame, Names};
+use super::schema;
 
 /// For what prices and volumes are adjusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -50,7 +52,7 @@ impl Adjusted {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Row {
     time: String,
     ts: i64,
@@ -61,6 +63,29 @@ struct Row {
     volume: Option<f64>,
     vwap: Option<f64>,
     trades: Option<i64>,
+}
+
+/// What is written in pieces, whole.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "it is written in pieces; this is their shape")]
+struct Document {
+    /// The version of this shape; fields are only ever added within it.
+    schema: u32,
+    /// As of when it was told.
+    timestamp: String,
+    /// The symbol.
+    symbol: String,
+    /// The timeframe.
+    timeframe: String,
+    adjusted: String,
+    bars: Vec<Row>,
+    count: u64,
+}
+
+/// The JSON Schema of the document.
+#[must_use]
+pub fn schema() -> Schema {
+    schema::of::<Document>("mdctl bars SYMBOL --json")
 }
 
 /// Bars being written.

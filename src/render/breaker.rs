@@ -2,12 +2,14 @@
 
 use std::io::{self, Write};
 
+use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
 use crate::domain::provider_state::BreakerStatus;
 use crate::domain::words::{count, instant, instant_or_dash};
 use crate::report::breaker::BreakerRow;
 
+use super::schema;
 use super::table::{Column, Look, Rows, Tone};
 
 /// Writes the table.
@@ -79,15 +81,22 @@ pub(super) fn troubles(out: &mut dyn Write, rows: &[BreakerRow]) -> io::Result<(
 }
 
 /// A provider in every document.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Breaker")]
 pub(super) struct BreakerJson<'a> {
     name: &'a str,
+    /// Whether requests pass.
     state: &'static str,
     failure_rate: Option<f64>,
+    /// How many of the last calls failed.
     failure_count: u64,
+    /// How many of the last calls went well.
     success_count: u64,
+    /// When a call failed last; null when none is remembered.
     last_failure_at: Option<String>,
+    /// Since when it is open; null when it is closed.
     opened_at: Option<String>,
+    /// From when on probes pass; null when it is closed.
     retry_at: Option<String>,
 }
 
@@ -107,13 +116,18 @@ impl<'a> BreakerJson<'a> {
 }
 
 /// A provider in the list.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Listed")]
 struct ListedJson<'a> {
     #[serde(flatten)]
     breaker: BreakerJson<'a>,
+    /// How it failed; null likewise.
     last_failure: Option<&'a str>,
+    /// Until when it is not asked at its own word; null when it may be.
     held_until: Option<String>,
+    /// What it said.
     held_reason: Option<&'a str>,
+    /// Requests at once while that is cut; null when it is not.
     concurrency: Option<u32>,
 }
 
@@ -129,11 +143,20 @@ impl<'a> ListedJson<'a> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Document<'a> {
+    /// The version of this shape; fields are only ever added within it.
     schema: u32,
+    /// As of when it was told.
     timestamp: String,
+    /// The providers that are spoken to over HTTP.
     breakers: Vec<ListedJson<'a>>,
+}
+
+/// The JSON Schema of the list.
+#[must_use]
+pub fn schema() -> Schema {
+    schema::of::<Document<'static>>("mdctl breaker list --json")
 }
 
 /// Writes the list as JSON, as of `now`.
@@ -162,11 +185,19 @@ pub fn reset(out: &mut dyn Write, names: &[String]) -> io::Result<()> {
     writeln!(out, "reset {}: the next run asks as usual", names.join(", "))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct ResetDocument<'a> {
+    /// The version of this shape; fields are only ever added within it.
     schema: u32,
+    /// As of when it was told.
     timestamp: String,
     reset: &'a [String],
+}
+
+/// The JSON Schema of what was reset.
+#[must_use]
+pub fn reset_schema() -> Schema {
+    schema::of::<ResetDocument<'static>>("mdctl breaker reset --json")
 }
 
 /// Likewise, as JSON.

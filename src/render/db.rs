@@ -3,10 +3,12 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
 use crate::domain::fact::Info;
 
+use super::schema;
 use super::table::{Column, Look, Rows};
 use crate::domain::words::{bytes, count, instant};
 
@@ -33,22 +35,37 @@ pub fn info(out: &mut dyn Write, path: &Path, info: &Info, look: Look) -> io::Re
     rows.write(out)
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct InfoDocument<'a> {
+    /// The version of this shape; fields are only ever added within it.
     schema: u32,
+    /// As of when it was told.
     timestamp: String,
+    /// The file.
     path: String,
+    /// The schema's version.
     schema_version: i64,
+    /// SQLite's version.
     sqlite_version: &'a str,
     bytes: u64,
+    /// Bytes in it that are free to be used again.
     free_bytes: u64,
+    /// Rows by table.
     tables: Vec<TableJson<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Table")]
 struct TableJson<'a> {
     name: &'a str,
+    /// Rows.
     rows: u64,
+}
+
+/// The JSON Schema of sizes and versions.
+#[must_use]
+pub fn info_schema() -> Schema {
+    schema::of::<InfoDocument<'static>>("mdctl db info --json")
 }
 
 /// Writes sizes and versions as JSON, as of `now`.
@@ -85,13 +102,23 @@ pub fn findings(out: &mut dyn Write, path: &Path, findings: &[String]) -> io::Re
     Ok(())
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct FindingsDocument<'a> {
+    /// The version of this shape; fields are only ever added within it.
     schema: u32,
+    /// As of when it was told.
     timestamp: String,
+    /// The file.
     path: String,
+    /// Whether nothing is wrong.
     sound: bool,
     findings: &'a [String],
+}
+
+/// The JSON Schema of what is wrong.
+#[must_use]
+pub fn findings_schema() -> Schema {
+    schema::of::<FindingsDocument<'static>>("mdctl db check --json")
 }
 
 /// Likewise, as JSON.

@@ -2,12 +2,61 @@
 
 use std::io::{self, Write};
 
+use schemars::{JsonSchema, Schema};
+use serde_json::{Value, json};
+
 use crate::domain::feature::{NAMES, Row};
 use crate::domain::series::SeriesKey;
 use crate::domain::words::instant;
 
 use super::bars::{Adjusted, to_be_read};
 use super::rows::{Format, Frame, Names};
+use super::schema;
+
+/// What is written in pieces, whole.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "it is written in pieces; this is their shape")]
+struct Document {
+    /// The version of this shape; fields are only ever added within it.
+    schema: u32,
+    /// As of when it was told.
+    timestamp: String,
+    /// The symbol.
+    symbol: String,
+    /// The timeframe.
+    timeframe: String,
+    adjusted: String,
+    features: Vec<Featured>,
+    count: u64,
+}
+
+/// A bar's features, each by its name; null while it is not defined.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "likewise")]
+#[schemars(transform = add_features)]
+struct Featured {
+    time: String,
+    ts: i64,
+    close: f64,
+}
+
+fn add_features(schema: &mut Schema) {
+    for name in NAMES {
+        let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+        if let Some(properties) = properties {
+            properties.insert(name.to_owned(), json!({ "type": ["number", "null"] }));
+        }
+        if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
+            required.push(name.into());
+        }
+    }
+}
+
+/// The JSON Schema of the document.
+#[must_use]
+pub fn schema() -> Schema {
+    schema::of::<Document>("mdctl features SYMBOL --json")
+}
 
 /// Features being written.
 pub struct Rows<'a>(Frame<'a>);

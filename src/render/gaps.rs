@@ -2,10 +2,13 @@
 
 use std::io::{self, Write};
 
+use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
+use crate::domain::gap::GapReason;
 use crate::report::gaps::GapState;
 
+use super::schema;
 use super::table::{Column, Look, Rows, Tone};
 use crate::domain::words::{count, counted, instant, instant_or_dash};
 
@@ -59,24 +62,34 @@ pub fn table(out: &mut dyn Write, gaps: &[GapState], look: Look) -> io::Result<(
     )
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Document<'a> {
+    /// The version of this shape; fields are only ever added within it.
     schema: u32,
+    /// As of when it was told.
     timestamp: String,
     count: usize,
     gaps: Vec<Row<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Row<'a> {
+    /// The symbol.
     symbol: &'a str,
+    /// The timeframe.
     timeframe: &'a str,
     from: String,
     to: String,
+    /// Due bars that are not stored.
     missing: u64,
+    /// Why.
+    #[schemars(extend("enum" = schema::words(&GapReason::ALL, GapReason::as_str)))]
     reason: &'a str,
+    /// When it was first seen.
     first_seen_at: String,
+    /// How often it was looked for.
     checked_count: u32,
+    /// When it is looked for again; null when it is not.
     next_check_at: Option<String>,
 }
 
@@ -95,6 +108,12 @@ impl<'a> Row<'a> {
             next_check_at: gap.next_check_at.map(instant),
         }
     }
+}
+
+/// The JSON Schema of the document.
+#[must_use]
+pub fn schema() -> Schema {
+    schema::of::<Document<'static>>("mdctl gaps --json")
 }
 
 /// Writes the JSON document, as of `now`.

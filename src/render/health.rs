@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
 use crate::config::Settings;
@@ -12,6 +13,7 @@ use crate::report::health::{Health, Issue};
 use super::breaker::BreakerJson;
 use super::history::{FailureJson, RunJson};
 use super::pause::PausedJson;
+use super::schema;
 use super::staleness::CountsJson;
 use super::table::{Column, Look, Rows, Tone};
 use crate::domain::words::{count, counted, instant, span};
@@ -72,60 +74,94 @@ fn issues(out: &mut dyn Write, issues: &[Issue], look: Look) -> io::Result<()> {
     rows.write(out)
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Document<'a> {
+    /// The version of this shape; fields are only ever added within it.
     schema: u32,
+    /// As of when it was told.
     timestamp: String,
+    #[schemars(extend("enum" = ["healthy", "degraded", "critical", "unknown"]))]
     status: &'a str,
+    /// The verdict in one line.
     summary: &'a str,
     running: Option<RunJson<'a>>,
+    /// The last run that ended; those that a pause made skip do not count.
     last_execution: Option<RunJson<'a>>,
+    /// When the last run that succeeded ended; null without one.
     last_success_at: Option<String>,
+    /// When the next run is due; null where nobody knows.
     next_run_at: Option<String>,
+    /// Symbols of the config.
     monitored_symbols: u64,
+    /// Series of the config.
     monitored_series: u64,
+    /// Series whose features are stale or missing.
     stale_features_count: u64,
     freshness: CountsJson,
+    /// What failed within `[health] recent`, the newest first; 50 at most.
     recent_failures: Vec<FailureJson<'a>>,
+    /// The providers that are spoken to over HTTP.
     breakers: Vec<BreakerJson<'a>>,
     paused: Option<PausedJson<'a>>,
+    /// What is wrong, the worst first.
     issues: Vec<IssueJson<'a>>,
+    /// What it was judged by.
     config: ConfigJson,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Issue")]
 struct IssueJson<'a> {
+    /// Its stable name.
     code: &'a str,
+    /// How bad it is.
+    #[schemars(extend("enum" = schema::words(&Severity::ALL, Severity::as_str)))]
     severity: &'a str,
+    /// What it is about: a series, a provider, a run.
     subject: &'a str,
     count: u64,
+    /// Since when; null when that is not known.
     since: Option<String>,
+    /// In words.
     message: &'a str,
+    /// The command that mends it, or the next place to look.
     hint: &'a str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Config")]
 struct ConfigJson {
+    /// The oldest last finished run that is all right.
     max_run_age_seconds: u64,
+    /// The largest share of failed jobs that is all right, 0..1.
     max_failure_rate: f64,
     parallel: Parallel,
     job_retries: JobRetries,
+    /// Below this lag a series is fresh; timeframes may have thresholds of their own.
     fresh_seconds: u64,
+    /// Below this one it is aging, from it on stale.
     aging_seconds: u64,
+    /// From this one on it counts as critical.
     stale_seconds: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Parallel {
     backfill: u32,
     enrich: u32,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct JobRetries {
     max: u32,
     initial_seconds: f64,
     multiplier: f64,
+}
+
+/// The JSON Schema of the document.
+#[must_use]
+pub fn schema() -> Schema {
+    schema::of::<Document<'static>>("mdctl health --json")
 }
 
 /// Writes the verdict as JSON, as of `now`.

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
 use crate::domain::fact::{FailureFact, JobFact, RequestCount, RunFact};
-use crate::domain::run::{JobStatus, RunStatus};
+use crate::domain::run::{ErrorKind, JobStatus, RunStatus, Stage};
 
+use super::schema;
 use super::table::{Column, Look, Rows, Tone};
 use crate::domain::words::{count, counted, instant, instant_or_dash, span};
 
@@ -25,27 +27,52 @@ pub struct RunDetail {
 }
 
 /// A run as JSON.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Run")]
 pub(super) struct RunJson<'a> {
+    /// A ULID: ids sort by the time of their making.
     run_id: &'a str,
+    /// `backfill` or `enrich`.
     command: &'a str,
+    /// Who called it.
     trigger: &'a str,
+    #[schemars(extend("enum" = schema::words(RunStatus::ALL, RunStatus::as_str)))]
     status: &'a str,
+    /// When it began.
     started_at: String,
+    /// When it ended; null before that.
     completed_at: Option<String>,
+    /// How long it took; null while it runs, and when it crashed.
     duration_seconds: Option<i64>,
+    /// Jobs in all.
     symbols_total: u64,
+    /// Jobs that were completed.
     successful: u64,
+    /// Jobs that failed.
     failed: u64,
+    /// Jobs left for the next run.
     deferred: u64,
+    /// Tries after the first, of requests and of jobs.
     retried: u64,
+    /// Jobs that were not begun.
     skipped: u64,
+    /// New bars.
     total_records_inserted: u64,
+    /// Changed bars.
     total_records_updated: u64,
+    /// Requests sent; files read are none.
     requests: u64,
+    /// Answers that said: too many requests.
     rate_limited: u64,
+    /// The exit code; null while it runs, and when it crashed.
     exit_code: Option<i64>,
+    /// What aborted it; null when nothing did.
     error: Option<&'a str>,
+    failure_rate: Option<f64>,
+    /// Seconds in which one of its requests at least waited for a quota.
+    quota_wait_seconds: u64,
+    /// How long it took, less those waits; null while it runs, and when it crashed.
+    working_seconds: Option<u64>,
 }
 
 impl<'a> RunJson<'a> {
@@ -58,7 +85,7 @@ impl<'a> RunJson<'a> {
             status: run.status.as_str(),
             started_at: instant(run.started_at),
             completed_at: run.completed_at.map(instant),
-            duration_seconds: duration(run),
+            duration_seconds: run.duration_seconds(),
             symbols_total: totals.symbols_total,
             successful: totals.successful,
             failed: totals.failed,
@@ -71,13 +98,11 @@ impl<'a> RunJson<'a> {
             rate_limited: totals.rate_limited,
             exit_code: run.exit_code,
             error: run.error.as_deref(),
+            failure_rate: run.failure_rate(),
+            quota_wait_seconds: totals.quota_wait_seconds,
+            working_seconds: run.working_seconds(),
         }
     }
-}
-
-/// How long a run took; `None` while it runs, and when it crashed.
-pub(super) fn duration(run: &RunFact) -> Option<i64> {
-    run.completed_at.map(|at| at.saturating_sub(run.started_at).max(0))
 }
 
 fn run_tone(status: RunStatus) -> Tone {
@@ -127,7 +152,7 @@ pub fn table(out: &mut dyn Write, runs: &[RunFact], look: Look) -> io::Result<()
             plain(run.run_id.to_string()),
             plain(run.command.clone()),
             plain(instant(run.started_at)),
-            plain(duration(run).map_or_else(|| "-".to_owned(), span)),
+            plain(run.duration_seconds().map_or_else(|| "-".to_owned(), span)),
             (run.status.to_string(), run_tone(run.status)),
             plain(count(totals.successful)),
             (count(totals.failed), if totals.failed > 0 { Tone::Bad } else { Tone::Plain }),
@@ -139,12 +164,21 @@ pub fn table(out: &mut dyn Write, runs: &[RunFact], look: Look) -> io::Result<()
     rows.write(out)
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct List<'a> {
+    /// The version of this shape; fields are only ever added within it.
     schema: u32,
+    /// As of when it was told.
     timestamp: String,
     count: usize,
+    /// The newest first.
     runs: Vec<RunJson<'a>>,
+}
+
+/// The JSON Schema of the list.
+#[must_use]
+pub fn schema() -> Schema {
+    schema::of::<List<'static>>("mdctl history --json")
 }
 
 /// Writes the list as JSON, as of `now`.
@@ -165,7 +199,8 @@ pub fn json(out: &mut dyn Write, runs: &[RunFact], now: i64) -> io::Result<()> {
 /// When `out` cannot be written.
 pub fn detail_table(out: &mut dyn Write, detail: &RunDetail, look: Look) -> io::Result<()> {
     let run = &detail.run;
-    let took = duration(run).map_or_else(String::new, |took| format!(", took {}", span(took)));
+    let took =
+        run.duration_seconds().map_or_else(String::new, |took| format!(", took {}", span(took)));
     writeln!(
         out,
         "run {} ({}, {}): {}\nstarted {}{took}",
@@ -228,7 +263,8 @@ pub fn summary(out: &mut dyn Write, detail: &RunDetail, look: Look) -> io::Resul
 ///
 /// When `out` cannot be written.
 pub fn ended(out: &mut dyn Write, run: &RunFact) -> io::Result<()> {
-    let took = duration(run).map_or_else(String::new, |took| format!(" in {}", span(took)));
+    let took =
+        run.duration_seconds().map_or_else(String::new, |took| format!(" in {}", span(took)));
     let why = run.error.as_deref().map_or_else(String::new, |why| format!(": {why}"));
     writeln!(out, "{} {}{took}{why}", run.command, run.status)?;
     if run.status == RunStatus::Skipped { Ok(()) } else { write_totals(out, run) }
@@ -313,15 +349,24 @@ fn job_rows<'a>(
 }
 
 /// A job as JSON.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Job")]
 struct JobJson<'a> {
+    /// The symbol.
     symbol: &'a str,
+    #[schemars(extend("enum" = schema::words(JobStatus::ALL, JobStatus::as_str)))]
     status: &'a str,
+    /// How often it was tried again.
     retry_count: u32,
+    /// When it began.
     started_at: Option<String>,
+    /// When it ended; null before that.
     completed_at: Option<String>,
+    /// New bars.
     records_inserted: u64,
+    /// Changed bars.
     records_updated: u64,
+    /// What went wrong last; null when nothing did.
     last_error: Option<&'a str>,
 }
 
@@ -341,15 +386,26 @@ impl<'a> JobJson<'a> {
 }
 
 /// A failure as JSON.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Failure")]
 pub(super) struct FailureJson<'a> {
+    /// A ULID: ids sort by the time of their making.
     run_id: &'a str,
+    /// The symbol.
     symbol: &'a str,
+    /// The timeframe.
     timeframe: &'a str,
+    /// The station at which it failed.
+    #[schemars(extend("enum" = schema::words(Stage::ALL, Stage::as_str)))]
     stage: &'a str,
+    /// What kind of trouble.
+    #[schemars(extend("enum" = schema::words(ErrorKind::ALL, ErrorKind::as_str)))]
     error_kind: &'a str,
+    /// In words.
     message: &'a str,
+    /// How many tries were made.
     attempts: u32,
+    /// When.
     at: String,
 }
 
@@ -368,15 +424,28 @@ impl<'a> FailureJson<'a> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Detail<'a> {
+    /// The version of this shape; fields are only ever added within it.
     schema: u32,
+    /// As of when it was told.
     timestamp: String,
+    /// The run.
     run: RunJson<'a>,
+    /// A row a symbol; unfinished and failed ones first.
     jobs: Vec<JobJson<'a>>,
+    /// What failed for good.
     failures: Vec<FailureJson<'a>>,
+    /// Jobs left for the next run.
     deferred: Vec<&'a str>,
+    /// Requests by outcome: `ok`, or the error kind.
     requests: BTreeMap<&'a str, u64>,
+}
+
+/// The JSON Schema of one run, which is what a run prints, too.
+#[must_use]
+pub fn detail_schema() -> Schema {
+    schema::of::<Detail<'static>>("mdctl history RUN --json")
 }
 
 /// Writes one run as JSON, as of `now`.

@@ -2,10 +2,13 @@
 
 use std::io::{self, Write};
 
+use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
 use crate::domain::control::Pause;
 use crate::domain::words::{instant, span};
+
+use super::schema;
 
 /// What `pause` or `resume` did.
 #[derive(Debug)]
@@ -48,9 +51,11 @@ pub fn sentences(out: &mut dyn Write, told: &Told) -> io::Result<()> {
     Ok(())
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Document<'a> {
+    /// The version of this shape; fields are only ever added within it.
     schema: u32,
+    /// As of when it was told.
     timestamp: String,
     paused: Option<PauseJson<'a>>,
     previous: Option<PauseJson<'a>>,
@@ -58,10 +63,12 @@ struct Document<'a> {
 }
 
 /// A pause with who ordered it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Pause")]
 struct PauseJson<'a> {
     #[serde(flatten)]
     pause: PausedJson<'a>,
+    /// Who ordered it.
     who: &'a str,
 }
 
@@ -72,10 +79,14 @@ impl<'a> PauseJson<'a> {
 }
 
 /// A pause in other documents.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Paused")]
 pub(super) struct PausedJson<'a> {
+    /// Since when; null when that is not known.
     since: String,
+    /// When it ends.
     until: String,
+    /// Why.
     reason: &'a str,
 }
 
@@ -83,6 +94,12 @@ impl<'a> PausedJson<'a> {
     pub(super) fn of(pause: &'a Pause) -> Self {
         Self { since: instant(pause.since), until: instant(pause.until), reason: &pause.reason }
     }
+}
+
+/// The JSON Schema of the document.
+#[must_use]
+pub fn schema() -> Schema {
+    schema::of::<Document<'static>>("mdctl pause --json")
 }
 
 /// Writes it as JSON, as of `now`.

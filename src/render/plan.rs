@@ -4,11 +4,13 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
+use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
 use crate::domain::task::{About, Task};
 use crate::plan::Plan;
 
+use super::schema;
 use super::table::{Column, Look, Rows};
 use crate::domain::words::{count, counted, instant, span};
 
@@ -94,10 +96,13 @@ fn dash() -> String {
     "-".to_owned()
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Document<'a> {
+    /// The version of this shape; fields are only ever added within it.
     schema: u32,
+    /// As of when it was told.
     timestamp: String,
+    /// First pages, which are certain to be asked for.
     requests: u64,
     further_pages: u64,
     quota_seconds: u64,
@@ -108,19 +113,23 @@ struct Document<'a> {
 }
 
 /// A symbol that is left alone for now.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Resting<'a> {
+    /// The symbol.
     symbol: &'a str,
+    /// Why.
     reason: &'a str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Row<'a> {
+    /// The symbol.
     symbol: &'a str,
     asked_as: &'a str,
     /// Or the word for what else is asked for.
     timeframe: &'a str,
     about: &'a str,
+    /// The provider's name in the config.
     provider: &'a str,
     purpose: &'a str,
     /// Null where not bars are asked for.
@@ -129,6 +138,12 @@ struct Row<'a> {
     to: Option<String>,
     bars: u64,
     further_pages: u64,
+}
+
+/// The JSON Schema of the document.
+#[must_use]
+pub fn schema() -> Schema {
+    schema::of::<Document<'static>>("mdctl backfill --dry-run --json")
 }
 
 /// Writes the JSON document, as of `now`.

@@ -61,26 +61,28 @@ impl Progress {
         let Some(bar) = &self.bar else { return };
         match event {
             Event::Planned { jobs, .. } => bar.set_length(*jobs),
-            Event::JobStarted { symbol } => {
+            Event::JobStarted { symbol, .. } => {
                 self.at_work.insert(symbol.clone());
             }
             Event::PageStored { counts, attempt, .. } => {
                 self.bars += counts.inserted + counts.updated;
                 self.requests += u64::from(attempt.http_status.is_some());
             }
-            Event::AttemptFailed { .. } => self.requests += 1,
+            Event::AttemptFailed { .. } | Event::Redirected { .. } => self.requests += 1,
             Event::QuotaWait { wait, .. } => self.waited += *wait,
             Event::JobFinished(job) => {
                 self.at_work.remove(&job.symbol);
                 self.failed += u64::from(job.status == JobStatus::Failed);
                 bar.inc(1);
             }
-            Event::Finished { .. } => bar.finish_and_clear(),
+            Event::Finished { .. } => return bar.finish_and_clear(),
             Event::Failed(_)
             | Event::LogGrown { .. }
             | Event::Narrowed { .. }
             | Event::Restated { .. }
             | Event::JobToRetry { .. }
+            | Event::Computed { .. }
+            | Event::Concluded { .. }
             | Event::Ending { .. } => {}
         }
         bar.set_message(self.message(bar.elapsed()));

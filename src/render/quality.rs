@@ -2,12 +2,14 @@
 
 use std::io::{self, Write};
 
+use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
 use crate::domain::series::Symbol;
 use crate::domain::words::{count, instant, instant_or_dash};
 use crate::report::quality::{Finding, Findings, SeriesQuality};
 
+use super::schema;
 use super::table::{Column, Look, Rows, Tone};
 
 /// Writes the table.
@@ -109,25 +111,37 @@ pub fn symbol_table(
     Ok(())
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Document<'a> {
+    /// The version of this shape; fields are only ever added within it.
     schema: u32,
+    /// As of when it was told.
     timestamp: String,
     count: usize,
     series: Vec<Row<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Row<'a> {
+    /// The symbol.
     symbol: &'a str,
+    /// The timeframe.
     timeframe: &'a str,
+    /// Completeness, validation rate and anomalies in one number, 0..1; null without bars.
     quality_score: Option<f64>,
+    /// Stored of the due bars from the first stored one on, 0..1; null without bars.
     completeness: Option<f64>,
+    /// Stored of all rows that came, 0..1; null without rows.
     validation_rate: Option<f64>,
+    /// Rows that came: stored and refused.
     total_records: u64,
+    /// Bars in the store.
     validated_records: u64,
+    /// Rows that were refused.
     rejected_records: u64,
+    /// Gaps that are holes.
     gaps_detected: u64,
+    /// Findings among the stored bars.
     anomalies_detected: u64,
 }
 
@@ -149,6 +163,12 @@ impl<'a> Row<'a> {
     }
 }
 
+/// The JSON Schema of all series.
+#[must_use]
+pub fn schema() -> Schema {
+    schema::of::<Document<'static>>("mdctl quality --json")
+}
+
 /// Writes the JSON document, as of `now`.
 ///
 /// # Errors
@@ -161,25 +181,35 @@ pub fn json(out: &mut dyn Write, rows: &[SeriesQuality], now: i64) -> io::Result
     super::json(out, &document)
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct SymbolDocument<'a> {
+    /// The version of this shape; fields are only ever added within it.
     schema: u32,
+    /// As of when it was told.
     timestamp: String,
+    /// The symbol.
     symbol: &'a str,
     series: Vec<Row<'a>>,
+    /// How many there are.
     findings_total: u64,
     findings: Vec<FindingRow<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct FindingRow<'a> {
+    /// The timeframe.
     timeframe: &'a str,
+    /// Its stable name.
     code: &'a str,
     ts: Option<String>,
+    /// The last bar that it is about.
     ts_end: Option<String>,
     count: u64,
+    /// The columns that it is about; null when it is about whole bars.
     fields: Option<Vec<&'static str>>,
+    /// In words; null when there is no more to say.
     detail: Option<&'a str>,
+    /// The line of the file that it is about; null where it is about none.
     line: Option<u64>,
 }
 
@@ -197,6 +227,12 @@ impl<'a> FindingRow<'a> {
             line: finding.line(),
         }
     }
+}
+
+/// The JSON Schema of one symbol's series and what was found.
+#[must_use]
+pub fn symbol_schema() -> Schema {
+    schema::of::<SymbolDocument<'static>>("mdctl quality SYMBOL --json")
 }
 
 /// Writes one symbol's series and what was found as JSON, as of `now`.

@@ -2,11 +2,13 @@
 
 use std::io::{self, Write};
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
 use crate::domain::alert::Snooze;
 use crate::domain::words::{instant, span};
+
+use super::schema;
 
 /// What `snooze` or `unsnooze` did.
 #[derive(Debug)]
@@ -80,6 +82,12 @@ impl<'a> SnoozeJson<'a> {
             who: &snooze.who,
         }
     }
+}
+
+/// The JSON Schema of the document.
+#[must_use]
+pub fn schema() -> Schema {
+    schema::of::<Document<'static>>("mdctl alerts snooze --json")
 }
 
 /// Writes it as JSON, as of `now`.

@@ -2,11 +2,13 @@
 
 use std::io::{self, Write};
 
+use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
 use crate::domain::policy::Freshness;
 use crate::report::staleness::{Counts, SeriesState, Staleness};
 
+use super::schema;
 use super::table::{Column, Look, Rows, Tone};
 use crate::domain::words::{instant, instant_or_dash, span};
 
@@ -51,20 +53,24 @@ pub fn table(out: &mut dyn Write, report: &Staleness, look: Look) -> io::Result<
     writeln!(out, "\n{fresh} fresh, {aging} aging, {stale} stale, {missing} missing")
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Document<'a> {
+    /// The version of this shape; fields are only ever added within it.
     schema: u32,
+    /// As of when it was told.
     timestamp: String,
     counts: CountsJson,
     series: Vec<Row<'a>>,
 }
 
 /// Series in each state.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Counts")]
 pub(super) struct CountsJson {
     fresh: u64,
     aging: u64,
     stale: u64,
+    /// Due bars that are not stored.
     missing: u64,
 }
 
@@ -75,17 +81,29 @@ impl CountsJson {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Row<'a> {
+    /// The symbol.
     symbol: &'a str,
+    /// The timeframe.
     timeframe: &'a str,
+    #[schemars(extend("enum" = schema::words(&Freshness::ALL, Freshness::as_str)))]
     status: &'a str,
+    /// Its bars' freshness.
+    #[schemars(extend("enum" = schema::words(&Freshness::ALL, Freshness::as_str)))]
     bars_status: &'a str,
+    /// Its features' freshness; null where none are asked for.
+    #[schemars(extend("enum" = schema::words_or_null(&Freshness::ALL, Freshness::as_str)))]
     features_status: Option<&'a str>,
+    /// The start of the last stored bar; null without one.
     last_bar_at: Option<String>,
+    /// When the first bar after it became, or is going to be, due.
     due_at: Option<String>,
+    /// How late that bar is; 0 when it is not due yet.
     lag_seconds: i64,
+    /// How long ago the last bar closed; null without one.
     data_age_seconds: Option<i64>,
+    /// When its features were last computed; null before.
     last_computed_at: Option<String>,
 }
 
@@ -104,6 +122,12 @@ impl<'a> Row<'a> {
             last_computed_at: series.last_computed_at.map(instant),
         }
     }
+}
+
+/// The JSON Schema of the document.
+#[must_use]
+pub fn schema() -> Schema {
+    schema::of::<Document<'static>>("mdctl staleness --json")
 }
 
 /// Writes the JSON document, as of `now`.

@@ -3,19 +3,22 @@
 use std::io::{self, Write};
 
 use chrono::NaiveDate;
+use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
 use crate::domain::control::Pause;
-use crate::domain::fact::{ComputeFacts, JobFact, RunFact, SeriesFact};
+use crate::domain::fact::{JobFact, RunFact, SeriesFact};
 use crate::domain::policy::Freshness;
 use crate::domain::reference::ReferenceFact;
 use crate::domain::run::JobStatus;
 use crate::report::breaker::BreakerRow;
-use crate::report::metrics::{FetchMetrics, QualityMetrics, share};
+use crate::report::metrics::Metrics;
 use crate::report::quality::SeriesQuality;
 use crate::report::staleness::SeriesState;
 
-use super::history::{duration, job_tone, write_totals};
+use super::history::{job_tone, write_totals};
+use super::metrics::{MetricsJson, percent};
+use super::schema;
 use super::table::{Column, Look, Rows, Tone};
 use crate::domain::words::{bytes, count, instant, instant_or_dash, span};
 
@@ -32,14 +35,8 @@ pub struct Overview {
     pub last: Option<RunFact>,
     /// The jobs of the run at work, else of the last.
     pub queue: Vec<JobFact>,
-    /// What requests came to.
-    pub fetch: FetchMetrics,
-    /// What computing came to.
-    pub compute: ComputeFacts,
-    /// Symbols of the config.
-    pub symbols_tracked: u64,
-    /// How good the series are.
-    pub quality: QualityMetrics,
+    /// What is measured of the last day.
+    pub metrics: Metrics,
 }
 
 /// One symbol.
@@ -80,7 +77,7 @@ pub fn table(out: &mut dyn Write, overview: &Overview, look: Look) -> io::Result
             instant(run.started_at)
         )?,
         (None, Some(run)) => {
-            let took = duration(run).map_or_else(|| "no time known".to_owned(), span);
+            let took = run.duration_seconds().map_or_else(|| "no time known".to_owned(), span);
             writeln!(
                 out,
                 "last run: {} {} at {}, {} in {took}",
@@ -93,7 +90,7 @@ pub fn table(out: &mut dyn Write, overview: &Overview, look: Look) -> io::Result
         }
         (None, None) => writeln!(out, "no runs yet; `mdctl backfill` makes the first")?,
     }
-    let fetch = &overview.fetch;
+    let fetch = &overview.metrics.fetch;
     if let (Some(avg), Some(p95)) = (fetch.avg_ms, fetch.p95_ms) {
         writeln!(
             out,
@@ -104,7 +101,7 @@ pub fn table(out: &mut dyn Write, overview: &Overview, look: Look) -> io::Result
             bytes(fetch.bytes)
         )?;
     }
-    let quality = &overview.quality;
+    let quality = &overview.metrics.quality;
     if let (Some(score), Some(complete)) = (quality.avg_score, quality.avg_completeness) {
         let complete = percent(complete);
         writeln!(
@@ -136,90 +133,11 @@ pub fn table(out: &mut dyn Write, overview: &Overview, look: Look) -> io::Result
     rows.write(out)
 }
 
-/// Fetch, compute and quality figures.
-#[derive(Serialize)]
-struct MetricsJson {
-    fetch_pipeline: FetchJson,
-    compute_pipeline: ComputeJson,
-    data_quality: QualityJson,
-    timestamp: String,
-}
-
-#[derive(Serialize)]
-struct FetchJson {
-    total_fetches: u64,
-    successful: u64,
-    success_rate: Option<f64>,
-    avg_response_time_ms: Option<f64>,
-    p50_response_time_ms: Option<u64>,
-    p95_response_time_ms: Option<u64>,
-    p99_response_time_ms: Option<u64>,
-    rate_limited: u64,
-    rate_limited_share: f64,
-    retries: u64,
-    bytes: u64,
-    api_quota_remaining: Option<u64>,
-}
-
-#[derive(Serialize)]
-struct ComputeJson {
-    total_computations: u64,
-    successful: u64,
-    success_rate: Option<f64>,
-    avg_computation_time_ms: Option<f64>,
-}
-
-#[derive(Serialize)]
-struct QualityJson {
-    symbols_tracked: u64,
-    avg_validation_rate: Option<f64>,
-    avg_quality_score: Option<f64>,
-    avg_completeness: Option<f64>,
-}
-
-impl MetricsJson {
-    fn of(overview: &Overview, now: i64) -> Self {
-        let (fetch, compute) = (&overview.fetch, &overview.compute);
-        let quality = &overview.quality;
-        Self {
-            fetch_pipeline: FetchJson {
-                total_fetches: fetch.total,
-                successful: fetch.successful,
-                success_rate: share(fetch.successful, fetch.total).map(percent),
-                avg_response_time_ms: fetch.avg_ms,
-                p50_response_time_ms: fetch.p50_ms,
-                p95_response_time_ms: fetch.p95_ms,
-                p99_response_time_ms: fetch.p99_ms,
-                rate_limited: fetch.rate_limited,
-                rate_limited_share: percent(fetch.rate_limited_share()),
-                retries: fetch.retries,
-                bytes: fetch.bytes,
-                api_quota_remaining: None,
-            },
-            compute_pipeline: ComputeJson {
-                total_computations: compute.total,
-                successful: compute.successful,
-                success_rate: share(compute.successful, compute.total).map(percent),
-                avg_computation_time_ms: compute.avg_ms,
-            },
-            data_quality: QualityJson {
-                symbols_tracked: overview.symbols_tracked,
-                avg_validation_rate: quality.avg_validation_rate.map(percent),
-                avg_quality_score: quality.avg_score,
-                avg_completeness: quality.avg_completeness,
-            },
-            timestamp: instant(now),
-        }
-    }
-}
-
-fn percent(share: f64) -> f64 {
-    share * 100.0
-}
-
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Document<'a> {
+    /// The version of this shape; fields are only ever added within it.
     schema: u32,
+    /// As of when it was told.
     timestamp: String,
     scheduler: Scheduler,
     last_job: Option<LastJob>,
@@ -227,29 +145,45 @@ struct Document<'a> {
     job_queue: Vec<Queued<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Scheduler {
     running: bool,
     paused: bool,
+    /// When the last run began.
     last_run_at: Option<String>,
+    /// When the next run is due; null where nobody knows.
     next_run_at: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct LastJob {
+    /// When it began.
     started_at: String,
+    /// When it ended; null before that.
     completed_at: Option<String>,
+    /// How long it took; null while it runs, and when it crashed.
     duration_seconds: Option<i64>,
+    /// Jobs that were completed.
     successful: u64,
+    /// Jobs that failed.
     failed: u64,
+    /// Tries after the first, of requests and of jobs.
     retried: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Queued<'a> {
+    /// The symbol.
     symbol: &'a str,
     status: &'a str,
+    /// How often it was tried again.
     retry_count: u32,
+}
+
+/// The JSON Schema of the overview.
+#[must_use]
+pub fn schema() -> Schema {
+    schema::of::<Document<'static>>("mdctl status --json")
 }
 
 /// Writes the overview as JSON, as of `now`.
@@ -271,12 +205,12 @@ pub fn json(out: &mut dyn Write, overview: &Overview, now: i64) -> io::Result<()
         last_job: overview.last.as_ref().map(|run| LastJob {
             started_at: instant(run.started_at),
             completed_at: run.completed_at.map(instant),
-            duration_seconds: duration(run),
+            duration_seconds: run.duration_seconds(),
             successful: run.totals.successful,
             failed: run.totals.failed,
             retried: run.totals.retried,
         }),
-        metrics: MetricsJson::of(overview, now),
+        metrics: MetricsJson::of(&overview.metrics, now),
         job_queue: overview
             .queue
             .iter()
@@ -383,31 +317,43 @@ fn score(quality: &SeriesQuality) -> String {
     quality.fact.quality_score.map_or_else(|| "-".to_owned(), |score| format!("{score:.4}"))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct SymbolDocument<'a> {
+    /// The version of this shape; fields are only ever added within it.
     schema: u32,
+    /// The symbol.
     symbol: &'a str,
+    /// What it is: stock, etf, crypto, forex or index.
     asset_class: &'a str,
     status: Option<&'a str>,
+    /// How often it was tried again.
     retry_count: u32,
+    /// What went wrong last; null when nothing did.
     last_error: Option<&'a str>,
+    /// When it began.
     started_at: Option<String>,
+    /// When it ended; null before that.
     completed_at: Option<String>,
+    /// When a job of it last succeeded; null before.
     last_enrichment_time: Option<String>,
     series: Vec<SeriesJson>,
     reference: Option<ReferenceJson<'a>>,
+    /// As of when it was told.
     timestamp: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Reference")]
 struct ReferenceJson<'a> {
     name: Option<&'a str>,
     exchange: Option<&'a str>,
+    /// Of the cash; null when it is not known.
     currency: Option<&'a str>,
     r#type: Option<&'a str>,
     active: Option<bool>,
     listed_on: Option<String>,
     delisted_on: Option<String>,
+    /// The provider's name in the config.
     provider: &'a str,
     checked_at: String,
     /// That the config does not know of its end; null when they agree.
@@ -433,16 +379,29 @@ impl<'a> ReferenceJson<'a> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Series")]
 struct SeriesJson {
+    /// The timeframe.
     timeframe: &'static str,
     bars: u64,
+    /// The start of the first stored bar; null without one.
     first_bar_at: Option<String>,
+    /// The start of the last stored bar; null without one.
     last_bar_at: Option<String>,
+    /// How long ago the last bar closed; null without one.
     data_age_seconds: Option<i64>,
     freshness: &'static str,
+    /// Stored of all rows that came, 0..1; null without rows.
     validation_rate: Option<f64>,
+    /// Completeness, validation rate and anomalies in one number, 0..1; null without bars.
     quality_score: Option<f64>,
+}
+
+/// The JSON Schema of one symbol's status.
+#[must_use]
+pub fn symbol_schema() -> Schema {
+    schema::of::<SymbolDocument<'static>>("mdctl status SYMBOL --json")
 }
 
 /// Writes one symbol's status as JSON, as of `now`.

@@ -2,15 +2,17 @@
 
 use std::io::{self, Write};
 
+use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
 use crate::domain::series::Symbol;
 
+use super::schema;
 use super::table::{Column, Look, Rows};
 use crate::domain::words::{counted, instant};
 
 /// A tracked symbol.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Listed<'a> {
     /// The symbol.
     pub symbol: &'a str,
@@ -51,12 +53,20 @@ pub fn table(out: &mut dyn Write, listed: &[Listed<'_>], look: Look) -> io::Resu
     writeln!(out, "\n{}", counted(listed.len() as u64, "symbol"))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Document<'a> {
+    /// The version of this shape; fields are only ever added within it.
     schema: u32,
+    /// As of when it was told.
     timestamp: String,
     count: usize,
     symbols: &'a [Listed<'a>],
+}
+
+/// The JSON Schema of the list.
+#[must_use]
+pub fn schema() -> Schema {
+    schema::of::<Document<'static>>("mdctl symbols list --json")
 }
 
 /// Writes the list as JSON, as of `now`.
@@ -89,13 +99,21 @@ pub fn edited(
     writeln!(out, "{what} {}{place}", counted(symbols.len() as u64, "symbol"))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Edited<'a> {
+    /// The version of this shape; fields are only ever added within it.
     schema: u32,
+    /// As of when it was told.
     timestamp: String,
     done: &'a str,
     group: Option<&'a str>,
     symbols: Vec<&'a str>,
+}
+
+/// The JSON Schema of what an edit did.
+#[must_use]
+pub fn edited_schema() -> Schema {
+    schema::of::<Edited<'static>>("mdctl symbols add --json")
 }
 
 /// Likewise, as JSON.

@@ -6,14 +6,17 @@ use std::fmt;
 use crate::config::Settings;
 use crate::domain::alert::{Severity, Unsent};
 use crate::domain::control::Pause;
-use crate::domain::fact::{FailureFact, FetchFacts, JobFact, RunFact};
+use crate::domain::fact::{FailureFact, JobFact, RunFact};
 use crate::domain::run::{ErrorKind, JobStatus, RunStatus, Stage};
 use crate::domain::timeframe::Timeframe;
 use crate::domain::words::span;
 use crate::exit::Exit;
 
 mod data;
+mod disk;
 mod unsent;
+
+pub use disk::Disk;
 
 use super::actions::ActionState;
 use super::breaker::BreakerRow;
@@ -43,14 +46,14 @@ pub struct Evidence {
     pub recent_runs: Vec<RunFact>,
     /// Failures within `[health] recent`, newest first.
     pub recent_failures: Vec<FailureFact>,
-    /// Requests within `[health] recent`.
-    pub recent_requests: FetchFacts,
     /// How every provider that is spoken to over HTTP stands, by name.
     pub breakers: Vec<BreakerRow>,
     /// The disputed actions of tracked symbols.
     pub disputed: Vec<ActionState>,
     /// The pause that is on; `None` when none is.
     pub pause: Option<Pause>,
+    /// The disk under the database; `None` where the system does not say.
+    pub disk: Option<Disk>,
     /// The notifiers that could not be told something, by name.
     pub unsent: BTreeMap<String, Unsent>,
     /// This instant by the wall clock: runs are judged by it, also as of another instant.
@@ -184,6 +187,7 @@ pub fn judge(settings: &Settings, evidence: Evidence) -> Health {
     issues.extend(rate_limited(&evidence));
     issues.extend(data::low_quality(&evidence, &series));
     issues.extend(evidence.breakers.iter().filter_map(held));
+    issues.extend(disk::disk_low(&evidence));
     issues.extend(evidence.pause.as_ref().map(paused));
     issues.extend(unsent::alerts_unsent(settings, &evidence));
     issues.sort_by_key(|issue| std::cmp::Reverse(issue.severity));
@@ -387,14 +391,14 @@ fn high_failure_rate(settings: &Settings, evidence: &Evidence) -> Option<Issue> 
 }
 
 fn rate_limited(evidence: &Evidence) -> Option<Issue> {
-    let requests = &evidence.recent_requests;
-    let total = requests.response_times_ms.len() as u64;
-    let rate = share(requests.rate_limited, total)?;
+    let sum = |of: fn(&RunFact) -> u64| evidence.recent_runs.iter().map(of).sum::<u64>();
+    let limited = sum(|run| run.totals.rate_limited);
+    let rate = share(limited, sum(|run| run.totals.requests))?;
     (rate > RATE_LIMITED_SHARE).then(|| Issue {
         code: "rate_limited",
         severity: Severity::Warning,
         subject: "requests".to_owned(),
-        count: requests.rate_limited,
+        count: limited,
         since: None,
         message: format!("{:.0} % of recent requests met a full quota", rate * 100.0),
         hint: "lower `rate` of the provider in the config, or raise the plan".to_owned(),

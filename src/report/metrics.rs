@@ -1,8 +1,37 @@
 //! Fetch and quality figures over a window of time.
 
-use crate::domain::fact::FetchFacts;
+use std::collections::BTreeMap;
+
+use crate::domain::fact::{ComputeFacts, FetchFacts};
+use crate::domain::provider_state::QuotaLeft;
 
 use super::quality::SeriesQuality;
+
+/// Everything that is measured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Metrics {
+    /// How far back requests and computing are looked at, in seconds.
+    pub window_seconds: i64,
+    /// What requests came to.
+    pub fetch: FetchMetrics,
+    /// What is left of the quota of each provider that has one, by name.
+    pub quotas: Vec<QuotaLeft>,
+    /// What computing came to.
+    pub compute: ComputeFacts,
+    /// Symbols of the config.
+    pub symbols_tracked: u64,
+    /// How good the series are.
+    pub quality: QualityMetrics,
+}
+
+impl Metrics {
+    /// Requests that may be sent at once at this instant to the provider that allows the fewest; `None`
+    /// where none of them has a quota.
+    #[must_use]
+    pub fn quota_remaining(&self) -> Option<u64> {
+        self.quotas.iter().map(|quota| quota.requests).min()
+    }
+}
 
 /// What requests came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -31,9 +60,9 @@ impl FetchMetrics {
     /// The figures of those requests.
     #[must_use]
     pub fn of(facts: &FetchFacts) -> Self {
-        let times = &facts.response_times_ms;
-        let total = times.len() as u64;
-        let sum: u64 = times.iter().sum();
+        let (times, total) = (&facts.times_ms, facts.total);
+        let sum: u64 = times.iter().map(|(ms, requests)| ms * requests).sum();
+        let percentile = |percent| percentile(times, total, percent);
         Self {
             total,
             successful: facts.successful,
@@ -41,9 +70,9 @@ impl FetchMetrics {
             retries: facts.retries,
             bytes: facts.bytes,
             avg_ms: (total > 0).then(|| sum as f64 / total as f64),
-            p50_ms: percentile(times, 50),
-            p95_ms: percentile(times, 95),
-            p99_ms: percentile(times, 99),
+            p50_ms: percentile(50),
+            p95_ms: percentile(95),
+            p99_ms: percentile(99),
         }
     }
 
@@ -87,22 +116,57 @@ pub fn share(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 
-/// The smallest of the ascending `values` that at least `percent` of a hundred do not exceed.
-fn percentile(values: &[u64], percent: usize) -> Option<u64> {
-    let rank = (values.len() * percent).div_ceil(100);
-    values.get(rank.saturating_sub(1)).copied()
+/// The smallest time that at least `percent` of a hundred requests do not exceed; `times` tells by time
+/// how many of all `total` took it.
+pub(super) fn percentile(times: &BTreeMap<u64, u64>, total: u64, percent: u64) -> Option<u64> {
+    let rank = (total * percent).div_ceil(100).max(1);
+    let mut counted = 0;
+    times.iter().find_map(|(time, requests)| {
+        counted += requests;
+        (counted >= rank).then_some(*time)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn times(values: impl Iterator<Item = u64>) -> BTreeMap<u64, u64> {
+        let mut times = BTreeMap::new();
+        values.for_each(|value| *times.entry(value).or_default() += 1);
+        times
+    }
+
     #[test]
     fn percentiles_are_values_that_occurred() {
-        let values: Vec<u64> = (1..=200).collect();
-        assert_eq!(percentile(&values, 50), Some(100));
-        assert_eq!(percentile(&values, 99), Some(198));
-        assert_eq!(percentile(&[7], 95), Some(7));
-        assert_eq!(percentile(&[], 95), None);
+        let values = times(1..=200);
+        assert_eq!(percentile(&values, 200, 50), Some(100));
+        assert_eq!(percentile(&values, 200, 99), Some(198));
+        let few = times([7, 7, 7, 900].into_iter());
+        assert_eq!(percentile(&few, 4, 50), Some(7));
+        assert_eq!(percentile(&few, 4, 75), Some(7));
+        assert_eq!(percentile(&few, 4, 76), Some(900));
+        assert_eq!(percentile(&times(std::iter::once(7)), 1, 95), Some(7));
+        assert_eq!(percentile(&BTreeMap::new(), 0, 95), None);
+    }
+
+    #[test]
+    fn the_quota_that_remains_is_that_of_the_provider_with_the_least() {
+        let left = |provider: &str, requests| QuotaLeft {
+            provider: provider.to_owned(),
+            requests,
+            at_once: 100,
+        };
+        let mut metrics = Metrics {
+            window_seconds: 60,
+            fetch: FetchMetrics::default(),
+            quotas: Vec::new(),
+            compute: ComputeFacts::default(),
+            symbols_tracked: 0,
+            quality: QualityMetrics::default(),
+        };
+        assert_eq!(metrics.quota_remaining(), None);
+        metrics.quotas = vec![left("a", 40), left("b", 3)];
+        assert_eq!(metrics.quota_remaining(), Some(3));
     }
 }

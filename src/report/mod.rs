@@ -14,7 +14,9 @@ pub mod gaps;
 pub mod health;
 pub mod metrics;
 pub mod quality;
+pub mod slo;
 pub mod staleness;
+pub mod telemetry;
 
 /// What the store knows of the series, as the reports judge it.
 #[derive(Debug, Default)]

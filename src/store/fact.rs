@@ -1,6 +1,7 @@
 //! The read-only questions that reports ask.
 
-use rusqlite::{Row, params};
+use rusqlite::{Connection, Row, params};
+use ulid::Ulid;
 
 use crate::domain::fact::{FailureFact, FetchFacts, Info, JobFact, RequestCount, RunFact};
 use crate::domain::run::{RunId, RunStatus, Totals};
@@ -8,10 +9,17 @@ use crate::domain::series::Symbol;
 
 use super::{Store, StoreResult, count, migrate, sql_count, word};
 
-const RUN_COLUMNS: &str =
-    "run_id, command, trigger, status, started_at, completed_at, symbols_total,
-    successful, failed, deferred, retried, skipped, records_inserted, records_updated, requests,
-    rate_limited, exit_code, error";
+/// The columns of a run; in a database of an older schema it waited for no quota, and nobody noted the lag.
+fn run_columns(connection: &Connection) -> StoreResult<String> {
+    let known = connection.column_exists(None, "runs", "quota_wait_seconds")?;
+    let (quota_wait, lag) =
+        if known { ("quota_wait_seconds", "worst_lag_seconds") } else { ("0", "NULL") };
+    Ok(format!(
+        "run_id, command, trigger, status, started_at, completed_at, symbols_total, successful, failed,
+         deferred, retried, skipped, records_inserted, records_updated, requests, rate_limited,
+         exit_code, error, {quota_wait}, {lag}"
+    ))
+}
 
 impl Store {
     /// The newest runs, newest first: at most `limit`, since `since`, of that command and status.
@@ -28,18 +36,38 @@ impl Store {
     ) -> StoreResult<Vec<RunFact>> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(&format!(
-                "SELECT {RUN_COLUMNS} FROM runs
-                 WHERE (?1 IS NULL OR started_at >= ?1) AND (?2 IS NULL OR command = ?2)
-                   AND (?3 IS NULL OR status = ?3)
-                 ORDER BY run_id DESC LIMIT ?4"
+                "SELECT {} FROM runs
+                 WHERE run_id >= ?5 AND (?1 IS NULL OR started_at >= ?1)
+                   AND (?2 IS NULL OR command = ?2) AND (?3 IS NULL OR status = ?3)
+                 ORDER BY run_id DESC LIMIT ?4",
+                run_columns(connection)?
             ))?;
             let status = status.map(RunStatus::as_str);
-            let mut rows = statement.query(params![since, command, status, sql_count(limit)])?;
+            let first = since.map_or_else(String::new, first_id_since);
+            let row = params![since, command, status, sql_count(limit), first];
+            let mut rows = statement.query(row)?;
             let mut runs = Vec::new();
             while let Some(row) = rows.next()? {
                 runs.push(run_of(row)?);
             }
             Ok(runs)
+        })
+    }
+
+    /// The newest run before `before` that stored what it could: not failed, crashed, stopped or skipped.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn run_good_before(&self, before: i64) -> StoreResult<Option<RunFact>> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {} FROM runs WHERE started_at < ? AND status IN ('succeeded', 'deferred', 'partial')
+                 ORDER BY run_id DESC LIMIT 1",
+                run_columns(connection)?
+            ))?;
+            let mut rows = statement.query([before])?;
+            rows.next()?.map(run_of).transpose()
         })
     }
 
@@ -61,8 +89,9 @@ impl Store {
         self.read(|connection| {
             let prefix = prefix.to_ascii_uppercase();
             let mut statement = connection.prepare_cached(&format!(
-                "SELECT {RUN_COLUMNS} FROM runs WHERE run_id >= ?1 AND substr(run_id, 1, length(?1)) = ?1
-                 ORDER BY run_id LIMIT 2"
+                "SELECT {} FROM runs WHERE run_id >= ?1 AND substr(run_id, 1, length(?1)) = ?1
+                 ORDER BY run_id LIMIT 2",
+                run_columns(connection)?
             ))?;
             let mut rows = statement.query([prefix])?;
             let mut runs = Vec::new();
@@ -177,30 +206,35 @@ impl Store {
     /// When the database cannot be read.
     pub fn fetch_facts(&self, since: i64) -> StoreResult<FetchFacts> {
         self.read(|connection| {
-            let mut facts = connection.query_row(
-                "SELECT coalesce(sum(success), 0), coalesce(sum(error_kind = 'rate_limited'), 0),
-                        coalesce(sum(attempt > 1), 0), coalesce(sum(bytes), 0)
+            // Told apart by nothing but how long they took, a million of them are a few thousand rows here.
+            let mut statement = connection.prepare_cached(
+                "SELECT response_time_ms, success, error_kind = 'rate_limited', attempt > 1, bytes
                    FROM fetch_log
                   WHERE started_at >= ? AND (http_status IS NOT NULL OR error_kind IS NOT NULL)",
-                [since],
-                |row| {
-                    Ok(FetchFacts {
-                        response_times_ms: Vec::new(),
-                        successful: count(row.get(0)?),
-                        rate_limited: count(row.get(1)?),
-                        retries: count(row.get(2)?),
-                        bytes: count(row.get(3)?),
-                    })
-                },
             )?;
-            let mut statement = connection.prepare_cached(
-                "SELECT response_time_ms FROM fetch_log
-                  WHERE started_at >= ? AND (http_status IS NOT NULL OR error_kind IS NOT NULL)
-                  ORDER BY response_time_ms",
-            )?;
-            let times = statement.query_map([since], |row| row.get(0).map(count))?;
-            facts.response_times_ms = times.collect::<Result<_, _>>()?;
+            let mut rows = statement.query([since])?;
+            let mut facts = FetchFacts::default();
+            while let Some(row) = rows.next()? {
+                facts.total += 1;
+                *facts.times_ms.entry(count(row.get(0)?)).or_default() += 1;
+                facts.successful += count(row.get(1)?);
+                facts.rate_limited += u64::from(row.get::<_, Option<bool>>(2)?.unwrap_or(false));
+                facts.retries += count(row.get(3)?);
+                facts.bytes += count(row.get(4)?);
+            }
             Ok(facts)
+        })
+    }
+
+    /// Bytes of the database's file.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn bytes(&self) -> StoreResult<u64> {
+        self.read(|connection| {
+            let sql = "SELECT page_size * page_count FROM pragma_page_size, pragma_page_count";
+            Ok(connection.query_row(sql, [], |row| row.get(0).map(count))?)
         })
     }
 
@@ -296,6 +330,13 @@ impl Store {
     }
 }
 
+/// An id that no run that began at `since` or later is before. A run's id is made a moment before it
+/// begins.
+fn first_id_since(since: i64) -> String {
+    let millis = u64::try_from(since.saturating_sub(60).saturating_mul(1_000)).unwrap_or(0);
+    Ulid::from_parts(millis, 0).to_string()
+}
+
 fn run_of(row: &Row<'_>) -> StoreResult<RunFact> {
     let total = |column| row.get(column).map(count);
     Ok(RunFact {
@@ -316,9 +357,11 @@ fn run_of(row: &Row<'_>) -> StoreResult<RunFact> {
             records_updated: total(13)?,
             requests: total(14)?,
             rate_limited: total(15)?,
+            quota_wait_seconds: total(18)?,
         },
         exit_code: row.get(16)?,
         error: row.get(17)?,
+        worst_lag_seconds: row.get(19)?,
     })
 }
 

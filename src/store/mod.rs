@@ -21,6 +21,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 mod action;
 mod alert;
 mod bar;
+mod disk;
 mod fact;
 mod factor;
 mod feature;
@@ -32,7 +33,9 @@ mod quality;
 mod reference;
 mod run;
 mod series;
+mod service;
 mod state;
+mod total;
 mod trouble;
 
 pub use alert::Holding;

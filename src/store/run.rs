@@ -32,13 +32,18 @@ impl Writer<'_> {
     ///
     /// When the database cannot be written.
     pub fn runs_reconcile(&self) -> StoreResult<usize> {
+        let left: Vec<String> = self
+            .connection
+            .prepare("SELECT run_id FROM runs WHERE status = 'running'")?
+            .query_map([], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
         self.connection.execute(
             "UPDATE jobs SET status = 'skipped' WHERE status IN ('pending', 'in_progress', 'retry')
              AND run_id IN (SELECT run_id FROM runs WHERE status = 'running')",
             [],
         )?;
         // It could not say what it had done; its log rows do.
-        Ok(self.connection.execute(
+        self.connection.execute(
             "UPDATE runs SET status = 'crashed',
                     error = 'it ended without saying so: killed, or the machine went down',
                     (requests, rate_limited, retried, records_inserted) =
@@ -54,7 +59,9 @@ impl Writer<'_> {
                            FROM jobs WHERE run_id = runs.run_id)
              WHERE status = 'running'",
             [],
-        )?)
+        )?;
+        left.iter().try_for_each(|run_id| self.totals_add(&RunId(run_id.clone())))?;
+        Ok(left.len())
     }
 
     /// Opens a run's row.
@@ -79,7 +86,8 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Closes a run's row with its outcome; jobs that are still open are skipped.
+    /// Closes a run's row with its outcome, and adds what it did to the totals; jobs that are still open are
+    /// skipped, and a wait that the run's end cut off ends with it.
     ///
     /// # Errors
     ///
@@ -98,12 +106,12 @@ impl Writer<'_> {
              WHERE run_id = ? AND status IN ('pending', 'in_progress', 'retry')",
             [&run_id.0],
         )?;
-        self.connection.execute(
+        let closed = self.connection.execute(
             "UPDATE runs SET completed_at = ?2, status = ?3, exit_code = ?4, error = ?5,
                  symbols_total = ?6, successful = ?7, failed = ?8, deferred = ?9, retried = ?10,
                  skipped = ?11, records_inserted = ?12, records_updated = ?13, requests = ?14,
-                 rate_limited = ?15
-             WHERE run_id = ?1",
+                 rate_limited = ?15, quota_wait_seconds = min(?16, max(?2 - started_at, 0))
+             WHERE run_id = ?1 AND status = 'running'",
             params![
                 run_id.0,
                 at,
@@ -120,9 +128,11 @@ impl Writer<'_> {
                 sql_count(totals.records_updated),
                 sql_count(totals.requests),
                 sql_count(totals.rate_limited),
+                sql_count(totals.quota_wait_seconds),
             ],
         )?;
-        Ok(())
+        // Once: a row that is closed stays as it is.
+        if closed == 1 { self.totals_add(run_id) } else { Ok(()) }
     }
 
     /// Opens the jobs of a run, as `pending`, or as `completed` where nothing is due.
@@ -285,6 +295,19 @@ impl Writer<'_> {
             ])?;
         }
         self.connection.execute("DELETE FROM freshness WHERE checked_at < ?", [at])?;
+        Ok(())
+    }
+
+    /// Notes the largest lag of a series at a run's end.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be written.
+    pub fn run_lag_set(&self, run_id: &RunId, worst_seconds: Option<i64>) -> StoreResult<()> {
+        self.connection.execute(
+            "UPDATE runs SET worst_lag_seconds = ?2 WHERE run_id = ?1",
+            params![run_id.0, worst_seconds],
+        )?;
         Ok(())
     }
 }

@@ -474,3 +474,44 @@ fn rows_and_reports_are_the_same_in_every_zone_and_language() {
         assert_alike(&contents(&sandbox), &expected, &format!("{zone} {language}"));
     }
 }
+
+/// What `health` says of a database on a disk of that size; `None` where this machine lets nobody make one.
+fn on_a_disk_of(size: &str, sandbox: &Sandbox) -> Option<Output> {
+    let disk = sandbox.path("disk");
+    let _ = fs::create_dir(&disk);
+    let script = format!(
+        "mount -t tmpfs -o size={size} tmpfs disk || exit 99; cp mdctl.db disk/; exec {} health --json \
+         --db disk/mdctl.db --as-of {AS_OF}",
+        env!("CARGO_BIN_EXE_mdctl")
+    );
+    let mut command = Command::new("unshare");
+    command
+        .args(["--map-root-user", "--mount", "sh", "-c", &script])
+        .current_dir(sandbox.path("."));
+    let output = sandbox.finish(&mut command);
+    if output.code == Some(99) || output.stderr.contains("unshare failed") {
+        note(&format!("SKIPPED, no disk can be made here: {}", output.stderr.trim()));
+        return None;
+    }
+    Some(output)
+}
+
+/// The severity of the issue `disk_low`.
+fn disk_low(health: &Output) -> Option<String> {
+    let json = health.json();
+    let issues = json["issues"].as_array().expect("issues");
+    let issue = issues.iter().find(|issue| issue["code"] == "disk_low")?;
+    issue["severity"].as_str().map(str::to_owned)
+}
+
+#[test]
+fn a_disk_is_called_low_before_it_is_full() {
+    let (_server, sandbox) = daily_stocks(&["AAA"]);
+    sandbox.backfill(&[]).expect_code(0);
+    let Some(full) = on_a_disk_of("60m", &sandbox) else { return };
+    assert_eq!(disk_low(full.expect_code(2)), Some("critical".to_owned()), "{full}");
+    let narrow = on_a_disk_of("400m", &sandbox).expect("a disk");
+    assert_eq!(disk_low(narrow.expect_code(1)), Some("warning".to_owned()), "{narrow}");
+    let wide = on_a_disk_of("4g", &sandbox).expect("a disk");
+    assert_eq!(disk_low(wide.expect_code(0)), None, "{wide}");
+}

@@ -4,6 +4,7 @@
 //! the wall clock, or on the network.
 
 mod actions;
+mod agreement;
 mod alerts;
 mod breaker;
 mod config;
@@ -22,6 +23,8 @@ mod flow;
 mod gaps;
 mod happy;
 mod hostile;
+mod logs;
+mod metrics;
 mod others;
 mod plan;
 mod quality;
@@ -30,8 +33,11 @@ mod reference;
 mod reports;
 mod restated;
 mod rows;
+mod schema;
 mod silent;
 mod simulated;
+mod slo;
 mod store;
 mod support;
 mod tidy;
+mod trace;

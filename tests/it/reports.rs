@@ -10,7 +10,7 @@ use crate::support::{
     AS_OF, Sandbox, daily_sessions, daily_stocks, faulty_stocks, fields, group, polygon,
 };
 
-const RUN: [&str; 19] = [
+const RUN: [&str; 22] = [
     "command",
     "completed_at",
     "deferred",
@@ -18,6 +18,8 @@ const RUN: [&str; 19] = [
     "error",
     "exit_code",
     "failed",
+    "failure_rate",
+    "quota_wait_seconds",
     "rate_limited",
     "requests",
     "retried",
@@ -30,6 +32,7 @@ const RUN: [&str; 19] = [
     "total_records_inserted",
     "total_records_updated",
     "trigger",
+    "working_seconds",
 ];
 
 const FAILURE: [&str; 8] =
@@ -199,7 +202,14 @@ fn status_has_its_fields() {
     let metrics = &json["metrics"];
     assert_eq!(
         fields(metrics),
-        ["compute_pipeline", "data_quality", "fetch_pipeline", "timestamp"]
+        [
+            "compute_pipeline",
+            "data_quality",
+            "fetch_pipeline",
+            "quotas",
+            "timestamp",
+            "window_seconds"
+        ]
     );
     let fetch = [
         "api_quota_remaining",

@@ -45,6 +45,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("notify", &["domain", "report", "config", "exit"]),
     ("render", &["domain", "report", "plan", "config"]),
     ("logging", &["clock", "domain"]),
+    ("trace", &["clock", "domain"]),
 ];
 
 /// Rooms that may know every other.
@@ -53,7 +54,8 @@ const ROOTS: &[&str] = &["cli", "lib", "main"];
 /// Words that belong to one file or room, and where.
 const RESERVED: &[(&str, &[&str])] = &[
     ("rusqlite", &["store/"]),
-    ("reqwest", &["fetch/", "notify/"]),
+    ("reqwest", &["fetch/", "notify/", "trace/"]),
+    ("opentelemetry", &["trace/"]),
     ("tokio", &["fetch/"]),
     ("Utc::now", &["clock.rs"]),
     ("SystemTime::now", &["clock.rs"]),
@@ -65,7 +67,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("dbg!", &[]),
     ("unsafe ", &[]),
     ("process::exit", &["main.rs", "fetch/engine.rs"]),
-    ("rustix", &["clock.rs", "config/env.rs", "fetch/engine.rs", "notify/"]),
+    ("rustix", &["clock.rs", "config/env.rs", "fetch/engine.rs", "notify/", "store/disk.rs"]),
     ("thread::sleep", &[]),
 ];
 

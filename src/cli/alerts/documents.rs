@@ -9,7 +9,7 @@ use crate::report::alerts::Documents;
 
 use super::super::failure::Failure;
 use super::super::scene::Scene;
-use super::super::{health, quality, status};
+use super::super::{health, quality, slo, status};
 
 /// All of them, at the instant to judge at.
 pub(super) fn of(scene: &Scene) -> Result<Documents, Failure> {
@@ -25,12 +25,9 @@ pub(super) fn of(scene: &Scene) -> Result<Documents, Failure> {
     facts.gaps = quality::gaps_now(scene, &facts);
     let rows = scene.quality(&store, &facts).map_err(unread)?;
     let quality = document(|out| render::quality::json(out, &rows, now))?;
-    Ok(Documents::new(health, overview["metrics"].take(), quality, slo()))
-}
-
-/// What `slo --json` says; `None` as long as there is no such report, and then nothing is judged by it.
-const fn slo() -> Option<Value> {
-    None
+    let slo = slo::judge(scene)?;
+    let slo = document(|out| render::slo::json(out, &slo, scene.wall_now))?;
+    Ok(Documents::new(health, overview["metrics"].take(), quality, Some(slo)))
 }
 
 fn document(write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> Result<Value, Failure> {

@@ -1,6 +1,7 @@
 //! `mdctl alerts`: what fires, who is told, and what nobody is told of for a while.
 
 use clap::{Args, Subcommand};
+use schemars::Schema;
 
 use crate::render;
 use crate::report::alerts::{self, Delivery, Report};
@@ -47,6 +48,16 @@ enum What {
     Snooze(snooze::Snooze),
     /// End a snooze before its time.
     Unsnooze(snooze::Unsnooze),
+}
+
+impl Alerts {
+    /// The JSON Schema of what it prints.
+    pub(super) fn schema(&self) -> Schema {
+        match self.what {
+            None => render::alerts::schema(),
+            Some(_) => render::snooze::schema(),
+        }
+    }
 }
 
 pub(super) fn exec(command: &Alerts, scene: &Scene) -> Done {

@@ -8,6 +8,7 @@ use clap::Args;
 use crate::config::{self, FILE_NAME, edit};
 use crate::exit::Exit;
 use crate::store::Store;
+use crate::{clock, render};
 
 use super::failure::Failure;
 use super::{Done, Global, print};
@@ -84,22 +85,14 @@ fn write_bars(folder: &Path) -> Result<(), Failure> {
 }
 
 fn tell(path: &Path, database: &Path, json: bool) -> Result<(), Failure> {
+    let usual = path == Path::new(FILE_NAME);
+    let flag = if usual { String::new() } else { format!(" --config {}", path.display()) };
     print(|out| {
         if json {
-            return crate::render::json(
-                out,
-                &serde_json::json!({
-                    "schema": crate::render::SCHEMA,
-                    "timestamp": crate::domain::words::instant(crate::clock::now()),
-                    "config": path.display().to_string(),
-                    "database": database.display().to_string(),
-                }),
-            );
+            render::init::json(out, path, database, clock::now())
+        } else {
+            render::init::sentences(out, path, database, &flag)
         }
-        let usual = path == Path::new(FILE_NAME);
-        let flag = if usual { String::new() } else { format!(" --config {}", path.display()) };
-        writeln!(out, "wrote {} and {}", path.display(), database.display())?;
-        writeln!(out, "next: mdctl backfill{flag}, then mdctl health{flag}")
     })
 }
 

@@ -9,26 +9,28 @@ use crate::render;
 use crate::store::Store;
 
 use super::super::scene::Scene;
-
-/// Leaves it behind. `exit` is what the process is about to end with; where the database itself failed,
-/// the run's row may know less.
-pub(super) fn leave(scene: &Scene, store: &Store, request: &Request, pulse: Pulse, exit: Exit) {
-    ping(scene, Some(store), request, pulse, exit);
-}
+use super::textfile;
 
 /// Tells the dead man's switches that the run starts.
 pub(super) fn begin(scene: &Scene, request: &Request) -> Pulse {
     Pulse::start(&scene.settings.notifiers, &request.run_id)
 }
 
-/// Tells them how it ended, what it did and its last log lines.
-pub(super) fn ping(
+/// Leaves it behind. `exit` is what the process is about to end with; where the database itself failed,
+/// the run's row may know less, and where it could not be opened there is no `store` at all.
+pub(super) fn leave(
     scene: &Scene,
     store: Option<&Store>,
     request: &Request,
     pulse: Pulse,
     exit: Exit,
 ) {
+    textfile::leave(scene, store, request, exit);
+    ping(scene, store, request, pulse, exit);
+}
+
+/// Tells the dead man's switches how the run ended, what it did and its last log lines.
+fn ping(scene: &Scene, store: Option<&Store>, request: &Request, pulse: Pulse, exit: Exit) {
     if pulse.is_none() {
         return;
     }

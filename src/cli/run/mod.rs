@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
+use schemars::Schema;
 
 use crate::config::{JobRetries, Span, env};
 use crate::domain::run::RunId;
@@ -12,6 +13,7 @@ use crate::domain::shard::Shard;
 use crate::domain::timeframe::Timeframe;
 use crate::exit::Exit;
 use crate::fetch::Engine;
+use crate::notify::pulse::Pulse;
 use crate::pipeline::{self, Force, Request};
 use crate::plan::{Options, Pass};
 use crate::render;
@@ -19,6 +21,7 @@ use crate::render::history::RunDetail;
 use crate::render::progress::Progress;
 use crate::store::Store;
 use crate::store::lock::{self, Lock};
+use crate::trace::{self, Trace};
 
 use super::deed::{Hand, Reason};
 use super::failure::Failure;
@@ -30,6 +33,7 @@ use super::{Done, print};
 mod aftermath;
 mod dry_run;
 mod tell;
+mod textfile;
 
 /// Flags of `backfill` and `enrich`.
 #[derive(Debug, Args)]
@@ -93,6 +97,13 @@ pub(super) struct RunArgs {
     reason: Option<Reason>,
 }
 
+impl RunArgs {
+    /// The JSON Schema of what it prints.
+    pub(super) fn schema(&self) -> Schema {
+        if self.dry_run { render::plan::schema() } else { render::history::detail_schema() }
+    }
+}
+
 pub(super) fn exec(pass: Pass, args: &RunArgs, scene: &Scene) -> Done {
     let request = request(pass, args, scene)?;
     if args.dry_run {
@@ -101,23 +112,15 @@ pub(super) fn exec(pass: Pass, args: &RunArgs, scene: &Scene) -> Done {
     // From here on a signal lets the run come to its end.
     let engine = Engine::start()
         .map_err(|error| Failure::io("cannot start the threads that fetch", &error))?;
-    let database = &scene.settings.database;
-    let _lock = lock(database, &engine, args.wait.map_or(Duration::ZERO, |Span(wait)| wait))?;
-    let pulse = aftermath::begin(scene, &request);
-    let mut store = match Store::open_write(database).map_err(Failure::from) {
-        Ok(store) => store,
-        Err(failure) => {
-            aftermath::ping(scene, None, &request, pulse, failure.exit);
-            return Err(failure);
-        }
-    };
-    // At the level of errors, so that the quietest line still bears the run's id.
-    let run = tracing::error_span!("run", run_id = %request.run_id, command = request.command);
-    let _inside = run.entered();
+    let patience = args.wait.map_or(Duration::ZERO, |Span(wait)| wait);
+    let (_lock, mut store, pulse) = begin(scene, &engine, &request, patience)?;
+    let teller = tell::Teller::new(&scene.settings);
     let mut progress = Progress::new(&scene.screen, scene.bar);
+    let mut trace = trace(scene, &request);
     let outcome = pipeline::run(&scene.settings, &engine, &mut store, &request, &mut |event| {
-        tell::tell(&event);
+        teller.tell(&event);
         progress.take(&event);
+        trace.iter_mut().for_each(|trace| trace.take(&event));
     });
     let outcome = outcome.map_err(|error| {
         let mut failure = Failure::from(error);
@@ -126,9 +129,68 @@ pub(super) fn exec(pass: Pass, args: &RunArgs, scene: &Scene) -> Done {
         failure
     });
     let exit = outcome.as_ref().map_or_else(|failure| failure.exit, |outcome| outcome.exit);
-    aftermath::leave(scene, &store, &request, pulse, exit);
+    // An aborted run's bar goes with it, before anything else is said.
+    drop(progress);
+    let error = outcome.as_ref().err().inspect(|failure| aborted(failure)).map(Failure::message);
+    if let Some(Err(lost)) = trace.map(|trace| trace.end(exit.code(), error)) {
+        untraced(scene, &lost.to_string());
+    }
+    aftermath::leave(scene, Some(&store), &request, pulse, exit);
     show(scene, &store, &outcome?.run_id)?;
     Ok(exit)
+}
+
+/// The run's trace, where the config names a collector.
+fn trace(scene: &Scene, request: &Request) -> Option<Trace> {
+    let run = trace::Run {
+        run_id: &request.run_id,
+        command: request.command,
+        trigger: &request.trigger,
+        host: &request.host,
+    };
+    let begun = Trace::begin(scene.settings.otlp.as_deref()?, run);
+    begun.inspect_err(|error| untraced(scene, error)).ok()
+}
+
+/// Says that the trace, or some of it, did not reach the collector: nothing of the run is lacking for it.
+fn untraced(scene: &Scene, why: &str) {
+    let endpoint = scene.settings.otlp.as_deref().unwrap_or_default();
+    tracing::warn!(
+        endpoint,
+        "the trace did not reach the collector ({why}); see whether it runs there, the run itself is \
+         complete without"
+    );
+}
+
+/// The run's lock and its database, and those who are told of it. Who finds another at work, or is stopped
+/// while it waits for it, is no run.
+fn begin(
+    scene: &Scene,
+    engine: &Engine,
+    request: &Request,
+    patience: Duration,
+) -> Result<(Lock, Store, Pulse), Failure> {
+    let database = &scene.settings.database;
+    let locked = match lock(database, engine, patience) {
+        Err(failure) if matches!(failure.exit, Exit::Locked | Exit::Stopped(_)) => {
+            return Err(failure);
+        }
+        locked => locked,
+    };
+    scene.log.begin_run(&request.run_id);
+    let pulse = aftermath::begin(scene, request);
+    match locked.and_then(|lock| Ok((lock, Store::open_write(database)?))) {
+        Ok((lock, store)) => Ok((lock, store, pulse)),
+        Err(failure) => {
+            aborted(&failure);
+            aftermath::leave(scene, None, request, pulse, failure.exit);
+            Err(failure)
+        }
+    }
+}
+
+fn aborted(failure: &Failure) {
+    tracing::error!(exit_code = failure.exit.code(), "run aborted: {}", failure.message());
 }
 
 /// The run's lock, after waiting for it no longer than `patience`.

@@ -224,6 +224,7 @@ impl Crew {
             let last = page.last;
             let fetched = Fetched {
                 attempt: Attempt {
+                    begun: started,
                     response_time: started.elapsed(),
                     bytes: page.bytes,
                     ..attempt(task, task.range, 1)

@@ -63,6 +63,32 @@ fn arrivals(rates: &[RateLimit], wanted: usize, latency: i64, seed: u64) -> Vec<
 
 proptest! {
     #[test]
+    fn what_is_left_is_what_may_be_sent(
+        requests in 1u32..9, burst in proptest::option::of(1u32..9), per in 1i64..90, seed: u64,
+    ) {
+        let limit = RateLimit { requests, per: Duration::from_secs(per.unsigned_abs()), burst };
+        let mut quota = fresh(&[limit, window(7, Duration::from_secs(3))]);
+        let mut chance = Chance::seeded(seed);
+        let mut now = 1_000 * SECOND;
+        for _ in 0..40 {
+            let mut trial = quota.clone();
+            let left = quota.left(now);
+            for _ in 0..left {
+                prop_assert_eq!(trial.look(now), Leave::Now);
+                trial.begin();
+            }
+            prop_assert_ne!(trial.look(now), Leave::Now);
+            if left > 0 {
+                quota.begin();
+            }
+            now += (chance.fraction() * 4.0 * SECOND as f64) as i64;
+            if left > 0 && chance.fraction() < 0.9 {
+                quota.end(now);
+            }
+        }
+    }
+
+    #[test]
     fn a_server_never_sees_more_than_a_window_allows(
         requests in 1u32..9, millis in 1u64..5000, latency in 1i64..3 * SECOND, seed: u64,
     ) {

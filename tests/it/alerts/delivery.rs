@@ -24,7 +24,7 @@ fn is_told_once_it_is_well(bad: &Server, words: &str) {
     let (good, sandbox) = two_receivers(bad);
     let output = notify(&sandbox);
     output.expect_code(1).expect_stderr("a notifier was not told").expect_stderr(words);
-    output.expect_stderr("notifier=\"bad\"").expect_stdout("could not tell bad of 1 change");
+    output.expect_stderr("notifier=bad").expect_stdout("could not tell bad of 1 change");
     output.expect_stdout("told good: EnrichmentJobFailed started");
     let started = [["EnrichmentJobFailed started 6"]];
     assert_eq!(told(&good), started);

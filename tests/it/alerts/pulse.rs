@@ -167,7 +167,7 @@ fn a_switch_in_trouble_is_no_others_trouble() {
     switch(&sandbox, &well);
     let other = format!("\n[notify.a]\nkind = \"healthchecks\"\nurl = \"{}/a\"\n", ill.url());
     configure(&sandbox, &other);
-    sandbox.backfill(&[]).expect_code(0).expect_stderr("notifier=\"a\"");
+    sandbox.backfill(&[]).expect_code(0).expect_stderr("notifier=a");
     ended(&well, "");
 }
 

@@ -1,0 +1,146 @@
+//! `mdctl metrics`: fetch, compute and quality figures, and what Prometheus is told.
+
+use std::io;
+
+use clap::Args;
+
+use crate::clock::Timeline;
+use crate::config::Span;
+use crate::domain::shard::Shard;
+use crate::exit::Exit;
+use crate::render;
+use crate::render::metrics::Format;
+use crate::report::metrics::{FetchMetrics, Metrics, QualityMetrics};
+use crate::report::telemetry::{Ground, Known, LastRun, Telemetry};
+use crate::report::{Facts, health, staleness};
+use crate::store::{Store, StoreResult};
+use crate::{domain::fact::RunFact, fetch};
+
+use super::failure::Failure;
+use super::scene::Scene;
+use super::{Done, print};
+
+/// Fetch, compute and quality figures over a window; or totals and states for Prometheus.
+///
+/// With `[metrics] textfile = "PATH"` in the config, every run leaves the Prometheus text in that file for
+/// node exporter's textfile collector.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  mdctl metrics
+  mdctl metrics --window 7d --json
+  mdctl metrics --format prometheus")]
+pub(super) struct MetricsArgs {
+    /// How far back requests and computing are looked at, as in 24h. Prometheus' text has totals instead, of
+    /// which Prometheus makes windows of its own.
+    #[arg(long, value_name = "DURATION", default_value = "24h")]
+    window: Span,
+    /// How they are written; --json gives the table's figures as JSON.
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    format: Format,
+    /// Only the symbols of this shard, and for Prometheus its label on every sample; as in `backfill`.
+    #[arg(long, value_name = "K/N")]
+    shard: Option<Shard>,
+}
+
+pub(super) fn exec(command: &MetricsArgs, scene: &Scene) -> Done {
+    if scene.json && command.format == Format::Prometheus {
+        return Err(Failure::usage("--json and --format prometheus ask for two documents")
+            .hinted("leave one of them out"));
+    }
+    let scene = &scene.anew(command.shard);
+    let store = scene.reader()?;
+    let reader = |error| Failure::of_reader(&error);
+    if command.format == Format::Prometheus {
+        let told = tell(scene, &store, None).map_err(reader)?;
+        print(|out| render::prometheus::write(out, &told, command.shard))?;
+        return Ok(Exit::Success);
+    }
+    let facts = scene.facts(&store, false)?;
+    let window = i64::try_from(command.window.0.as_secs()).unwrap_or(i64::MAX);
+    let metrics = gather(scene, &store, &facts, window).map_err(reader)?;
+    print(|out: &mut dyn io::Write| {
+        if scene.json {
+            render::metrics::json(out, &metrics, scene.now())
+        } else {
+            render::metrics::table(out, &metrics, scene.look)
+        }
+    })?;
+    Ok(Exit::Success)
+}
+
+/// What is measured of the last `window` seconds by the wall clock, and of the data at the instant to judge
+/// at.
+pub(super) fn gather(
+    scene: &Scene,
+    store: &Store,
+    facts: &Facts,
+    window: i64,
+) -> StoreResult<Metrics> {
+    let since = scene.wall_now.saturating_sub(window);
+    let now = Timeline::begin().stamp();
+    Ok(Metrics {
+        window_seconds: window,
+        fetch: FetchMetrics::of(&store.fetch_facts(since)?),
+        quotas: fetch::quotas_left(&scene.settings.providers, store.provider_states()?, &now),
+        compute: store.compute_facts(since)?,
+        symbols_tracked: scene.settings.members().count() as u64,
+        quality: QualityMetrics::of(&scene.quality(store, facts)?),
+    })
+}
+
+/// What monitoring is told. `ended` is a run that has come to its end, and may have been kept from writing
+/// that down.
+pub(super) fn tell(
+    scene: &Scene,
+    store: &Store,
+    ended: Option<&RunFact>,
+) -> StoreResult<Telemetry> {
+    let settings = &scene.settings;
+    let facts = scene.read_facts(store, false)?;
+    let staleness = staleness::judge(settings, &facts, scene.now());
+    let mut evidence = scene.evidence(store, &facts, staleness)?;
+    let mut last_run = evidence.last.as_ref().map(LastRun::of);
+    if let Some(run) = ended {
+        // Its lock is still held, and by nobody else.
+        evidence.running = None;
+        if !is_on_record(store, run)? {
+            evidence.last_jobs = store.jobs_of(&run.run_id)?;
+            evidence.last = Some(run.clone());
+            last_run = Some(LastRun { totals: None, ..LastRun::of(run) });
+        }
+    }
+    let ground = Ground {
+        facts: &facts,
+        quality: &scene.quality(store, &facts)?,
+        quotas: fetch::quotas_left(
+            &settings.providers,
+            store.provider_states()?,
+            &Timeline::begin().stamp(),
+        ),
+        totals: store.totals()?,
+        database_bytes: store.bytes()?,
+    };
+    let known = Known::of(settings, health::judge(settings, evidence), ground);
+    Ok(telemetry(scene, last_run, known))
+}
+
+/// Whether a run's row says that it ended, and as the process does.
+fn is_on_record(store: &Store, ended: &RunFact) -> StoreResult<bool> {
+    let rows = store.runs_by_prefix(&ended.run_id.0)?;
+    Ok(rows.iter().any(|row| row.exit_code == ended.exit_code))
+}
+
+/// What is told when the database cannot be read: that `ended` has ended, and how.
+pub(super) fn tell_without_database(scene: &Scene, ended: &RunFact) -> Telemetry {
+    let last_run = LastRun { totals: None, ..LastRun::of(ended) };
+    telemetry(scene, Some(last_run), None)
+}
+
+fn telemetry(scene: &Scene, last_run: Option<LastRun>, known: Option<Known>) -> Telemetry {
+    Telemetry {
+        at: scene.wall_now,
+        max_run_age_seconds: scene.settings.health.max_run_age.as_secs(),
+        last_run,
+        known,
+    }
+}

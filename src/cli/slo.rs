@@ -1,0 +1,72 @@
+//! `mdctl slo`: service levels.
+
+use clap::Args;
+
+use crate::exit::Exit;
+use crate::render;
+use crate::report::slo::{self, Service};
+use crate::report::staleness;
+use crate::store::{Store, StoreResult};
+
+use super::failure::Failure;
+use super::scene::Scene;
+use super::{Done, print};
+
+/// Service levels, recovery time and recovery point against their objectives, and the incidents behind
+/// them.
+///
+/// What is promised, and over which window, stands in [objectives] of the config. `rpo` is the largest lag
+/// of a series, now or at the end of a run; `rto` the longest time from a failed run to the next good one;
+/// `detection` the share of new bars that came within so long of the beginning of their run.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  mdctl slo
+  mdctl slo --check                      a gate: exits 1 when a promise is missed, 2 when rpo or rto is
+  mdctl slo --json | jq '.incidents[0]'")]
+pub(super) struct Slo {
+    /// Exit 1 when an objective is missed, and 2 when it is rpo or rto.
+    #[arg(long)]
+    check: bool,
+}
+
+pub(super) fn exec(command: &Slo, scene: &Scene) -> Done {
+    let report = judge(scene)?;
+    print(|out| {
+        if scene.json {
+            render::slo::json(out, &report, scene.wall_now)
+        } else {
+            render::slo::table(out, &report, scene.look, scene.wall_now)
+        }
+    })?;
+    Ok(if command.check { report.exit() } else { Exit::Success })
+}
+
+/// The service levels of the window that ends now.
+pub(super) fn judge(scene: &Scene) -> Result<slo::Slo, Failure> {
+    let store = scene.reader()?;
+    let facts = scene.facts(&store, false)?;
+    let staleness = staleness::judge(&scene.settings, &facts, scene.now());
+    let worst_lag = staleness.series.iter().map(|row| row.lag_seconds).max();
+    let service = service(scene, &store, worst_lag).map_err(|error| Failure::of_reader(&error))?;
+    Ok(slo::judge(&scene.settings.objectives, &service, scene.wall_now))
+}
+
+fn service(scene: &Scene, store: &Store, worst_lag: Option<i64>) -> StoreResult<Service> {
+    let promised = &scene.settings.objectives;
+    let whole = |span: std::time::Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
+    let since = scene.wall_now.saturating_sub(whole(promised.window));
+    let mut runs = store.runs_last(u64::MAX, Some(since), None, None)?;
+    runs.extend(store.run_good_before(since)?);
+    runs.reverse();
+    runs.iter_mut().for_each(|run| scene.crashed_if_left(run));
+    let (running, _) = scene.at_work_and_last(store)?;
+    Ok(Service {
+        runs,
+        providers: store.provider_runs(since)?,
+        response_times: store.fetch_facts(since)?.times_ms,
+        detected: store.detected(since, promised.detection.within.as_secs_f64())?,
+        worst_lag_seconds: worst_lag,
+        max_run_age_seconds: whole(scene.settings.health.max_run_age),
+        running: running.is_some(),
+    })
+}

@@ -1,0 +1,62 @@
+//! The rolling file: a file a day beside the path that the config names, `NAME.DATE`, so many of them.
+
+use std::fs;
+use std::path::Path;
+
+use chrono::NaiveDate;
+use tracing_appender::rolling::{RollingFileAppender, Rotation};
+
+/// Opens today's file, its folder made first, and removes those of days that are not to be kept.
+pub(super) fn rolling(path: &Path, keep: usize) -> Result<RollingFileAppender, String> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("mdctl.log");
+    fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let appender = RollingFileAppender::builder()
+        .rotation(Rotation::DAILY)
+        .filename_prefix(name)
+        .build(folder)
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    prune(folder, name, keep.max(1));
+    Ok(appender)
+}
+
+/// Removes the oldest files beyond `keep`.
+///
+/// The appender has such a limit too, but takes whatever begins with the name for its own: the database,
+/// of a log that is called like it.
+fn prune(folder: &Path, name: &str, keep: usize) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    let mut days: Vec<NaiveDate> =
+        entries.filter_map(|entry| day_of(entry.ok()?.file_name().to_str()?, name)).collect();
+    days.sort_unstable();
+    let old = days.len().saturating_sub(keep);
+    for day in &days[..old] {
+        // One that stays is in nobody's way; the next call tries again.
+        let _ = fs::remove_file(folder.join(format!("{name}.{day}")));
+    }
+}
+
+/// The day of a file, if it is one of `name`.
+fn day_of(file: &str, name: &str) -> Option<NaiveDate> {
+    let date = file.strip_prefix(name)?.strip_prefix('.')?;
+    let day: NaiveDate = date.parse().ok()?;
+    (day.to_string() == date).then_some(day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_files_of_days_are_its_own() {
+        let day = NaiveDate::from_ymd_opt(2024, 3, 5);
+        assert_eq!(day_of("mdctl.log.2024-03-05", "mdctl.log"), day);
+        for other in ["mdctl.log", "mdctl.log.1", "mdctl.log.2024-3-5", "mdctl.db", "x.2024-03-05"]
+        {
+            assert_eq!(day_of(other, "mdctl.log"), None, "{other}");
+        }
+        assert_eq!(day_of("mdctl.db", "mdctl"), None);
+        assert_eq!(day_of("mdctl.log.2024-03-05", "mdctl"), None);
+    }
+}

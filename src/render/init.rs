@@ -1,0 +1,59 @@
+//! What `init` wrote.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use schemars::{JsonSchema, Schema};
+use serde::Serialize;
+
+use crate::domain::words::instant;
+
+use super::schema;
+
+/// Says it, and what comes next; `flag` names the config where it is not the usual one.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn sentences(
+    out: &mut dyn Write,
+    config: &Path,
+    database: &Path,
+    flag: &str,
+) -> io::Result<()> {
+    writeln!(out, "wrote {} and {}", config.display(), database.display())?;
+    writeln!(out, "next: mdctl backfill{flag}, then mdctl health{flag}")
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Document {
+    /// The version of this shape; fields are only ever added within it.
+    schema: u32,
+    /// As of when it was told.
+    timestamp: String,
+    /// The config file that was written.
+    config: String,
+    /// The database that was made.
+    database: String,
+}
+
+/// The JSON Schema of the document.
+#[must_use]
+pub fn schema() -> Schema {
+    schema::of::<Document>("mdctl init --json")
+}
+
+/// Says it as JSON, as of `now`.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn json(out: &mut dyn Write, config: &Path, database: &Path, now: i64) -> io::Result<()> {
+    let document = Document {
+        schema: super::SCHEMA,
+        timestamp: instant(now),
+        config: config.display().to_string(),
+        database: database.display().to_string(),
+    };
+    super::json(out, &document)
+}
