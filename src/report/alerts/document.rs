@@ -81,8 +81,7 @@ pub struct Documents {
 impl Documents {
     /// Those documents; rules on one that is not there are not judged.
     #[must_use]
-    pub fn new(mut health: Value, metrics: Value, quality: Value, slo: Option<Value>) -> Self {
-        derive_last_run(&mut health["last_execution"]);
+    pub const fn new(health: Value, metrics: Value, quality: Value, slo: Option<Value>) -> Self {
         Self { health, metrics, quality, slo }
     }
 
@@ -93,20 +92,5 @@ impl Documents {
             Document::Quality => Some(&self.quality),
             Document::Slo => self.slo.as_ref(),
         }
-    }
-}
-
-/// Adds what rules want to know of the last run and its JSON does not say itself.
-fn derive_last_run(run: &mut Value) {
-    let number = |name: &str| run.get(name).and_then(Value::as_f64);
-    let failure_rate = match (number("failed"), number("symbols_total")) {
-        (Some(failed), Some(total)) if total > 0.0 => Value::from(failed / total),
-        _ => Value::Null,
-    };
-    let waited = number("quota_wait_seconds").unwrap_or(0.0);
-    let working = number("duration_seconds").map(|whole| (whole - waited).max(0.0));
-    if let Value::Object(run) = run {
-        run.entry("failure_rate").or_insert(failure_rate);
-        run.entry("working_seconds").or_insert(working.map_or(Value::Null, Value::from));
     }
 }
