@@ -2,7 +2,7 @@
 //!
 //! The words are healthchecks.io's: `URL/start`, then `URL` after a run that exits 0, else `URL/EXITCODE`,
 //! which shows as a failure; a run's two pings bear the same `rid`. A run does not wait for the first
-//! ping, and for the last one no longer than [`PATIENCE`].
+//! ping, and for the last one no longer than two seconds.
 
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
@@ -34,8 +34,8 @@ pub struct Pulse {
 struct Switch {
     name: String,
     address: Address,
-    /// Ends when the first ping is over.
-    first: Receiver<()>,
+    /// Hands over the way to it when the first ping is over.
+    first: Receiver<Wire>,
 }
 
 impl Pulse {
@@ -74,9 +74,10 @@ impl Pulse {
             let text = text.to_owned();
             thread::spawn(move || {
                 // Else the receiver would take the run for one that has not ended.
-                let _ = switch.first.recv_timeout(FOR_THE_FIRST);
+                let wire = switch.first.recv_timeout(FOR_THE_FIRST);
+                let wire = wire.map_or_else(|_| Wire::to(&switch.address), Ok);
                 let left = until.saturating_duration_since(Instant::now());
-                let sent = end(&switch.address, &rid, exit, text, left);
+                let sent = wire.and_then(|wire| end(&wire, &rid, exit, text, left));
                 sender.send((switch.name, sent))
             });
         }
@@ -94,24 +95,21 @@ impl Pulse {
     }
 }
 
-/// The first ping. Dropping `_over` tells that it is over; that it failed shows at the last one.
-fn start(address: &Address, rid: &str, text: String, _over: &Sender<()>) {
-    let send = |wire: Wire| wire.post_below(Some("start"), ("rid", rid), text, FOR_A_START);
-    if let Err(error) = Wire::to(address).and_then(send) {
+/// The first ping; that it failed shows at the last one.
+fn start(address: &Address, rid: &str, text: String, over: &Sender<Wire>) {
+    // The last ping says what is wrong with the address.
+    let Ok(wire) = Wire::to(address) else { return };
+    if let Err(error) = wire.post_below(Some("start"), ("rid", rid), text, FOR_A_START) {
         tracing::debug!("a dead man's switch was not told of the start: {error}");
     }
+    // A run that is over does not listen any more.
+    let _ = over.send(wire);
 }
 
-fn end(
-    address: &Address,
-    rid: &str,
-    exit: Exit,
-    text: String,
-    patience: Duration,
-) -> Result<(), String> {
+fn end(wire: &Wire, rid: &str, exit: Exit, text: String, patience: Duration) -> Result<(), String> {
     let code = exit.code().to_string();
     let path = (exit.code() != 0).then_some(code.as_str());
-    Wire::to(address)?.post_below(path, ("rid", rid), text, patience)
+    wire.post_below(path, ("rid", rid), text, patience)
 }
 
 /// A run's id, which is a ULID, as the UUID of the same 128 bits.

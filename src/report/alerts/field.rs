@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::config::nearest;
 
-use super::{Document, Documents};
+use super::document::{Document, Documents};
 
 /// A value at the end of a path.
 #[derive(Clone, Copy, Debug)]

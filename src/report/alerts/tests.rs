@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::*;
 use crate::domain::alert::{Snooze, Told};
@@ -21,7 +21,7 @@ fn documents() -> Documents {
     let health = json!({
         "status": "critical",
         "last_execution": {
-            "run_id": "R1", "failed": 12, "symbols_total": 40, "duration_seconds": 90, "error": null,
+            "run_id": "R1", "failed": 12, "symbols_total": 40, "failure_rate": 0.3, "error": null,
         },
         "recent_failures": [
             {"run_id": "R1", "symbol": "AAA", "timeframe": "1d"},
@@ -110,22 +110,6 @@ fn a_bound_itself_is_neither_above_nor_below() {
     }
     let equal = Test::EqualsNumber(12.0);
     assert_eq!(judged(&rule("X", "last_run.failed", equal)).verdict, Verdict::Firing);
-}
-
-#[test]
-fn waits_for_the_quota_are_no_work() {
-    let run = |run: Value| {
-        let health = json!({"last_execution": run});
-        Documents::new(health, json!({}), json!({}), None).health["last_execution"].clone()
-    };
-    let long = run(
-        json!({"duration_seconds": 4000, "quota_wait_seconds": 3000, "failed": 0, "symbols_total": 0}),
-    );
-    assert_eq!((&long["working_seconds"], &long["failure_rate"]), (&json!(1000.0), &Value::Null));
-    let told = run(json!({"duration_seconds": 9, "working_seconds": 5, "failure_rate": 0.5}));
-    assert_eq!((&told["working_seconds"], &told["failure_rate"]), (&json!(5), &json!(0.5)));
-    assert_eq!(run(json!({"duration_seconds": null}))["working_seconds"], Value::Null);
-    assert_eq!(run(Value::Null), Value::Null);
 }
 
 #[test]
