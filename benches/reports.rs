@@ -36,13 +36,15 @@ const DAY: i64 = 86_400;
 const STALE: i64 = 100 * DAY;
 
 /// What is measured: its arguments, the exit codes that are all right, the promise in milliseconds.
-const REPORTS: [(&[&str], &[i32], Option<f64>); 8] = [
+const REPORTS: [(&[&str], &[i32], Option<f64>); 10] = [
     (&["--version"], &[0], None),
     (&["staleness", "--json"], &[0], Some(150.0)),
     (&["staleness"], &[0], None),
     (&["health"], &[0, 1, 2], Some(50.0)),
     (&["health", "--json"], &[0, 1, 2], Some(50.0)),
     (&["status"], &[0], None),
+    (&["metrics", "--json"], &[0], None),
+    (&["metrics", "--format", "prometheus"], &[0], None),
     (&["history"], &[0], None),
     (&["history", "last"], &[0], None),
 ];
