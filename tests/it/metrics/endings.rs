@@ -192,6 +192,18 @@ fn a_folder_that_cannot_be_written_is_a_warning() {
 }
 
 #[test]
+fn the_file_takes_nothing_elses_place() {
+    let (_server, sandbox) = watched(&["AAA"], "");
+    let config = sandbox.read("mdctl.toml");
+    for other in ["mdctl.db", "mdctl.toml"] {
+        sandbox.write("mdctl.toml", config.replace(FILE, other));
+        let output = sandbox.backfill(&[]);
+        output.expect_code(78).expect_stderr("every run replaces this file").expect_stderr(other);
+        assert!(sandbox.read("mdctl.toml").contains("[providers.p]"));
+    }
+}
+
+#[test]
 fn without_the_setting_there_is_no_file() {
     let (_server, sandbox) = watched(&["AAA"], "");
     let config = sandbox.read("mdctl.toml").replace("textfile", "# textfile");
