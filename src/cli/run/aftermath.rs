@@ -14,7 +14,8 @@ pub(super) fn leave(scene: &Scene, store: &Store, request: &Request, exit: Exit)
     textfile::leave(scene, Some(store), request, exit);
 }
 
-/// Likewise of a run that came to nothing, for its lock or its database could not be opened: it has no row.
+/// Likewise of a run that came to nothing, for its lock or its database could not be opened to write: it has
+/// no row.
 pub(super) fn leave_without_row(scene: &Scene, request: &Request, exit: Exit) {
-    textfile::leave(scene, None, request, exit);
+    textfile::leave(scene, scene.reader().ok().as_ref(), request, exit);
 }

@@ -106,6 +106,29 @@ fn a_database_that_cannot_be_opened_is_told() {
 }
 
 #[test]
+fn a_run_that_cannot_begin_is_told() {
+    let (_server, sandbox) = watched(&["AAA"], "");
+    sandbox.backfill(&[]).expect_code(0);
+    let before = left(&sandbox);
+    // The lock's file cannot be opened, and the database can.
+    fs::remove_file(sandbox.path("mdctl.db.lock")).expect("the lock's file goes");
+    fs::create_dir(sandbox.path("mdctl.db.lock")).expect("a folder in its place");
+    let code = sandbox.backfill(&[]).code.expect("it ended by itself");
+    assert!([73, 74].contains(&code), "{code}");
+    let told = left(&sandbox);
+    assert_eq!(told.value("mdctl_last_run_exit_code", &[]), f64::from(code));
+    assert_eq!(status(&told), "failed");
+    assert!(!told.has("mdctl_run_jobs"), "it had none");
+    assert_eq!(told.value("mdctl_database_readable", &[]), 1.0);
+    assert_eq!(told.value("mdctl_health_issues", &[("code", "last_run_failed")]), 1.0);
+    assert_eq!(told.sum("mdctl_series", &[]), before.sum("mdctl_series", &[]));
+    assert_eq!(told.sum("mdctl_runs_total", &[]), 1.0, "it has no row to be counted by");
+    fs::remove_dir(sandbox.path("mdctl.db.lock")).expect("the folder goes");
+    sandbox.backfill(&[]).expect_code(0);
+    assert_eq!(status(&left(&sandbox)), "succeeded");
+}
+
+#[test]
 fn a_disk_that_is_full_in_the_middle_of_a_run_is_told() {
     let (_server, sandbox) = watched(&["AAA", "BBB"], "");
     sandbox.backfill(&[]).expect_code(0);
