@@ -101,7 +101,7 @@ pub(super) fn tell(
     let mut evidence = scene.evidence(store, &facts, staleness)?;
     let mut last_run = evidence.last.as_ref().map(LastRun::of);
     if let Some(run) = ended {
-        // Its lock is still held, and by nobody else.
+        // The lock is still its own, and nobody else is at work.
         evidence.running = None;
         if !is_on_record(store, run)? {
             evidence.last_jobs = store.jobs_of(&run.run_id)?;

@@ -40,8 +40,8 @@ pub fn write(out: &mut dyn Write, told: &Telemetry, shard: Option<Shard>) -> io:
 }
 
 fn last_run(text: &mut Text<'_>, run: &LastRun) -> io::Result<()> {
-    let help =
-        "When the last run ended, in whatever way; runs that a pause made skip do not count.";
+    let help = "When the last run ended, in whatever way, or, if it crashed, began; runs that a pause made \
+                skip do not count.";
     text.single("mdctl_last_run_timestamp_seconds", help, run.ended_at)?;
     text.gauge("mdctl_last_run_info", "1, with the command of the last run and who called it.")?;
     text.sample(&[("command", &run.command), ("trigger", &run.trigger)], 1)?;

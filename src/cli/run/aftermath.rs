@@ -18,7 +18,8 @@ pub(super) fn begin(scene: &Scene, request: &Request) -> Pulse {
 }
 
 /// Leaves it behind. `exit` is what the process is about to end with; where the database itself failed,
-/// the run's row may know less, and where it could not be opened there is no `store` at all.
+/// the run's row may know less. Where it could not be opened to write there is no `store`: then what can still
+/// be read is told.
 pub(super) fn leave(
     scene: &Scene,
     store: Option<&Store>,
@@ -26,6 +27,8 @@ pub(super) fn leave(
     pulse: Pulse,
     exit: Exit,
 ) {
+    let read_only = store.is_none().then(|| scene.reader().ok()).flatten();
+    let store = store.or(read_only.as_ref());
     textfile::leave(scene, store, request, exit);
     // Judged as of its end, and it may have taken hours.
     report::leave(&scene.anew(None));

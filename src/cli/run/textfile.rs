@@ -19,8 +19,8 @@ use crate::store::Store;
 use super::super::metrics;
 use super::super::scene::Scene;
 
-/// Leaves the metrics behind, where the config says so. `store` is `None` when the database could not even
-/// be opened.
+/// Leaves the metrics behind, where the config says so. `store` is `None` when the database cannot be
+/// read.
 pub(super) fn leave(scene: &Scene, store: Option<&Store>, request: &Request, exit: Exit) {
     let Some(path) = &scene.settings.textfile else { return };
     // A run takes its time: what it leaves behind is judged now.
@@ -49,7 +49,7 @@ fn tell(scene: &Scene, store: Option<&Store>, ended: &RunFact) -> Telemetry {
             tracing::warn!("the metrics file tells of this run alone: {error}");
             metrics::tell_without_database(scene, ended)
         }
-        // Why it could not be opened is what the run ends with.
+        // Why it cannot be opened is what the run ends with.
         None => metrics::tell_without_database(scene, ended),
     }
 }

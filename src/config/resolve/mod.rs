@@ -73,9 +73,12 @@ pub(super) fn resolve(
         groups.push(group::group(&context, table.get_ref(), &providers, &overrides, &freshness)?);
     }
     unique_symbols(&context, &file.group, &groups)?;
+    let database = database_path(&context, &file.database, database);
+    let output = |file: Option<&Spanned<String>>| {
+        file.map(|file| output(&context, file, &database)).transpose()
+    };
     Ok(Settings {
         config_path: path.to_owned(),
-        database: database_path(&context, &file.database, database),
         run: run_settings(&context, &file.run)?,
         providers,
         groups,
@@ -86,9 +89,10 @@ pub(super) fn resolve(
             .file
             .as_deref()
             .map(|log| LogFile { path: context.file(log), keep: file.log.keep.unwrap_or(14) }),
-        textfile: file.metrics.textfile.as_deref().map(|path| context.file(path)),
+        textfile: output(file.metrics.textfile.as_ref())?,
         otlp: file.otlp.endpoint.as_ref().map(|url| endpoint(&context, url)).transpose()?,
-        page: file.report.html.as_deref().map(|path| context.file(path)),
+        page: output(file.report.html.as_ref())?,
+        database,
         alerts: alerts::rules(&context, &file.alerts)?,
         notifiers: notify::notifiers(&context, &file.notify)?,
         objectives: objectives(&context, file.objectives.as_ref())?,
@@ -106,6 +110,16 @@ fn database_path(context: &Context<'_>, table: &file::Database, given: Option<&P
         }
         None => context.file("mdctl.db"),
     }
+}
+
+/// A file that every run replaces.
+fn output(context: &Context<'_>, file: &Spanned<String>, database: &Path) -> Result<PathBuf> {
+    let path = context.file(file.get_ref());
+    if path == database || path == context.path {
+        let message = "every run replaces this file: it cannot be the config or the database";
+        return Err(context.at(file, message));
+    }
+    Ok(path)
 }
 
 fn run_settings(context: &Context<'_>, table: &file::Run) -> Result<RunSettings> {
