@@ -42,6 +42,20 @@ const UPLOT: &str = concat!(
     include_str!("vendor/uPlot.iife.min.js")
 );
 
+/// One script: what comes first is used by what comes later.
+const SCRIPT: &str = concat!(
+    include_str!("script/words.js"),
+    include_str!("script/theme.js"),
+    include_str!("script/cells.js"),
+    include_str!("script/freshness.js"),
+    include_str!("script/coverage.js"),
+    include_str!("script/plot.js"),
+    include_str!("script/runs.js"),
+    include_str!("script/requests.js"),
+    include_str!("script/bars.js"),
+    include_str!("script/start.js"),
+);
+
 #[derive(Template)]
 #[template(path = "page.html", config = "src/render/page/askama.toml")]
 struct Html<'a> {
@@ -65,7 +79,7 @@ pub fn html(page: &Page, nonce: &str) -> String {
         version: env!("CARGO_PKG_VERSION"),
         style: STYLE,
         uplot: UPLOT,
-        script: include_str!("page.js"),
+        script: SCRIPT,
         facts: page.known.as_ref().map(facts::json).unwrap_or_default(),
     };
     let text =
