@@ -19,10 +19,11 @@ mod facts;
 mod view;
 
 use view::{
-    ago, at, at_or_dash, breaker_class, breaker_mark, bytes, class_words, count, counted, date,
-    ended, exact, hundred, hundred_of, letter, mark, millis, number, of_kind, only_features,
-    percent, price, reason_letter, reason_words, reasons, run_class, run_mark, score,
-    severity_mark, share, spaced, span, steps, took, took_seconds, total, volume, whole_words,
+    after_status, ago, at, at_or_dash, breaker_class, breaker_mark, bytes, class_words, count,
+    counted, date, ended, exact, hundred, hundred_of, letter, mark, millis, number, of_kind,
+    only_features, percent, price, reason_letter, reason_words, reasons, run_class, run_mark,
+    score, severity_mark, share, spaced, span, steps, took, took_seconds, total, volume,
+    whole_words,
 };
 
 /// Runs in the table, at most.

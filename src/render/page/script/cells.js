@@ -5,6 +5,14 @@ const readout = (usual) => {
   return { line, say: (text) => { const next = text ?? usual; if (line.textContent !== next) line.textContent = next; } };
 };
 
+// How wide the widest of these names is, and how they are cut where they are too long.
+const ruler = document.createElement("canvas").getContext("2d");
+const widest = (names) => {
+  ruler.font = "12px system-ui, sans-serif";
+  return Math.ceil(names.reduce((most, name) => Math.max(most, ruler.measureText(name).width), 0));
+};
+const cut = (name, most) => name.length > most ? name.slice(0, most - 1) + "\u2026" : name;
+
 // A canvas of cells in rows and columns, with a cursor.
 const cells = (label, { shape, paint, tell, moved }) => {
   const canvas = make("canvas");

@@ -21,8 +21,8 @@ const coverage = () => {
   const grid = cells("What is stored of what was due", {
     shape: (width) => {
       const cell = 17;
-      const longest = Math.max(3, ...map.symbols.map((symbol) => symbol.length));
-      const name = Math.min(longest, width < 500 ? 9 : 14) * 7.4 + 10;
+      const names = map.symbols.map((symbol) => cut(symbol, width < 500 ? 9 : 14));
+      const name = widest([...names, "all"]) + 10;
       const pitch = Math.min(40, (width - name) / map.starts.length);
       const top = 40;
       const place = ({ row, column }) => [name + column * pitch, row < 0 ? 0 : row === 0 ? 4 : top + (row - 1) * cell, Math.max(1, pitch - 1), row === 0 ? 26 : cell - 1];
@@ -31,9 +31,9 @@ const coverage = () => {
         const at = { row: y < 34 ? 0 : Math.floor((y - top) / cell) + 1, column: Math.floor((x - name) / pitch) };
         return x >= name && (y < 34 || y >= top) && holds(at) ? at : null;
       };
-      return { height: top + map.symbols.length * cell + 20, place, holds, hit, name, pitch, cell, top };
+      return { height: top + map.symbols.length * cell + 20, place, holds, hit, names, name, pitch, cell, top };
     },
-    paint: (context, { place, name, pitch, cell, top, height }) => {
+    paint: (context, { place, names, name, pitch, cell, top, height }) => {
       const tints = letters.map((_, index) => colour(`r${index}`));
       const [good, ink, muted, line, sunk, on] = ["good-soft", "ink", "muted", "line", "sunk", "on"].map(colour);
       context.textBaseline = "middle";
@@ -54,13 +54,12 @@ const coverage = () => {
           base -= part;
         });
       });
-      map.symbols.forEach((symbol, index) => {
+      map.symbols.forEach((_, index) => {
         const row = index + 1;
-        const most = Math.floor((name - 10) / 7.4);
         context.font = "12px system-ui, sans-serif";
         context.textAlign = "right";
         context.fillStyle = ink;
-        context.fillText(symbol.length > most ? symbol.slice(0, most - 1) + "\u2026" : symbol, name - 8, top + index * cell + cell / 2, name - 8);
+        context.fillText(names[index], name - 8, top + index * cell + cell / 2);
         context.font = "600 10px system-ui, sans-serif";
         context.textAlign = "center";
         const lacking = new Map(map.lacking[index].map(([column, missing, due]) => [column, [missing, due]]));

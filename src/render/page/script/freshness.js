@@ -36,8 +36,8 @@ const freshness = () => {
   const named = symbols.length <= 240;
   if (named) {
     const cell = 18;
-    const longest = Math.min(14, Math.max(...symbols.map((symbol) => symbol.length)));
-    const name = longest * 7.4 + 8;
+    const names = symbols.map((symbol) => cut(symbol, 14));
+    const name = widest(names) + 10;
     const block = name + timeframes.length * (cell + 2) + 22;
     const map = cells("Freshness of every series", {
       shape: (width) => {
@@ -66,13 +66,12 @@ const freshness = () => {
             context.fillText(timeframe, x + cell / 2, 9);
           });
         }
-        symbols.forEach((symbol, row) => {
+        symbols.forEach((_, row) => {
           const [x, y] = place({ row, column: 0 });
           context.font = "12px system-ui, sans-serif";
           context.textAlign = "right";
           context.fillStyle = tints.ink;
-          const shown = symbol.length > 14 ? symbol.slice(0, 13) + "\u2026" : symbol;
-          context.fillText(shown, x - 8, y + cell / 2, name - 8);
+          context.fillText(names[row], x - 8, y + cell / 2);
           context.font = "600 11px system-ui, sans-serif";
           context.textAlign = "center";
           timeframes.forEach((_, column) => {
