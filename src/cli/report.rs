@@ -54,26 +54,21 @@ pub(super) fn exec(command: &Report, scene: &Scene) -> Done {
     let asked = asked(command, scene)?;
     let usual = || scene.settings.page.clone().unwrap_or_else(|| PathBuf::from(FILE_NAME));
     let out = command.out.clone().unwrap_or_else(usual);
-    if out.as_os_str() == "-" {
-        if scene.json {
-            return Err(Failure::usage("--json and --out - would both write to stdout")
-                .hinted("name a file, as in --out report.html"));
-        }
-        let text = text(&made(scene, asked.as_ref()));
-        print(|out| out.write_all(text.as_bytes()))?;
-        return Ok(Exit::Success);
+    let is_stdout = out.as_os_str() == "-";
+    if is_stdout && scene.json {
+        return Err(Failure::usage("--json and --out - would both write to stdout")
+            .hinted("name a file, as in --out report.html"));
     }
     let page = made(scene, asked.as_ref());
     let text = text(&page);
+    if is_stdout {
+        print(|out| out.write_all(text.as_bytes()))?;
+        return Ok(Exit::Success);
+    }
     put(&out, &text).map_err(|error| Failure::create(&out, &error))?;
     let written = render::page::Written { path: &out, bytes: text.len() as u64, page: &page };
-    print(|out| {
-        if scene.json {
-            render::page::json(out, &written)
-        } else {
-            render::page::line(out, &written)
-        }
-    })?;
+    let show = if scene.json { render::page::json } else { render::page::line };
+    print(|out| show(out, &written))?;
     Ok(Exit::Success)
 }
 
