@@ -28,9 +28,9 @@ use super::{Done, print, select};
 /// The page's usual name.
 const FILE_NAME: &str = "report.html";
 
-/// All of it on one self-contained HTML page: verdict, freshness, coverage, runs, requests, providers,
-/// quality, and the bars of one series.
+/// All of it on one self-contained HTML page.
 ///
+/// Verdict and issues, freshness, coverage, runs, requests, providers, quality, and the bars of one series.
 /// The file asks nothing of any network: it can be mailed, archived, or served as it is. With
 /// `[report] html = "..."` every run leaves one.
 #[derive(Debug, Args)]

@@ -12,8 +12,7 @@ use super::failure::Failure;
 use super::scene::Scene;
 use super::{Done, print};
 
-/// Service levels, recovery time and recovery point against their objectives, and the incidents behind
-/// them.
+/// Service levels, recovery time and recovery point against their objectives.
 ///
 /// What is promised, and over which window, stands in [objectives] of the config. `rpo` is the largest lag
 /// of a series, now or at the end of a run; `rto` the longest time from a failed run to the next good one;

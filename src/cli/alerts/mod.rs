@@ -15,19 +15,18 @@ mod snooze;
 mod tell;
 
 /// What fires of the rules that are watched; tell what changed, snooze.
+///
+/// The built-in rules, and those of [[alerts]] in the config, are held against what health, metrics,
+/// quality and slo say with --json. Exits by the worst that fires and is not snoozed: 0 for none, 1 for a
+/// warning, 2 for a critical one; 3 when nothing fires and a rule, or every rule, cannot be judged.
+///
+/// With --notify, what started, worsened or ended since the last such call goes to each [notify.NAME] of
+/// the config, as one message. What is not taken is kept and tried again next time. An alert has worsened
+/// when its severity rises, or when it is about at least twice as many as was told.
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_help = "\
-The built-in rules, and those of [[alerts]] in the config, are held against what health, metrics, \
-quality and slo say with --json. Exits by the worst that fires and is not snoozed: 0 for none, 1 for a \
-warning, 2 for a critical one; 3 when nothing fires and a rule, or every rule, cannot be judged.
-
-With --notify, what started, worsened or ended since the last such call goes to each [notify.NAME] of \
-the config, as one message. What is not taken is kept and tried again next time. An alert has worsened \
-when its severity rises, or when it is about at least twice as many as was told.
-
-Examples:
+    after_help = "Examples:
   mdctl alerts
   mdctl alerts --notify            every few minutes, from a timer
   mdctl alerts snooze StaleSeries --for 4h --reason \"the vendor is moving\"
