@@ -1,11 +1,8 @@
 //! `mdctl report`: everything that is known on one HTML page.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
-use tempfile::NamedTempFile;
 
 use crate::clock::{self, Chance};
 use crate::config::{Group, Member};
@@ -14,6 +11,7 @@ use crate::domain::range::TimeRange;
 use crate::domain::series::SeriesKey;
 use crate::domain::timeframe::Timeframe;
 use crate::exit::Exit;
+use crate::file::{self, Mode};
 use crate::report::page::chart::{self, Chart};
 use crate::report::page::{self, Material, Page, coverage, runs};
 use crate::report::{Facts, gaps, health, staleness};
@@ -65,7 +63,8 @@ pub(super) fn exec(command: &Report, scene: &Scene) -> Done {
         print(|out| out.write_all(text.as_bytes()))?;
         return Ok(Exit::Success);
     }
-    put(&out, &text).map_err(|error| Failure::create(&out, &error))?;
+    file::replace(&out, text.as_bytes(), Mode::Usual)
+        .map_err(|error| Failure::create(&out, &error))?;
     let written = render::page::Written { path: &out, bytes: text.len() as u64, page: &page };
     let show = if scene.json { render::page::json } else { render::page::line };
     print(|out| show(out, &written))?;
@@ -75,7 +74,7 @@ pub(super) fn exec(command: &Report, scene: &Scene) -> Done {
 /// Leaves the page where the config wants it after every run; where that fails it is said, and no more.
 pub(super) fn leave(scene: &Scene) {
     let Some(path) = &scene.settings.page else { return };
-    if let Err(error) = put(path, &text(&made(scene, None))) {
+    if let Err(error) = file::replace(path, text(&made(scene, None)).as_bytes(), Mode::Usual) {
         let failure = Failure::create(path, &error);
         tracing::warn!("the run left no page: {}; or change [report] html", failure.line());
     }
@@ -208,35 +207,4 @@ fn chart_of(
     let gaps = fact.map_or(&[][..], |fact| facts.gaps_of(fact.series_id));
     let stored = fact.map_or(0, |fact| fact.bar_count);
     Ok(Chart::of(&chart::Rows { key, stored, bars, features, gaps, due: &due }, now))
-}
-
-/// Puts `text` in the place of `path`, whole or not at all; a new file has the usual mode, one that is
-/// there keeps its own, and what a link leads to is replaced. What is no file, such as a pipe, is
-/// written to.
-fn put(path: &Path, text: &str) -> io::Result<()> {
-    let real = path.canonicalize();
-    let path = real.as_deref().unwrap_or(path);
-    let held = fs::metadata(path);
-    if held.as_ref().is_ok_and(|held| held.is_dir()) {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
-    if held.as_ref().is_ok_and(|held| !held.is_file()) {
-        return File::options().write(true).open(path)?.write_all(text.as_bytes());
-    }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let mut file = usual_file(folder.unwrap_or(Path::new(".")))?;
-    file.write_all(text.as_bytes())?;
-    if let Ok(held) = held {
-        file.as_file().set_permissions(held.permissions())?;
-    }
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
-}
-
-/// A file beside others, with the mode that a new one has.
-fn usual_file(folder: &Path) -> io::Result<NamedTempFile> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let usual = fs::Permissions::from_mode(0o666);
-    tempfile::Builder::new().prefix(".mdctl-").permissions(usual).tempfile_in(folder)
 }

@@ -1,16 +1,10 @@
 //! The metrics file for node exporter's textfile collector: whole or not at all, and never a reason for a run
 //! to fail.
 
-use std::fs::{File, Permissions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-
-use tempfile::NamedTempFile;
-
 use crate::domain::fact::RunFact;
 use crate::domain::run::{RunStatus, Totals};
 use crate::exit::Exit;
+use crate::file::{self, Mode};
 use crate::pipeline::Request;
 use crate::render;
 use crate::report::telemetry::Telemetry;
@@ -29,9 +23,9 @@ pub(super) fn leave(scene: &Scene, store: Option<&Store>, request: &Request, exi
     let told = tell(&at_end, store, &ended);
     let mut text = Vec::new();
     let written = render::prometheus::write(&mut text, &told, request.selection.shard)
-        .and_then(|()| replace(path, &text));
+        .and_then(|()| file::replace(path, &text, Mode::Public));
     if let Err(error) = written {
-        let folder = folder_of(path).display();
+        let folder = file::folder_of(path).display();
         tracing::warn!(
             "cannot write the metrics file {}: {error}; the run is not affected; see whether its folder is \
              there and may be written (ls -ld {folder}, mkdir -p {folder}), or name another in [metrics] \
@@ -71,22 +65,4 @@ fn ended(request: &Request, exit: Exit, started_at: i64, ended_at: i64) -> RunFa
         error: Some("its end could not be written down".to_owned()),
         worst_lag_seconds: None,
     }
-}
-
-/// Puts `text` in the place of whatever stands at `path`, for everybody to read: the exporter is another
-/// user. Where `path` is a link, what it leads to is replaced.
-fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
-    let real = path.canonicalize();
-    let path = real.as_deref().unwrap_or(path);
-    let folder = folder_of(path);
-    let mut file = NamedTempFile::new_in(folder)?;
-    file.write_all(text)?;
-    file.as_file().set_permissions(Permissions::from_mode(0o644))?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    File::open(folder)?.sync_all()
-}
-
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
