@@ -62,6 +62,8 @@ fn last_run(text: &mut Text<'_>, run: &LastRun) -> io::Result<()> {
         text.single("mdctl_run_duration_seconds", help, seconds)?;
     }
     let Some(totals) = &run.totals else { return Ok(()) };
+    let help = "How long the last run waited for quotas; the rest of its duration it worked.";
+    text.single("mdctl_run_quota_wait_seconds", help, totals.quota_wait_seconds)?;
     text.gauge("mdctl_run_jobs", "Jobs of the last run, one a symbol, by how they ended.")?;
     text.sample(&[("status", "completed")], totals.successful)?;
     text.sample(&[("status", "failed")], totals.failed)?;
