@@ -36,7 +36,8 @@ pub fn replace(path: &Path, text: &[u8], mode: Mode) -> io::Result<()> {
         _ => {}
     }
     let folder = folder_of(path);
-    let mut file = beside(folder, mode)?;
+    // The file beside it has a name that nobody knows.
+    let mut file = beside(folder, mode).map_err(|error| io::Error::from(error.kind()))?;
     file.write_all(text)?;
     if let Some(permissions) = permissions(mode, held.as_ref()) {
         file.as_file().set_permissions(permissions)?;

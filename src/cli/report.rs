@@ -1,11 +1,11 @@
 //! `mdctl report`: everything that is known on one HTML page.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use crate::clock::{self, Chance};
-use crate::config::{Group, Member};
+use crate::config::{Group, Member, Settings};
 use crate::domain::feature::Row;
 use crate::domain::range::TimeRange;
 use crate::domain::series::SeriesKey;
@@ -52,6 +52,7 @@ pub(super) fn exec(command: &Report, scene: &Scene) -> Done {
     let asked = asked(command, scene)?;
     let usual = || scene.settings.page.clone().unwrap_or_else(|| PathBuf::from(FILE_NAME));
     let out = command.out.clone().unwrap_or_else(usual);
+    spare(&out, &scene.settings)?;
     let is_stdout = out.as_os_str() == "-";
     if is_stdout && scene.json {
         return Err(Failure::usage("--json and --out - would both write to stdout")
@@ -61,14 +62,28 @@ pub(super) fn exec(command: &Report, scene: &Scene) -> Done {
     let text = text(&page);
     if is_stdout {
         print(|out| out.write_all(text.as_bytes()))?;
-        return Ok(Exit::Success);
+        return Ok(exit(&page));
     }
     file::replace(&out, text.as_bytes(), Mode::Usual)
         .map_err(|error| Failure::create(&out, &error))?;
     let written = render::page::Written { path: &out, bytes: text.len() as u64, page: &page };
     let show = if scene.json { render::page::json } else { render::page::line };
     print(|out| show(out, &written))?;
-    Ok(Exit::Success)
+    Ok(exit(&page))
+}
+
+/// Refuses to write over what is no page.
+fn spare(out: &Path, settings: &Settings) -> Result<(), Failure> {
+    match settings.own_file(out) {
+        None => Ok(()),
+        Some(what) => Err(Failure::usage(format!("{} is {what}", out.display()))
+            .hinted("name another file with --out; the page would take its place")),
+    }
+}
+
+/// A page that can tell nothing is written all the same, and is no success.
+fn exit(page: &Page) -> Exit {
+    if page.known.is_some() { Exit::Success } else { Exit::Unknown }
 }
 
 /// Leaves the page where the config wants it after every run; where that fails it is said, and no more.
@@ -76,7 +91,7 @@ pub(super) fn leave(scene: &Scene) {
     let Some(path) = &scene.settings.page else { return };
     if let Err(error) = file::replace(path, text(&made(scene, None)).as_bytes(), Mode::Usual) {
         let failure = Failure::create(path, &error);
-        tracing::warn!("the run left no page: {}; or change [report] html", failure.line());
+        tracing::error!("the run left no page: {}; or change [report] html", failure.line());
     }
 }
 
@@ -141,14 +156,14 @@ fn read(scene: &Scene, store: &Store, asked: Option<&SeriesKey>) -> StoreResult<
     facts.gaps = by_series(&facts, gaps);
     let since = page::since(scene.wall_now);
     let mut list = store.runs_last(runs::MOST as u64 + 1, Some(since), None, None)?;
-    list.iter_mut().for_each(|run| scene.crashed_if_left(run));
+    list.iter_mut().for_each(|run| scene.as_it_is(run));
     let material = Material {
         settings,
         quality: &scene.quality(store, &facts)?,
         coverage,
         runs: list,
         days: store.fetch_days(since)?,
-        providers: store.provider_states()?,
+        quotas: scene.quotas(store)?,
         chart: charted(scene, store, &facts, asked)?,
     };
     Ok(page::make(health, Some(material), now, scene.wall_now))

@@ -12,6 +12,7 @@ use crate::config::{Address, Notifier, NotifierKind};
 use crate::domain::run::RunId;
 use crate::exit::Exit;
 
+use super::no_thread;
 use super::wire::Wire;
 
 /// What pings may cost a run at its end.
@@ -49,7 +50,8 @@ impl Pulse {
             let NotifierKind::Healthchecks { url } = &notifier.kind else { return None };
             let (over, first) = mpsc::channel();
             let (address, rid, text) = (url.clone(), rid.clone(), format!("run {run_id}\n"));
-            thread::spawn(move || start(&address, &rid, text, &over));
+            // Without a thread the first ping is left out: the last one tells more.
+            let _ = thread::Builder::new().spawn(move || start(&address, &rid, text, &over));
             Some(Switch { name: name.clone(), address: url.clone(), first })
         };
         let switches = notifiers.into_iter().filter_map(switch).collect();
@@ -68,11 +70,12 @@ impl Pulse {
         let until = Instant::now() + PATIENCE;
         let (sender, receiver) = mpsc::channel();
         let mut waiting: Vec<String> = Vec::new();
+        let mut trouble = Vec::new();
         for switch in self.switches {
-            waiting.push(switch.name.clone());
+            let name = switch.name.clone();
             let (sender, rid) = (sender.clone(), self.rid.clone());
             let text = text.to_owned();
-            thread::spawn(move || {
+            let sending = thread::Builder::new().spawn(move || {
                 // Else the receiver would take the run for one that has not ended.
                 let wire = switch.first.recv_timeout(FOR_THE_FIRST);
                 let wire = wire.map_or_else(|_| Wire::to(&switch.address), Ok);
@@ -80,9 +83,12 @@ impl Pulse {
                 let sent = wire.and_then(|wire| end(&wire, &rid, exit, text, left));
                 sender.send((switch.name, sent))
             });
+            match sending {
+                Ok(_) => waiting.push(name),
+                Err(error) => trouble.push((name, no_thread(&error))),
+            }
         }
         drop(sender);
-        let mut trouble = Vec::new();
         while !waiting.is_empty() {
             let left = until.saturating_duration_since(Instant::now());
             let Ok((name, sent)) = receiver.recv_timeout(left) else { break };

@@ -25,6 +25,8 @@ pub fn write(out: &mut dyn Write, told: &Telemetry, shard: Option<Shard>) -> io:
     let help = "When these figures were written. A file that is written after every run and grows old \
                 means that nothing runs.";
     text.single("mdctl_metrics_timestamp_seconds", help, told.at)?;
+    let help = "The instant that data is judged at: the same, but for a run with --as-of.";
+    text.single("mdctl_judged_timestamp_seconds", help, told.judged_at)?;
     let help =
         "Whether the database could be read when this was written. If not, little else is told.";
     text.single("mdctl_database_readable", help, u8::from(told.known.is_some()))?;

@@ -59,8 +59,11 @@ fn rich() -> (Server, Sandbox) {
 #[track_caller]
 fn page(sandbox: &Sandbox, arguments: &[&str]) -> String {
     let arguments = [&["report", "--as-of", AS_OF, "--out", "page.html"], arguments].concat();
-    sandbox.mdctl(&arguments).expect_code(0);
-    sandbox.read("page.html")
+    let output = sandbox.mdctl(&arguments);
+    let page = sandbox.read("page.html");
+    // A page that can tell nothing is written, and is no success.
+    output.expect_code(if figure(&page, "status") == "unknown" { 3 } else { 0 });
+    page
 }
 
 /// A report's document as of the usual instant.
@@ -367,7 +370,7 @@ fn a_page_takes_the_place_of_the_one_before() {
     let old = sandbox.path("kept/old.html");
     fs::set_permissions(&old, fs::Permissions::from_mode(0o640)).expect("a mode");
     std::os::unix::fs::symlink(&old, sandbox.path("link.html")).expect("a link");
-    sandbox.mdctl(&["report", "--out", "link.html"]).expect_code(0);
+    sandbox.mdctl(&["report", "--out", "link.html"]).expect_code(3);
     assert!(sandbox.path("link.html").is_symlink(), "the link is gone");
     assert!(sandbox.read("kept/old.html").starts_with("<!doctype html>"));
     assert_eq!(mode(&sandbox, "kept/old.html"), 0o640);
@@ -386,7 +389,7 @@ fn a_pipe_is_written_to_and_not_replaced() {
         fs::File::open(pipe).expect("the pipe").read_to_string(&mut read).expect("the page");
         read
     });
-    sandbox.mdctl(&["report", "--out", "pipe"]).expect_code(0);
+    sandbox.mdctl(&["report", "--out", "pipe"]).expect_code(3);
     assert!(reader.join().expect("a page").ends_with("</html>\n"));
 }
 
@@ -520,4 +523,29 @@ fn a_universe_of_thousands_fits_on_it() {
     for said in ["of 25,000; mdctl staleness lists all", "of 25,000; mdctl quality lists all"] {
         assert!(words.contains(said), "{said}");
     }
+}
+
+#[test]
+fn a_page_takes_the_place_of_nothing_that_is_the_programs_own() {
+    let (_server, sandbox) = daily_stocks(&["AAA"]);
+    sandbox.backfill(&[]).expect_code(0);
+    std::os::unix::fs::symlink("mdctl.db", sandbox.path("link.html")).expect("a link");
+    for own in
+        ["mdctl.db", "./mdctl.db", "link.html", "mdctl.toml", "mdctl.db-wal", "mdctl.db.lock"]
+    {
+        let output = sandbox.mdctl(&["report", "--out", own]);
+        output.expect_code(64).expect_stderr(own).expect_stderr("hint: ");
+    }
+    let config = sandbox.read("mdctl.toml");
+    for key in ["[report]\nhtml", "[metrics]\ntextfile"] {
+        for own in ["home/../mdctl.db", "link.html", "mdctl.db-shm", "mdctl.toml", ""] {
+            sandbox.write("mdctl.toml", format!("{config}\n{key} = \"{own}\"\n"));
+            sandbox.mdctl(&["health"]).expect_code(78).expect_stderr("line ");
+        }
+    }
+    let both = "[report]\nhtml = \"x\"\n[metrics]\ntextfile = \"x\"\n";
+    sandbox.write("mdctl.toml", format!("{config}\n{both}"));
+    sandbox.mdctl(&["health"]).expect_code(78).expect_stderr("the metrics file, too");
+    sandbox.write("mdctl.toml", config);
+    sandbox.mdctl(&["db", "check"]).expect_code(0);
 }

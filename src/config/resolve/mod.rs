@@ -77,6 +77,13 @@ pub(super) fn resolve(
     let output = |file: Option<&Spanned<String>>| {
         file.map(|file| output(&context, file, &database)).transpose()
     };
+    let textfile = output(file.metrics.textfile.as_ref())?;
+    let page = output(file.report.html.as_ref())?;
+    if let (Some(html), true) = (&file.report.html, page.is_some() && page == textfile) {
+        return Err(
+            context.at(html, "every run replaces this file, and it is the metrics file, too")
+        );
+    }
     Ok(Settings {
         config_path: path.to_owned(),
         run: run_settings(&context, &file.run)?,
@@ -89,9 +96,9 @@ pub(super) fn resolve(
             .file
             .as_deref()
             .map(|log| LogFile { path: context.file(log), keep: file.log.keep.unwrap_or(14) }),
-        textfile: output(file.metrics.textfile.as_ref())?,
+        textfile,
         otlp: file.otlp.endpoint.as_ref().map(|url| endpoint(&context, url)).transpose()?,
-        page: output(file.report.html.as_ref())?,
+        page,
         database,
         alerts: alerts::rules(&context, &file.alerts)?,
         notifiers: notify::notifiers(&context, &file.notify)?,
@@ -115,11 +122,15 @@ fn database_path(context: &Context<'_>, table: &file::Database, given: Option<&P
 /// A file that every run replaces.
 fn output(context: &Context<'_>, file: &Spanned<String>, database: &Path) -> Result<PathBuf> {
     let path = context.file(file.get_ref());
-    if path == database || path == context.path {
-        let message = "every run replaces this file: it cannot be the config or the database";
-        return Err(context.at(file, message));
+    if file.get_ref().is_empty() {
+        return Err(context.at(file, "expected the name of a file"));
     }
-    Ok(path)
+    match super::own_file(&path, context.path, database) {
+        Some(what) => {
+            Err(context.at(file, format!("every run replaces this file, and it is {what}")))
+        }
+        None => Ok(path),
+    }
 }
 
 fn run_settings(context: &Context<'_>, table: &file::Run) -> Result<RunSettings> {

@@ -32,16 +32,6 @@ impl Document {
         }
     }
 
-    /// What it is known by also while it is not there.
-    pub(super) const fn list(self) -> &'static str {
-        match self {
-            Self::Health => "issues",
-            Self::Metrics => "fetch_pipeline",
-            Self::Quality => "series",
-            Self::Slo => "objectives",
-        }
-    }
-
     /// The command that shows it.
     pub(super) const fn shown_by(self) -> &'static str {
         match self {
@@ -75,22 +65,22 @@ pub struct Documents {
     pub(super) health: Value,
     pub(super) metrics: Value,
     pub(super) quality: Value,
-    pub(super) slo: Option<Value>,
+    pub(super) slo: Value,
 }
 
 impl Documents {
-    /// Those documents; rules on one that is not there are not judged.
+    /// Those documents.
     #[must_use]
-    pub const fn new(health: Value, metrics: Value, quality: Value, slo: Option<Value>) -> Self {
+    pub const fn new(health: Value, metrics: Value, quality: Value, slo: Value) -> Self {
         Self { health, metrics, quality, slo }
     }
 
-    pub(super) const fn get(&self, document: Document) -> Option<&Value> {
+    pub(super) const fn get(&self, document: Document) -> &Value {
         match document {
-            Document::Health => Some(&self.health),
-            Document::Metrics => Some(&self.metrics),
-            Document::Quality => Some(&self.quality),
-            Document::Slo => self.slo.as_ref(),
+            Document::Health => &self.health,
+            Document::Metrics => &self.metrics,
+            Document::Quality => &self.quality,
+            Document::Slo => &self.slo,
         }
     }
 }

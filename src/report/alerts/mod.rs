@@ -63,8 +63,6 @@ pub enum Verdict {
     Pending,
     /// It fires.
     Firing,
-    /// The document that it looks into is not there.
-    NotJudged,
     /// It looks at a field that there is not, or that its test cannot be held against.
     Unknown,
 }
@@ -77,7 +75,6 @@ impl Verdict {
             Self::Quiet => "quiet",
             Self::Pending => "pending",
             Self::Firing => "firing",
-            Self::NotJudged => "not_judged",
             Self::Unknown => "unknown",
         }
     }
@@ -110,8 +107,7 @@ impl Alert {
             (Verdict::Firing, _) => 1,
             (Verdict::Unknown, _) => 2,
             (Verdict::Pending, _) => 4,
-            (Verdict::NotJudged, _) => 5,
-            (Verdict::Quiet, _) => 6,
+            (Verdict::Quiet, _) => 5,
         }
     }
 }
@@ -183,10 +179,6 @@ fn one(rule: &Rule, documents: &Documents, memory: &Memory, now: i64) -> Alert {
     let unknown =
         |message, hint| Alert { verdict: Verdict::Unknown, message, hint, ..quiet.clone() };
     let (document, hits) = match find(documents, &rule.field) {
-        Found::Absent(document) => {
-            let message = format!("there is no {document} document to judge it by");
-            return Alert { verdict: Verdict::NotJudged, message, ..quiet };
-        }
         Found::Unknown { message, hint } => return unknown(message, hint),
         Found::Values(document, hits) => (document, hits),
     };

@@ -16,10 +16,22 @@ pub(super) fn about(rule: &Rule, documents: &Documents, held: &[Hit<'_>]) -> (u6
     if is_of_failures(&rule.field) {
         return failed_symbols(&documents.health);
     }
+    if let Some(count) = counted(rule, held) {
+        return (count, Vec::new());
+    }
     let elements = || held.iter().filter_map(|hit| hit.element);
     let each = |element: &Value| element.get("count").and_then(Value::as_u64).unwrap_or(1).max(1);
     let count: u64 = elements().map(each).sum();
     (count.max(1), first_ones(elements().filter_map(subject)))
+}
+
+/// How many a figure that counts something says that there are; `None` of one that measures, as its name
+/// tells, and of elements of lists.
+fn counted(rule: &Rule, held: &[Hit<'_>]) -> Option<u64> {
+    const MEASURES: [&str; 7] = ["_ms", "_seconds", "_rate", "_share", "_score", "bytes", "left"];
+    let [Hit { value, element: None }] = held else { return None };
+    let measures = MEASURES.iter().any(|ending| rule.field.ends_with(ending));
+    value.as_u64().filter(|_| matches!(rule.test, Test::Above(_)) && !measures)
 }
 
 fn is_of_failures(field: &str) -> bool {
@@ -65,7 +77,7 @@ pub(super) fn message(rule: &Rule, held: &[Hit<'_>], count: u64, subjects: &[Str
             Test::Above(_) | Test::Below(_) => {
                 format!("{field} {test}: {first} with {}{}", shown(worst.value), more(1))
             }
-            _ => format!("{field} {test}: {first}{}", more(1)),
+            _ => format!("{field} {test}: {first}{}{}", figures(worst.element), more(1)),
         },
         (None, _, names) => {
             let figure = match test {
@@ -80,6 +92,17 @@ pub(super) fn message(rule: &Rule, held: &[Hit<'_>], count: u64, subjects: &[Str
             }
             format!("{figure}: {}{}", names.join(", "), more(shown))
         }
+    }
+}
+
+/// What was achieved of a target, where an element tells both.
+fn figures(element: Option<&Value>) -> String {
+    let figure = |name: &str| element?.get(name).filter(|value| value.is_number());
+    match (figure("achieved"), figure("target")) {
+        (Some(achieved), Some(target)) => {
+            format!(" with {}, promised {}", shown(achieved), shown(target))
+        }
+        _ => String::new(),
     }
 }
 

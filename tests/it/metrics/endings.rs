@@ -188,13 +188,13 @@ fn a_link_stays_one() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_is_a_warning() {
+fn a_folder_that_cannot_be_written_is_said_and_fails_nothing() {
     let (_server, sandbox) = watched(&["AAA"], "");
     fs::remove_dir(sandbox.path("metrics")).expect("the folder goes");
     let run = || sandbox.backfill(&["--json"]);
     let warned = |output: &Output| {
         let words =
-            ["cannot write the metrics file", FILE, "the run is not affected", "mkdir -p", "WARN"];
+            ["cannot write the metrics file", FILE, "the run is not affected", "mkdir -p", "ERROR"];
         for words in words {
             output.expect_code(0).expect_stderr(words);
         }
