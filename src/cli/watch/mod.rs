@@ -70,8 +70,8 @@ pub(super) fn exec(command: &Watch, scene: &Scene) -> Done {
     let every = command.every.0;
     let (tell, heard) = mpsc::channel();
     listen(&tell)?;
-    let reader = Reader::start(scene, every, tell.clone())?;
     let screen = Screen::open().map_err(|error| Failure::io("cannot use the terminal", &error))?;
+    let reader = Reader::start(scene, every, tell.clone())?;
     start("keys", move || hear_keys(&tell))?;
     let caption = Caption {
         database: scene.settings.database.display().to_string(),

@@ -14,6 +14,7 @@ use crate::config::env;
 use crate::fetch;
 use crate::render::watch::{Doings, View};
 use crate::report::alerts::Report;
+use crate::report::breaker;
 use crate::report::health::{self, Health};
 use crate::report::work::Work;
 use crate::store::{Store, StoreResult};
@@ -182,13 +183,18 @@ fn doings(scene: &Scene, store: &Store) -> StoreResult<Doings> {
     };
     let mut runs = store.runs_last(MOST_RUNS, None, None, None)?;
     runs.iter_mut().for_each(|run| scene.crashed_if_left(run));
-    let states = store.provider_states()?;
+    let mut providers = scene.breakers(store)?;
+    breaker::worst_first(&mut providers);
     Ok(Doings {
         work,
         last,
         failures,
         runs,
-        providers: scene.breakers(store)?,
-        quotas: fetch::quotas_left(&scene.settings.providers, states, &Timeline::begin().stamp()),
+        providers,
+        quotas: fetch::quotas_left(
+            &scene.settings.providers,
+            store.provider_states()?,
+            &Timeline::begin().stamp(),
+        ),
     })
 }

@@ -63,7 +63,7 @@ pub struct Doings {
     pub failures: Vec<FailureFact>,
     /// Past runs, the newest first.
     pub runs: Vec<RunFact>,
-    /// How the providers stand, by name.
+    /// How the providers stand, the worst first.
     pub providers: Vec<BreakerRow>,
     /// What is left of their quotas.
     pub quotas: Vec<QuotaLeft>,
@@ -109,7 +109,7 @@ pub fn draw(
         room.bottom(keys(ink));
     }
     // Below it the worst issue says the same, and more.
-    let most = if area.height < 20 { 1 } else { 3 };
+    let most = if area.height < 36 { 1 } else { 2 };
     for line in verdict(&view.health, area.width.into(), most, ink) {
         room.top(line);
     }
@@ -220,7 +220,13 @@ fn column(
     let bodies: Vec<(Panel, Body<'_>)> = panels.iter().filter_map(body).collect();
     let mut order: Vec<usize> = (0..bodies.len()).collect();
     order.sort_by_key(|index| bodies[*index].0 != stance.focus);
-    let wishes: Vec<room::Wish> = order.iter().map(|index| bodies[*index].1.wish()).collect();
+    let wish = |(panel, body): &(Panel, Body<'_>)| {
+        let wish = body.wish();
+        // Whoever goes to a panel wants to see more of it than that it is there.
+        let is_sought = *panel == stance.focus && *panel != Panel::Issues;
+        if is_sought { room::Wish { least: wish.good, ..wish } } else { wish }
+    };
+    let wishes: Vec<room::Wish> = order.iter().map(|index| wish(&bodies[*index])).collect();
     let mut rows = vec![0; bodies.len()];
     for (index, share) in order.into_iter().zip(room::share(area.height.into(), &wishes)) {
         rows[index] = share;
@@ -248,11 +254,9 @@ fn title(
     room: usize,
     ink: Ink,
 ) -> Line<'static> {
-    let place = if shown < total {
-        format!(" {}-{} of {total} ──", above + usize::from(shown > 0), above + shown)
-    } else {
-        String::new()
-    };
+    let is_part = shown > 0 && shown < total;
+    let place = is_part.then(|| format!(" {}-{} of {total} ──", above + 1, above + shown));
+    let place = place.unwrap_or_default();
     let mut spans = vec![Span::styled(if is_focus { "▶ " } else { "─ " }, ink.frame())];
     let mut left = room.saturating_sub(2 + width(&place));
     for (index, (text, tone)) in words.iter().enumerate() {

@@ -120,7 +120,7 @@ fn issues(issues: &[Issue], room: usize, ink: Ink) -> Body<'static> {
     }
     let mut issues = issues.iter().map(|issue| issue_lines(issue, room, ink)).peekable();
     // What is worst is told whole, with what mends it.
-    let least = issues.peek().map_or(0, Vec::len).min(6);
+    let least = issues.peek().map_or(0, Vec::len).min(8);
     Body::of(title, issues.flatten().collect(), (least, least.max(10)))
 }
 
@@ -398,14 +398,17 @@ fn runs(runs: &[RunFact], room: usize, now: i64, ink: Ink) -> Option<Body<'stati
     let row = |run: &RunFact| {
         let totals = &run.totals;
         let failed = if totals.failed > 0 { Tone::Bad } else { Tone::Plain };
+        // What a run at work did is summed up at its end.
+        let summed =
+            |value: u64| if run.completed_at.is_some() { count(value) } else { "-".to_owned() };
         vec![
             plain(span(now.saturating_sub(run.started_at))),
             plain(instant(run.started_at)),
             plain(run.command.clone()),
             (run.status.to_string(), run_tone(run.status)),
-            plain(count(totals.symbols_total)),
-            (count(totals.failed), failed),
-            plain(count(totals.records_inserted)),
+            plain(summed(totals.symbols_total)),
+            (summed(totals.failed), failed),
+            plain(summed(totals.records_inserted)),
             plain(run.duration_seconds().map_or_else(|| "-".to_owned(), span)),
             plain(run.run_id.to_string()),
         ]

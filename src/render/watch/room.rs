@@ -16,20 +16,19 @@ impl Wish {
     }
 }
 
-/// Shares `room` rows, the first the most important: whom there is no room for gets none, and nobody
-/// gets what is good for him while another one lacks the least.
+/// Shares `room` rows, the first the most important: whom there is no room for has his title alone, or
+/// nothing, and nobody gets what is good for him while another one could have the least.
 pub(super) fn share(room: usize, wishes: &[Wish]) -> Vec<usize> {
     let mut left = room;
     let mut rows = vec![0; wishes.len()];
     for (index, (rows, wish)) in rows.iter_mut().zip(wishes).enumerate() {
-        // Of the first, a part is better than nothing.
-        if wish.least <= left || index == 0 {
-            *rows = wish.least.min(left);
-            left -= *rows;
-        }
+        // Of the first, a part is better than nothing; of the others, a part tells no more than the title.
+        *rows = if wish.least <= left || index == 0 { wish.least.min(left) } else { left.min(1) };
+        left -= *rows;
     }
     for level in [|wish: &Wish| wish.good, |wish: &Wish| wish.all] {
-        for (rows, wish) in rows.iter_mut().zip(wishes).filter(|(rows, _)| **rows > 0) {
+        for (rows, wish) in rows.iter_mut().zip(wishes).filter(|(rows, wish)| **rows >= wish.least)
+        {
             let more = level(wish).saturating_sub(*rows).min(left);
             *rows += more;
             left -= more;
@@ -51,8 +50,8 @@ mod tests {
         let wishes = [wish(3, 5, 20), wish(4, 6, 6), wish(2, 4, 100)];
         assert_eq!(share(0, &wishes), [0, 0, 0]);
         assert_eq!(share(2, &wishes), [2, 0, 0]);
-        assert_eq!(share(3, &wishes), [3, 0, 0]);
-        assert_eq!(share(5, &wishes), [3, 0, 2]);
+        assert_eq!(share(4, &wishes), [3, 1, 0]);
+        assert_eq!(share(5, &wishes), [3, 1, 1]);
         assert_eq!(share(7, &wishes), [3, 4, 0]);
         assert_eq!(share(9, &wishes), [3, 4, 2]);
         assert_eq!(share(12, &wishes), [5, 5, 2]);
