@@ -42,6 +42,8 @@ pub(crate) struct Screen {
     pub(crate) is_cursor_hidden: bool,
     /// Whether anything was ever coloured or bold.
     pub(crate) has_style: bool,
+    /// Whether the last picture has come to its end: a program hides the cursor behind each.
+    is_whole: bool,
     /// A sequence that has not come to its end.
     pending: String,
 }
@@ -76,13 +78,17 @@ impl Screen {
             *cell = letter;
         }
         self.column += 1;
+        self.is_whole = false;
     }
 
     fn obey(&mut self, sequence: &str) {
         let (numbers, command) = sequence.split_at(sequence.len() - 1);
         match (numbers, command) {
             ("?1049", "h" | "l") => self.is_alternate = command == "h",
-            ("?25", "h" | "l") => self.is_cursor_hidden = command == "l",
+            ("?25", "h" | "l") => {
+                self.is_cursor_hidden = command == "l";
+                self.is_whole = self.is_cursor_hidden;
+            }
             ("2", "J") => self.cells.iter_mut().for_each(|row| row.fill(' ')),
             (_, "H") => {
                 let place: Vec<usize> = numbers.split(';').filter_map(|n| n.parse().ok()).collect();
@@ -186,11 +192,11 @@ impl AtTerminal {
         }
     }
 
-    /// Reads on until the screen is so.
+    /// Reads on until a whole picture is so.
     #[track_caller]
     pub(crate) fn until(&mut self, what: &str, is_so: impl Fn(&Screen) -> bool) {
         let begun = Instant::now();
-        while !is_so(&self.screen) {
+        while !(self.screen.is_whole && is_so(&self.screen)) {
             let goes_on = self.read();
             let in_time = begun.elapsed() < PATIENCE;
             assert!(goes_on && in_time, "never came: {what}\n{}", self.screen.lines().join("\n"));
