@@ -22,6 +22,7 @@ use super::table::Tone;
 mod help;
 mod panels;
 mod room;
+mod runs;
 mod stance;
 #[cfg(test)]
 mod tests;
