@@ -221,7 +221,7 @@ impl AtTerminal {
             Ok(text) => text,
             Err(error) => std::str::from_utf8(&rest[..error.valid_up_to()]).expect("valid so far"),
         };
-        self.screen.show(&valid.to_owned());
+        self.screen.show(valid);
         true
     }
 
