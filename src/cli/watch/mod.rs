@@ -31,10 +31,12 @@ const SHORTEST: Duration = Duration::from_millis(100);
 
 /// The same, live in the terminal: the verdict, the run at work, freshness, providers and past runs.
 ///
-/// It only reads the database, at any time: while a run works, between runs, before there is a database. q
-/// quits, ? tells of the other keys. The config is read once, at the start.
+/// It only reads the database, at any time: while a run works, between runs, before there is a database.
 #[derive(Debug, Args)]
 #[command(after_help = "\
+It only reads the database, at any time: while a run works, between runs, before there is a database. \
+q quits, ? tells of the other keys. The config is read once, at the start.
+
 A terminal of 60 columns and 18 rows shows the verdict, what mends it, and the run; a larger one shows \
 more beside it. Tab goes to what there was no room for. What is dear to judge, such as the quality of \
 many series, is judged less often than it takes ten times over; when the screen is behind, it says so.
@@ -51,6 +53,9 @@ pub(super) struct Watch {
     every: Span,
 }
 
+/// How often the clock on the screen goes on at least.
+const CLOCK: Duration = Duration::from_secs(1);
+
 /// What this thread hears.
 enum Heard {
     /// The database was read.
@@ -59,9 +64,7 @@ enum Heard {
     Broken,
     /// A key was pressed, or the terminal has another size.
     Input(Event),
-    /// The keyboard cannot be read any more.
-    Deaf(io::Error),
-    /// Somebody wants the process to end.
+    /// Somebody wants the process to end, or the terminal is gone.
     Stop(StopSignal),
 }
 
@@ -72,6 +75,8 @@ pub(super) fn exec(command: &Watch, scene: &Scene) -> Done {
     listen(&tell)?;
     let screen = Screen::open().map_err(|error| Failure::io("cannot use the terminal", &error))?;
     let reader = Reader::start(scene, every, tell.clone())?;
+    // What cannot be read now never could: there is no keyboard.
+    event::poll(Duration::ZERO).map_err(|error| Failure::io("cannot read the keyboard", &error))?;
     start("keys", move || hear_keys(&tell))?;
     let caption = Caption {
         database: scene.settings.database.display().to_string(),
@@ -79,7 +84,7 @@ pub(super) fn exec(command: &Watch, scene: &Scene) -> Done {
         colour: scene.look.colour,
         patience_seconds: i64::try_from(every.as_secs()).unwrap_or(i64::MAX).saturating_add(2),
     };
-    show(screen, &caption, &heard, &reader, every).unwrap_or_else(|| reader.panic_on())
+    show(screen, &caption, &heard, &reader).unwrap_or_else(|| reader.panic_on())
 }
 
 /// What tells the same where there is no screen.
@@ -112,7 +117,6 @@ fn show(
     caption: &Caption,
     heard: &Receiver<Heard>,
     reader: &Reader,
-    every: Duration,
 ) -> Option<Done> {
     let mut view = None;
     let mut stance = Stance::default();
@@ -121,11 +125,12 @@ fn show(
             env::panic_if_rehearsed("drawing");
             watch::draw(frame, caption, view.as_deref(), &mut stance, clock::now());
         });
-        if let Err(error) = drawn {
-            return Some(Err(Failure::io("cannot write to the terminal", &error)));
+        if drawn.is_err() {
+            // The terminal is gone, and with it whoever looked; the system may not have said so yet.
+            return Some(Ok(Exit::Stopped(StopSignal::Terminate)));
         }
         // With nothing to be heard the clock goes on, and what is shown becomes old.
-        let first = heard.recv_timeout(every.max(Duration::from_secs(1))).ok();
+        let first = heard.recv_timeout(CLOCK).ok();
         // A key that is held down is many, and wants one picture.
         for heard in first.into_iter().chain(heard.try_iter()) {
             match heard {
@@ -138,9 +143,6 @@ fn show(
                     None => {}
                 },
                 Heard::Input(_) => {}
-                Heard::Deaf(error) => {
-                    return Some(Err(Failure::io("cannot read the keyboard", &error)));
-                }
                 Heard::Stop(signal) => return Some(Ok(Exit::Stopped(signal))),
             }
         }
@@ -188,13 +190,13 @@ fn start<T: Send + 'static>(
     builder.spawn(work).map_err(|error| Failure::io("cannot start a thread", &error))
 }
 
-/// Tells what the terminal says, as long as somebody wants to hear it.
+/// Tells what the terminal says, as long as somebody wants to hear it; that it says nothing any more means
+/// that it is gone.
 fn hear_keys(tell: &Sender<Heard>) {
     loop {
-        let (heard, is_end) = match event::read() {
-            Ok(event) => (Heard::Input(event), false),
-            Err(error) => (Heard::Deaf(error), true),
-        };
+        let input = event::read();
+        let is_end = input.is_err();
+        let heard = input.map_or(Heard::Stop(StopSignal::Terminate), Heard::Input);
         if tell.send(heard).is_err() || is_end {
             return;
         }

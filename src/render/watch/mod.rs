@@ -34,7 +34,7 @@ use panels::Body;
 use text::{Ink, fit, width, wrap};
 
 /// From so many columns on there are two columns of panels.
-const TWO_COLUMNS: u16 = 120;
+const TWO_COLUMNS: u16 = 140;
 
 /// The panels on the left and on the right where there are two columns, the most important first.
 const LEFT: &[Panel] = &[Panel::Issues, Panel::Run, Panel::Alerts];
@@ -247,6 +247,9 @@ fn column(
     }
 }
 
+/// Of a word that has less room than this nothing is left to be read.
+const LEAST_WORD: usize = 4;
+
 /// A panel's title, and which rows of its list are shown where not all are.
 fn title(
     words: &[(String, Tone)],
@@ -262,6 +265,9 @@ fn title(
     let mut left = room.saturating_sub(2 + width(&place));
     for (index, (text, tone)) in words.iter().enumerate() {
         let between = ["", "  ", ", "][index.min(2)];
+        if index > 0 && left < between.len() + LEAST_WORD {
+            break;
+        }
         let text = fit(text, left.saturating_sub(between.len()));
         let style = if index == 0 { ink.head() } else { ink.tone(*tone) };
         left = left.saturating_sub(width(&text) + between.len());

@@ -150,17 +150,15 @@ fn issue_lines(issue: &Issue, room: usize, ink: Ink) -> Vec<Line<'static>> {
 fn freshness<'a>(health: &'a Health, room: usize, ink: Ink) -> Option<Body<'a>> {
     let series = health.evidence.as_ref()?.staleness.series.as_slice();
     let counts = health.counts;
-    let named = |value: u64, word: &str, tone| {
-        let tone = if value > 0 { tone } else { Tone::Plain };
-        (format!("{} {word}", count(value)), tone)
-    };
-    let title = vec![
-        plain("Freshness"),
-        named(counts.fresh, "fresh", Tone::Good),
-        named(counts.aging, "aging", Tone::Doubtful),
-        named(counts.stale, "stale", Tone::Bad),
-        named(counts.missing, "missing", Tone::Bad),
+    let mut title =
+        vec![plain("Freshness"), (format!("{} fresh", count(counts.fresh)), Tone::Good)];
+    let others = [
+        (counts.aging, "aging", Tone::Doubtful),
+        (counts.stale, "stale", Tone::Bad),
+        (counts.missing, "missing", Tone::Bad),
     ];
+    let there = others.into_iter().filter(|(value, ..)| *value > 0);
+    title.extend(there.map(|(value, word, tone)| (format!("{} {word}", count(value)), tone)));
     let bad = series.len() as u64 - counts.fresh;
     let (head, _) = series_table(&series[..series.len().min(1)], room, ink);
     // That all is fresh needs no proof.

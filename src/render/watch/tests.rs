@@ -202,7 +202,7 @@ critical provider_down: provider spare is down: its breaker
 9,000 new bars, 120 a second, 31 requests, 2 rate-limited, …
 at work: OLD 20s
 failed  BAD 1d  not_found  HTTP 404: Ticker not found
-─ Freshness  2 fresh, 0 aging, 1 stale, 1 missi… 1-2 of 4 ──
+─ Freshness  2 fresh, 1 stale, 1 missing ─────── 1-2 of 4 ──
 SERIES          STATUS   LAG       LAST ERROR
 BAD 1d          missing  1d 1h     server: HTTP 500
 OLD 1d          stale    4d 15h    server: HTTP 500
@@ -230,7 +230,7 @@ warning  series_missing: BAD 1d has no bar
 9,000 new bars, 120 a second, 31 requests, 2 rate-limited, about 1m 15s left
 at work: OLD 20s
 failed  BAD 1d  not_found  HTTP 404: Ticker not found
-─ Freshness  2 fresh, 0 aging, 1 stale, 1 missing ──────────────────────────────────────────────────
+─ Freshness  2 fresh, 1 stale, 1 missing ───────────────────────────────────────────────────────────
 SERIES          STATUS   LAG       LAST BAR              LAST ERROR
 BAD 1d          missing  1d 1h     -                     server: HTTP 500
 OLD 1d          stale    4d 15h    2024-03-15T00:00:00Z  server: HTTP 500
@@ -258,7 +258,7 @@ fn a_wide_terminal_has_two_columns() {
         "
 mdctl watch  mdctl.db                                                                                                                       2024-03-15T20:00:00Z
 CRITICAL - provider spare is down: its breaker is open since 2024-03-15T19:59:00Z; 1 more (2 fresh, 0 aging, 1 stale, 1 missing)
-▶ Issues  1 critical, 1 warning ───────────────────────────────────────────────  ─ Freshness  2 fresh, 0 aging, 1 stale, 1 missing ─────────────────────────────
+▶ Issues  1 critical, 1 warning ───────────────────────────────────────────────  ─ Freshness  2 fresh, 1 stale, 1 missing ──────────────────────────────────────
 critical provider_down: provider spare is down: its breaker is open since        SERIES          STATUS   LAG       LAST BAR              LAST ERROR
          2024-03-15T19:59:00Z                                                    BAD 1d          missing  1d 1h     -                     server: HTTP 500
          > mdctl breaker list                                                    OLD 1d          stale    4d 15h    2024-03-15T00:00:00Z  server: HTTP 500
@@ -285,7 +285,7 @@ q quit  Tab next panel  ↑↓ scroll  r read now  ? help
 #[test]
 fn no_size_is_too_small() {
     let view = view();
-    for columns in (0..12).chain([60, 119, 120, 121, 300]) {
+    for columns in (0..12).chain([60, 139, 140, 141, 300]) {
         for rows in (0..12).chain([30, 100]) {
             for to in [Move::Next, Move::Last, Move::PageDown, Move::Help, Move::Help] {
                 let mut stance = Stance::default();
