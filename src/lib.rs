@@ -37,7 +37,7 @@
 //! | [`freshness`], [`report`] | judge facts at an instant | read a clock or a file |
 //! | [`mod@trace`] | a run as spans, sent to a collector | fail a run, or hold it up for long |
 //! | [`notify`] | tells the outside of alerts and runs | fail a run, decide what is news |
-//! | [`render`] | tables, JSON and the page | arithmetic beyond units |
+//! | [`render`] | tables, JSON, the page and the live screen | arithmetic beyond units |
 //! | [`cli`] | flags, wiring, errors in words, exit codes | decide what a number means |
 //!
 //! [`clock`] is the only place that asks for the time or for chance, [`logging`] the only one that

@@ -32,7 +32,7 @@ pub(super) fn exec(_command: &Health, scene: &Scene) -> Done {
 }
 
 /// The verdict.
-fn judge(scene: &Scene) -> Result<health::Health, Failure> {
+pub(super) fn judge(scene: &Scene) -> Result<health::Health, Failure> {
     let store = scene.reader()?;
     let facts = scene.facts(&store, false)?;
     let staleness = staleness::judge(&scene.settings, &facts, scene.now());

@@ -42,6 +42,7 @@ mod status;
 mod stored;
 mod symbols;
 mod times;
+mod watch;
 
 use failure::Failure;
 use scene::Scene;
@@ -155,6 +156,7 @@ enum Command {
     Slo(slo::Slo),
     Alerts(alerts::Alerts),
     Report(report::Report),
+    Watch(watch::Watch),
     Bars(bars::Bars),
     Features(features::Features),
     Pause(pause::Pause),
@@ -182,7 +184,8 @@ pub fn main() -> Exit {
 
 fn run(cli: Cli) -> Done {
     if cli.global.schema {
-        print(|out| render::json(out, &schema(&cli.command)))?;
+        let schema = schema(&cli.command)?;
+        print(|out| render::json(out, &schema))?;
         return Ok(Exit::Success);
     }
     let scene = || Scene::set(&cli.global);
@@ -203,6 +206,7 @@ fn run(cli: Cli) -> Done {
         Command::Slo(command) => slo::exec(command, &scene()?),
         Command::Alerts(command) => alerts::exec(command, &scene()?),
         Command::Report(command) => report::exec(command, &scene()?),
+        Command::Watch(command) => watch::exec(command, &Scene::set_whole_screen(&cli.global)?),
         Command::Bars(command) => bars::exec(command, &scene()?),
         Command::Features(command) => features::exec(command, &scene()?),
         Command::Pause(command) => pause::pause(command, &scene()?),
@@ -213,8 +217,8 @@ fn run(cli: Cli) -> Done {
 }
 
 /// The JSON Schema of what a command prints with `--json` when it does what it is asked.
-fn schema(command: &Command) -> Schema {
-    match command {
+fn schema(command: &Command) -> Result<Schema, Failure> {
+    Ok(match command {
         Command::Init(_) => render::init::schema(),
         Command::Symbols(command) => command.schema(),
         Command::Backfill(command) => command.run.schema(),
@@ -228,6 +232,7 @@ fn schema(command: &Command) -> Schema {
         Command::Quality(command) => command.schema(),
         Command::Slo(_) => render::slo::schema(),
         Command::Report(_) => render::page::schema(),
+        Command::Watch(_) => return Err(watch::no_document()),
         Command::Alerts(command) => command.schema(),
         Command::Metrics(_) => render::metrics::schema(),
         Command::Bars(_) => render::bars::schema(),
@@ -235,7 +240,7 @@ fn schema(command: &Command) -> Schema {
         Command::Pause(_) | Command::Resume(_) => render::pause::schema(),
         Command::Breaker(command) => command.schema(),
         Command::Db(command) => command.schema(),
-    }
+    })
 }
 
 /// Help and version are no errors; everything else that clap says is one of usage.

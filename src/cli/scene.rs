@@ -2,7 +2,7 @@
 //! store.
 
 use std::io::{self, IsTerminal as _};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use tracing_subscriber::filter::LevelFilter;
 
@@ -41,7 +41,7 @@ const MOST_RUNS: u64 = 1_000;
 /// What a command stands on.
 #[derive(Clone)]
 pub(super) struct Scene {
-    pub(super) settings: Rc<Settings>,
+    pub(super) settings: Arc<Settings>,
     /// This instant by the wall clock.
     pub(super) wall_now: i64,
     /// The instant to judge at, where one is given.
@@ -54,16 +54,25 @@ pub(super) struct Scene {
     /// Whether a progress bar is wanted.
     pub(super) bar: bool,
     /// Where log lines go.
-    pub(super) log: Rc<Guard>,
+    pub(super) log: Arc<Guard>,
     /// The last log lines, where somebody is to be sent them.
     pub(super) tail: Option<Tail>,
     /// The run that this process has ended, as the process ends; its row may have been kept from saying so.
-    pub(super) ended: Option<Rc<RunFact>>,
+    pub(super) ended: Option<Arc<RunFact>>,
 }
 
 impl Scene {
     /// Loads the config and installs logging.
     pub(super) fn set(global: &Global) -> Result<Self, Failure> {
+        Self::set_with(global, false)
+    }
+
+    /// Likewise, for a command that has the whole terminal for itself: no line is written there.
+    pub(super) fn set_whole_screen(global: &Global) -> Result<Self, Failure> {
+        Self::set_with(global, true)
+    }
+
+    fn set_with(global: &Global, whole_screen: bool) -> Result<Self, Failure> {
         let wall_now = clock::now();
         let as_of = global.as_of.map(|as_of| as_of.0);
         if as_of.is_some_and(|as_of| as_of > wall_now) {
@@ -75,16 +84,21 @@ impl Scene {
         let bar = io::stderr().is_terminal() && !global.no_progress && !global.quiet;
         let screen = Progress::screen(bar);
         let tail = settings.notifiers.values().any(Notifier::hears_of_runs).then(Tail::default);
-        let log = log(global, &settings, bar, &screen, tail.as_ref());
+        let level = if whole_screen && io::stderr().is_terminal() {
+            LevelFilter::OFF
+        } else {
+            level(global, bar)
+        };
+        let log = log(global, &settings, level, &screen, tail.as_ref());
         Ok(Self {
-            settings: Rc::new(settings),
+            settings: Arc::new(settings),
             wall_now,
             as_of,
             json: global.json,
             look: look(global.color),
             screen,
             bar,
-            log: Rc::new(log),
+            log: Arc::new(log),
             tail,
             ended: None,
         })
@@ -98,10 +112,10 @@ impl Scene {
             for group in &mut settings.groups {
                 group.members.retain(|member| shard.holds(&member.symbol));
             }
-            Rc::new(settings)
+            Arc::new(settings)
         });
         Self {
-            settings: settings.unwrap_or_else(|| Rc::clone(&self.settings)),
+            settings: settings.unwrap_or_else(|| Arc::clone(&self.settings)),
             wall_now: clock::now(),
             ..self.clone()
         }
@@ -109,7 +123,7 @@ impl Scene {
 
     /// The same scene once this process has ended that run.
     pub(super) fn after(&self, ended: RunFact, shard: Option<Shard>) -> Self {
-        Self { ended: Some(Rc::new(ended)), ..self.anew(shard) }
+        Self { ended: Some(Arc::new(ended)), ..self.anew(shard) }
     }
 
     /// The instant to judge at.
@@ -345,19 +359,22 @@ fn look(colour: Colour) -> Look {
 }
 
 /// Where a bar shows what happens, lines only warn; elsewhere they tell.
-fn log(
-    global: &Global,
-    settings: &Settings,
-    bar: bool,
-    screen: &MultiProgress,
-    tail: Option<&Tail>,
-) -> Guard {
-    let level = match (global.quiet, global.verbose, bar) {
+const fn level(global: &Global, bar: bool) -> LevelFilter {
+    match (global.quiet, global.verbose, bar) {
         (true, ..) => LevelFilter::ERROR,
         (false, 0, true) => LevelFilter::WARN,
         (false, 0, false) | (false, 1, true) => LevelFilter::INFO,
         (false, ..) => LevelFilter::DEBUG,
-    };
+    }
+}
+
+fn log(
+    global: &Global,
+    settings: &Settings,
+    level: LevelFilter,
+    screen: &MultiProgress,
+    tail: Option<&Tail>,
+) -> Guard {
     let colour = match global.color {
         Colour::Always => true,
         Colour::Never => false,

@@ -21,6 +21,9 @@ const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 /// The user's config folder; else `.config` in `HOME`.
 const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 const HOME: &str = "HOME";
+/// Where a test wants the program to panic; read in builds for tests only.
+#[cfg(debug_assertions)]
+const PANIC: &str = "MDCTL_TEST_PANIC";
 /// Who called: set by sudo, by the login, and by older systems' login.
 const CALLERS: [&str; 3] = ["SUDO_USER", "USER", "LOGNAME"];
 
@@ -45,6 +48,16 @@ pub fn stderr_is_journal() -> bool {
     let Ok(stderr) = rustix::fs::fstat(std::io::stderr()) else { return false };
     stream.is_some_and(|stream| stream == format!("{}:{}", stderr.st_dev, stderr.st_ino))
 }
+
+/// Panics at a place where a test wants that; nothing of it is in a release.
+#[cfg(debug_assertions)]
+pub fn panic_if_rehearsed(place: &str) {
+    assert!(value(PANIC).as_deref() != Some(place), "a panic was rehearsed: {place}");
+}
+
+/// Nothing is rehearsed in a release.
+#[cfg(not(debug_assertions))]
+pub const fn panic_if_rehearsed(_place: &str) {}
 
 /// Where systemd puts the credentials of this unit.
 #[must_use]

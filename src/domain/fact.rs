@@ -212,6 +212,17 @@ pub struct FetchFacts {
     pub bytes: u64,
 }
 
+/// What the requests of one run have come to so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Requests sent; files read are none.
+    pub requests: u64,
+    /// Answers that said: too many requests.
+    pub rate_limited: u64,
+    /// New bars, of files too.
+    pub bars: u64,
+}
+
 /// What a provider answered in one run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProviderRun {

@@ -3,10 +3,9 @@
 //! A file that cannot be written is a warning, not a failed run. Lines are written above a progress
 //! bar, never through it. Once a run has begun, every line bears its id.
 
-use std::cell::Cell;
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use indicatif::MultiProgress;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
@@ -43,7 +42,7 @@ pub struct Lines {
 pub struct Guard {
     run: Arc<OnceLock<RunId>>,
     /// Why there is no file, until that is said.
-    trouble: Cell<Option<String>>,
+    trouble: Mutex<Option<String>>,
     _file: Option<WorkerGuard>,
 }
 
@@ -56,7 +55,8 @@ impl Guard {
     }
 
     fn tell_trouble(&self) {
-        if let Some(error) = self.trouble.take() {
+        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(error) = trouble {
             tracing::warn!("the log file cannot be written: {error}; going on without it");
         }
     }
@@ -84,10 +84,10 @@ pub fn install(
         let line = Line { form, journal: false, run: Arc::clone(&run) };
         layer(line, tail.clone(), LevelFilter::INFO)
     }));
-    let mut guard = Guard { run: Arc::clone(&run), trouble: Cell::new(None), _file: None };
+    let mut guard = Guard { run: Arc::clone(&run), trouble: Mutex::new(None), _file: None };
     match file.map(|(path, keep)| file::rolling(path, keep)) {
         None => {}
-        Some(Err(error)) => guard.trouble.set(Some(error)),
+        Some(Err(error)) => guard.trouble = Mutex::new(Some(error)),
         Some(Ok(appender)) => {
             let (writer, worker) = NonBlockingBuilder::default().lossy(false).finish(appender);
             let line = Line { form: Form::Json, journal: false, run };

@@ -61,7 +61,7 @@ pub fn table(
     deliveries.into_iter().flatten().try_for_each(|delivery| told_whom(out, delivery))
 }
 
-fn state(alert: &Alert) -> (String, Tone) {
+pub(super) fn state(alert: &Alert) -> (String, Tone) {
     if alert.is_snoozed() {
         return ("snoozed".to_owned(), Tone::Plain);
     }

@@ -49,7 +49,7 @@ pub fn table(out: &mut dyn Write, rows: &[BreakerRow], look: Look) -> io::Result
     table.write(out)
 }
 
-const fn tone(status: BreakerStatus) -> Tone {
+pub(super) const fn tone(status: BreakerStatus) -> Tone {
     match status {
         BreakerStatus::Closed => Tone::Good,
         BreakerStatus::HalfOpen => Tone::Doubtful,

@@ -105,7 +105,7 @@ impl<'a> RunJson<'a> {
     }
 }
 
-fn run_tone(status: RunStatus) -> Tone {
+pub(super) fn run_tone(status: RunStatus) -> Tone {
     match status {
         RunStatus::Succeeded | RunStatus::Running => Tone::Good,
         RunStatus::Partial | RunStatus::Deferred | RunStatus::Skipped => Tone::Doubtful,

@@ -18,6 +18,7 @@ pub mod quality;
 pub mod slo;
 pub mod staleness;
 pub mod telemetry;
+pub mod work;
 
 /// What the store knows of the series, as the reports judge it.
 #[derive(Debug, Default)]

@@ -1,6 +1,7 @@
 //! What requests came to over time.
 
-use crate::domain::fact::FetchDay;
+use crate::domain::fact::{FetchDay, Traffic};
+use crate::domain::run::RunId;
 use crate::domain::timeframe::DAY;
 
 use super::{Store, StoreResult, count};
@@ -46,6 +47,28 @@ impl Store {
                 }
             }
             Ok(days)
+        })
+    }
+    /// What the requests of a run have come to so far.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn traffic_of(&self, run_id: &RunId) -> StoreResult<Traffic> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT coalesce(sum(http_status IS NOT NULL OR error_kind IS NOT NULL), 0),
+                        coalesce(sum(error_kind = 'rate_limited'), 0),
+                        coalesce(sum(records_inserted), 0)
+                   FROM fetch_log WHERE run_id = ?",
+            )?;
+            Ok(statement.query_row([&run_id.0], |row| {
+                Ok(Traffic {
+                    requests: count(row.get(0)?),
+                    rate_limited: count(row.get(1)?),
+                    bars: count(row.get(2)?),
+                })
+            })?)
         })
     }
 }

@@ -6,14 +6,13 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use rustix::process::Signal;
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
 use serde_json::Value;
 
 use crate::support::market::{Market, PolygonAsk};
 use crate::support::server::{Answer, Server};
 use crate::support::{
-    AS_OF, DAILY, Sandbox, daily_sessions, daily_stocks, faulty_stocks, group, polygon, wait_until,
+    AS_OF, DAILY, Sandbox, daily_sessions, daily_stocks, faulty_stocks, group, polygon, terminal,
+    wait_until,
 };
 
 /// Three symbols: one is had at once, one at the second try, one not at all. Lines go to a file too.
@@ -358,18 +357,13 @@ impl Screen {
 
 /// Runs a command whose stderr is a terminal; tells all that was written there, and the exit code.
 fn on_a_terminal(sandbox: &Sandbox, arguments: &[&str]) -> (String, Option<i32>) {
-    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
-    grantpt(&ours).and_then(|()| unlockpt(&ours)).expect("its other side may be opened");
-    let name = ptsname(&ours, Vec::new()).expect("its name").into_string().expect("text");
-    let theirs = File::options().read(true).write(true).open(name).expect("its other side");
-    let size = Winsize { ws_row: 50, ws_col: 250, ws_xpixel: 0, ws_ypixel: 0 };
-    tcsetwinsize(&theirs, size).expect("its size");
+    let (mut ours, theirs) = terminal::pair(250, 50);
     let mut command = sandbox.command(arguments);
     command.env("TERM", "xterm-256color").stderr(theirs).stdout(std::process::Stdio::null());
     let mut child = command.spawn().expect("mdctl starts");
     // Our own hold on the other side would keep it open.
     drop(command);
-    let (mut ours, mut said, mut chunk) = (File::from(ours), Vec::new(), [0; 4_096]);
+    let (mut said, mut chunk) = (Vec::new(), [0; 4_096]);
     // It ends with an error once nobody holds the other side.
     while let Ok(count @ 1..) = ours.read(&mut chunk) {
         said.extend_from_slice(&chunk[..count]);

@@ -42,3 +42,4 @@ mod store;
 mod support;
 mod tidy;
 mod trace;
+mod watch;

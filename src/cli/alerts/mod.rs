@@ -79,7 +79,7 @@ pub(super) fn exec(command: &Alerts, scene: &Scene) -> Done {
 }
 
 /// How every rule stands.
-fn judge(scene: &Scene) -> Result<Report, Failure> {
+pub(super) fn judge(scene: &Scene) -> Result<Report, Failure> {
     let memory = scene.reader()?.alert_memory().map_err(|error| Failure::of_reader(&error))?;
     let documents = documents::of(scene)?;
     Ok(alerts::judge(&scene.settings.alerts, &documents, &memory, scene.wall_now))

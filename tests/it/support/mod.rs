@@ -16,6 +16,7 @@ use tempfile::TempDir;
 pub(crate) mod market;
 pub(crate) mod server;
 pub(crate) mod shim;
+pub(crate) mod terminal;
 
 use server::{Answer, Request, Server};
 
