@@ -69,8 +69,14 @@ pub struct Rows {
 /// A rule under the header, two blanks between columns, and nothing else.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::new('─', '─', '─', '─'));
 
-/// Blanks around each cell, and one between it and the next.
-const PADDING: usize = 3;
+/// Characters that a column of sentences has at least.
+const LEAST_TEXT: usize = 20;
+
+/// Blanks around each cell.
+const AROUND: usize = 2;
+
+/// Those, and one between it and the next.
+const PADDING: usize = AROUND + 1;
 
 impl Rows {
     /// An empty table.
@@ -115,7 +121,7 @@ impl Rows {
         }
         if self.look.width.is_some() {
             for (column, index) in table.column_iter_mut().zip(&shown) {
-                let least = u16::try_from(self.widest_word(*index) + PADDING).unwrap_or(u16::MAX);
+                let least = u16::try_from(self.widest_word(*index) + AROUND).unwrap_or(u16::MAX);
                 column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(least)));
             }
         }
@@ -126,11 +132,16 @@ impl Rows {
         Ok(())
     }
 
-    /// Whether cells would have to be broken within a word, so that no command could be copied.
+    /// Whether cells would have to be broken within a word, so that no command could be copied, or into
+    /// more lines than the eye follows.
     fn is_too_wide(&self, shown: &[usize]) -> bool {
         let Some(room) = self.look.width else { return false };
-        let needed: usize = shown.iter().map(|index| self.widest_word(*index) + PADDING).sum();
-        needed >= usize::from(room)
+        let least = |index: &usize| {
+            let cells = self.rows.iter().filter_map(|row| row.get(*index));
+            let widest = cells.map(|(text, _)| text.chars().count()).max().unwrap_or(0);
+            widest.min(LEAST_TEXT).max(self.widest_word(*index)) + PADDING
+        };
+        shown.iter().map(least).sum::<usize>() >= usize::from(room)
     }
 
     /// The characters of the widest word of a column.
@@ -244,11 +255,16 @@ mod tests {
                 assert!(text.contains(word), "{word} is broken at {width}:\n{text}");
             }
         }
+        for width in 46..120 {
+            let text = written(Some(width));
+            let widest = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+            assert!(widest <= usize::from(width), "{widest} columns on {width}:\n{text}");
+        }
         let narrow = written(Some(20));
         assert!(
             narrow.starts_with("ISSUE  series_stale\nCOUNT  8\nDO     mdctl backfill"),
             "{narrow}"
         );
-        assert!(!written(Some(35)).contains("COUNT"), "what may go goes first");
+        assert!(!written(Some(46)).contains("COUNT"), "what may go goes first");
     }
 }
