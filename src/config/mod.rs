@@ -9,17 +9,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::NaiveDate;
-use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::calendar::due::Due;
 use crate::calendar::{Calendar, Layout};
-use crate::domain::alert::{Objectives, Rule, Severity};
+use crate::domain::alert::{Objectives, Rule};
 use crate::domain::feature::FeatureSet;
 use crate::domain::policy::{
     BreakerPolicy, Bulkhead, FreshnessPolicy, HealthPolicy, Publication, RateLimit, RequestLimits,
     RetryPolicy,
 };
-use crate::domain::secret::ApiKey;
 use crate::domain::series::{AssetClass, SeriesKey, Symbol};
 use crate::domain::timeframe::Timeframe;
 use crate::provider::Provider;
@@ -28,11 +26,16 @@ pub mod edit;
 pub mod env;
 mod error;
 mod file;
+mod notify;
 mod resolve;
+mod secret;
 mod values;
 
 pub use error::{ConfigError, nearest};
+pub use notify::{Notifier, NotifierKind};
 pub use resolve::symbols_of_csv;
+pub use secret::{Address, KeySource, SecretSource};
+use secret::{AddressSource, SecretPlace};
 pub use values::Span;
 
 /// The config's usual name.
@@ -75,108 +78,6 @@ pub struct Settings {
     pub notifiers: BTreeMap<String, Notifier>,
     /// What service is promised.
     pub objectives: Objectives,
-}
-
-/// Who is told of alerts, or of runs.
-#[derive(Clone, Debug)]
-pub struct Notifier {
-    /// How, and where.
-    pub kind: NotifierKind,
-    /// What is milder than this is not told.
-    pub min_severity: Severity,
-    /// Whether it is told as well that an alert is over.
-    pub send_resolved: bool,
-    /// After so long an alert that still fires is told again; `None` for never.
-    pub repeat: Option<Duration>,
-}
-
-impl Notifier {
-    /// Whether it is a dead man's switch, which hears of runs and of no alert.
-    #[must_use]
-    pub const fn hears_of_runs(&self) -> bool {
-        matches!(self.kind, NotifierKind::Healthchecks { .. })
-    }
-}
-
-/// How somebody is told, and where.
-#[derive(Clone, Debug)]
-pub enum NotifierKind {
-    /// An HTTP address that takes our own JSON, with a bearer token where there is one.
-    Webhook {
-        /// Where.
-        url: Address,
-        /// What it lets us in with.
-        token: Option<SecretSource>,
-    },
-    /// A Slack incoming webhook.
-    Slack {
-        /// Where: a secret.
-        url: Address,
-    },
-    /// PagerDuty's events, version 2.
-    PagerDuty {
-        /// Where.
-        url: Address,
-        /// The routing key.
-        token: SecretSource,
-    },
-    /// A program, which gets our own JSON on stdin.
-    Command {
-        /// The program and its arguments; never empty.
-        command: Vec<String>,
-    },
-    /// A dead man's switch that is told of every run, and of no alert.
-    Healthchecks {
-        /// Where: a secret.
-        url: Address,
-    },
-}
-
-impl NotifierKind {
-    /// Its word in the config.
-    #[must_use]
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Webhook { .. } => "webhook",
-            Self::Slack { .. } => "slack",
-            Self::PagerDuty { .. } => "pagerduty",
-            Self::Command { .. } => "command",
-            Self::Healthchecks { .. } => "healthchecks",
-        }
-    }
-}
-
-/// The address of a notifier: https, or http on this machine. It may be a secret, and never prints itself.
-#[derive(Clone)]
-pub struct Address(AddressSource);
-
-#[derive(Clone)]
-enum AddressSource {
-    Written(SecretString),
-    Kept(SecretSource),
-}
-
-impl Address {
-    /// The address; of a secret one it is read from where it is kept.
-    ///
-    /// # Errors
-    ///
-    /// A sentence that says what is wrong, and never what is there.
-    pub fn resolve(&self) -> Result<SecretString, String> {
-        let url = match &self.0 {
-            AddressSource::Written(url) => return Ok(url.clone()),
-            AddressSource::Kept(source) => source.resolve()?,
-        };
-        resolve::own_address(url.expose_secret())
-            .map_err(|error| format!("the address {error}"))?;
-        Ok(url)
-    }
-}
-
-impl std::fmt::Debug for Address {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Address(..)")
-    }
 }
 
 /// How runs work.
@@ -313,71 +214,6 @@ impl ProviderSettings {
     pub const fn is_files(&self) -> bool {
         matches!(self.source, Source::Files { .. })
     }
-}
-
-/// Where a key, and its second half, are to be found when they are needed.
-#[derive(Clone, Debug)]
-pub struct KeySource {
-    key: SecretSource,
-    second: Option<SecretSource>,
-}
-
-/// Where a secret is to be found when it is needed.
-#[derive(Clone, Debug)]
-pub struct SecretSource(SecretPlace);
-
-#[derive(Clone, Debug)]
-enum SecretPlace {
-    Env(String),
-    File(PathBuf),
-    Credential { name: String, beside: PathBuf },
-}
-
-impl KeySource {
-    /// Reads the key from where it is kept.
-    ///
-    /// # Errors
-    ///
-    /// A sentence that says what is not there, and never what is.
-    pub fn resolve(&self) -> Result<ApiKey, String> {
-        let key = self.key.read()?;
-        let second = self.second.as_ref().map(SecretSource::read).transpose()?;
-        Ok(ApiKey::new(key, second))
-    }
-}
-
-impl SecretSource {
-    /// Reads the secret from where it is kept.
-    ///
-    /// # Errors
-    ///
-    /// A sentence that says what is not there, and never what is.
-    pub fn resolve(&self) -> Result<SecretString, String> {
-        self.read().map(Into::into)
-    }
-
-    fn read(&self) -> Result<String, String> {
-        let secret = match &self.0 {
-            SecretPlace::Env(name) => env::value(name)
-                .ok_or_else(|| format!("the environment variable {name} is not set"))?,
-            SecretPlace::File(path) => read_secret(path)?,
-            SecretPlace::Credential { name, beside } => {
-                let given = env::credentials_folder().map(|folder| folder.join(name));
-                read_secret(given.filter(|path| path.exists()).as_deref().unwrap_or(beside))?
-            }
-        };
-        let secret = secret.trim();
-        // What cannot stand in a header would fail later, and less clearly.
-        if secret.is_empty() || secret.chars().any(|c| !c.is_ascii_graphic()) {
-            return Err("the key is empty, or holds characters that no key has".to_owned());
-        }
-        Ok(secret.to_owned())
-    }
-}
-
-fn read_secret(path: &Path) -> Result<String, String> {
-    std::fs::read_to_string(path)
-        .map_err(|error| format!("cannot read the key file {}: {error}", path.display()))
 }
 
 /// A named list of tracked symbols.

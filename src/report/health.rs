@@ -7,25 +7,20 @@ use crate::config::Settings;
 use crate::domain::alert::{Severity, Unsent};
 use crate::domain::control::Pause;
 use crate::domain::fact::{FailureFact, JobFact, RunFact};
-use crate::domain::run::{ErrorKind, JobStatus, RunStatus, Stage};
-use crate::domain::timeframe::Timeframe;
-use crate::domain::words::span;
 use crate::exit::Exit;
 
 mod data;
 mod disk;
+mod providers;
+mod runs;
 mod unsent;
 
 pub use disk::Disk;
 
 use super::actions::ActionState;
 use super::breaker::BreakerRow;
-use super::metrics::share;
 use super::quality::SeriesQuality;
 use super::staleness::{Counts, SeriesState, Staleness};
-
-/// The largest share of answers saying "too many requests" that is still all right.
-const RATE_LIMITED_SHARE: f64 = 0.05;
 
 /// The facts that the verdict rests on.
 #[derive(Debug)]
@@ -169,10 +164,10 @@ pub fn unknown(settings: &Settings, why: &str) -> Health {
 /// Judges the evidence.
 #[must_use]
 pub fn judge(settings: &Settings, evidence: Evidence) -> Health {
-    let down = providers_down(settings, &evidence);
+    let down = providers::down(settings, &evidence);
     let mut issues: Vec<Issue> = Vec::new();
-    issues.extend(run_overdue(settings, &evidence));
-    issues.extend(last_run(&evidence));
+    issues.extend(runs::run_overdue(settings, &evidence));
+    issues.extend(runs::last_run(&evidence));
     issues.extend(down.values().cloned());
     let series: Vec<&SeriesState> =
         evidence.staleness.series.iter().filter(|row| !down.contains_key(&*row.provider)).collect();
@@ -182,13 +177,13 @@ pub fn judge(settings: &Settings, evidence: Evidence) -> Health {
     issues.extend(data::keeps_failing(&series));
     issues.extend(data::suspected_delisted(&series));
     issues.extend(data::half_restated(&series));
-    issues.extend(high_failure_rate(settings, &evidence));
+    issues.extend(runs::high_failure_rate(settings, &evidence));
     issues.extend(data::split_disputed(&evidence));
-    issues.extend(rate_limited(&evidence));
+    issues.extend(runs::rate_limited(&evidence));
     issues.extend(data::low_quality(&evidence, &series));
-    issues.extend(evidence.breakers.iter().filter_map(held));
+    issues.extend(evidence.breakers.iter().filter_map(providers::held));
     issues.extend(disk::disk_low(&evidence));
-    issues.extend(evidence.pause.as_ref().map(paused));
+    issues.extend(evidence.pause.as_ref().map(runs::paused));
     issues.extend(unsent::alerts_unsent(settings, &evidence));
     issues.sort_by_key(|issue| std::cmp::Reverse(issue.severity));
     let status = match issues.first().map(|issue| issue.severity) {
@@ -220,215 +215,5 @@ fn summary(status: Status, issues: &[Issue], counts: Counts) -> String {
         [first, rest @ ..] => {
             format!("{word} - {}; {} more ({series})", first.message, rest.len())
         }
-    }
-}
-
-fn run_overdue(settings: &Settings, evidence: &Evidence) -> Option<Issue> {
-    if evidence.running.is_some() || evidence.pause.is_some() {
-        return None;
-    }
-    let limit = i64::try_from(settings.health.max_run_age.as_secs()).unwrap_or(i64::MAX);
-    let last = evidence.last.as_ref().and_then(|run| run.completed_at.or(Some(run.started_at)));
-    let message = match last {
-        None => "no run has finished yet".to_owned(),
-        Some(at) if evidence.wall_now.saturating_sub(at) > limit => format!(
-            "the last run finished {} ago, the limit is {}",
-            span(evidence.wall_now.saturating_sub(at)),
-            span(limit)
-        ),
-        Some(_) => return None,
-    };
-    Some(Issue {
-        code: "run_overdue",
-        severity: Severity::Critical,
-        subject: "runs".to_owned(),
-        count: 1,
-        since: last,
-        message,
-        hint: "mdctl backfill; then see why whatever calls it, cron or a timer, did not".to_owned(),
-    })
-}
-
-fn last_run(evidence: &Evidence) -> Option<Issue> {
-    let run = evidence.last.as_ref()?;
-    let (code, severity, message) = match run.status {
-        RunStatus::Failed => (
-            "last_run_failed",
-            Severity::Critical,
-            match &run.error {
-                Some(error) => format!("the last run was aborted: {error}"),
-                None => format!("all {} jobs of the last run failed", run.totals.failed),
-            },
-        ),
-        RunStatus::Crashed => {
-            ("last_run_failed", Severity::Critical, "the last run crashed".to_owned())
-        }
-        RunStatus::Partial => (
-            "last_run_partial",
-            Severity::Warning,
-            format!(
-                "{} of {} jobs of the last run failed",
-                run.totals.failed, run.totals.symbols_total
-            ),
-        ),
-        _ => return None,
-    };
-    Some(Issue {
-        code,
-        severity,
-        subject: run.run_id.to_string(),
-        count: run.totals.failed.max(1),
-        since: run.completed_at.or(Some(run.started_at)),
-        message,
-        // Not `last`, which may be one that a pause made skip.
-        hint: format!("mdctl history {}", run.run_id),
-    })
-}
-
-/// The providers that are down, each with its issue: those whose breaker is not closed, and those
-/// every one of whose jobs in the last run failed.
-fn providers_down(settings: &Settings, evidence: &Evidence) -> BTreeMap<String, Issue> {
-    let mut down: BTreeMap<String, Issue> = BTreeMap::new();
-    if let Some(run) = &evidence.last {
-        let failed = providers_failed(settings, evidence, run).into_iter();
-        down.extend(failed.map(|(name, why)| (name.clone(), every_job_failed(name, &why, run))));
-    }
-    // An open breaker tells more: since when, and when it is tried again.
-    let open = evidence.breakers.iter().filter_map(breaker_open);
-    down.extend(open.map(|issue| (issue.subject.clone(), issue)));
-    down
-}
-
-/// Providers every one of whose jobs in that run failed, each with a reason, and not for what was asked
-/// of them: an unknown symbol is no outage.
-fn providers_failed(
-    settings: &Settings,
-    evidence: &Evidence,
-    run: &RunFact,
-) -> BTreeMap<String, String> {
-    let provider_of: BTreeMap<&str, &str> = settings
-        .members()
-        .map(|(group, member)| (member.symbol.as_str(), group.provider.as_str()))
-        .collect();
-    let mut down: BTreeMap<String, String> = BTreeMap::new();
-    for failure in &evidence.recent_failures {
-        let own_fault = matches!(
-            failure.kind,
-            ErrorKind::NotFound | ErrorKind::BadRequest | ErrorKind::Validation
-        ) || failure.stage != Stage::Fetch
-            || failure.timeframe.parse::<Timeframe>().is_err();
-        if let (false, true, Some(provider)) =
-            (own_fault, failure.run_id == run.run_id, provider_of.get(failure.symbol.as_str()))
-        {
-            let why = || format!("{} {}", failure.kind, failure.message);
-            down.entry((*provider).to_owned()).or_insert_with(why);
-        }
-    }
-    let not_failed = evidence.last_jobs.iter().filter(|job| match job.status {
-        // A job without a request says nothing of its provider.
-        JobStatus::Completed => job.started_at.is_some(),
-        // The provider's own word that it has had enough is no outage, nor is a budget.
-        JobStatus::Deferred => true,
-        _ => false,
-    });
-    for job in not_failed {
-        if let Some(provider) = provider_of.get(job.symbol.as_str()) {
-            down.remove(*provider);
-        }
-    }
-    let is_remote = |name: &String| settings.providers.get(name).is_some_and(|p| !p.is_files());
-    down.retain(|name, _| is_remote(name));
-    down
-}
-
-fn every_job_failed(provider: String, why: &str, run: &RunFact) -> Issue {
-    Issue {
-        code: "provider_down",
-        severity: Severity::Critical,
-        count: 1,
-        since: Some(run.started_at),
-        message: format!("every job of provider {provider} failed: {why}"),
-        hint: format!(
-            "mdctl history {}; check its status page, the key and the network",
-            run.run_id
-        ),
-        subject: provider,
-    }
-}
-
-fn breaker_open(row: &BreakerRow) -> Option<Issue> {
-    Some(Issue {
-        code: "provider_down",
-        severity: Severity::Critical,
-        subject: row.name.clone(),
-        count: 1,
-        since: row.opened_at,
-        message: row.down()?,
-        hint: "check its status page and the network; mdctl breaker list; to ask it before then, \
-               mdctl backfill --force --reason TEXT"
-            .to_owned(),
-    })
-}
-
-fn high_failure_rate(settings: &Settings, evidence: &Evidence) -> Option<Issue> {
-    let worked = || evidence.recent_runs.iter().filter(|run| run.status != RunStatus::Skipped);
-    let sum = |of: fn(&RunFact) -> u64| worked().map(of).sum::<u64>();
-    let (failed, total) = (sum(|run| run.totals.failed), sum(|run| run.totals.symbols_total));
-    let rate = share(failed, total)?;
-    (rate > settings.health.max_failure_rate).then(|| Issue {
-        code: "high_failure_rate",
-        severity: Severity::Warning,
-        subject: "jobs".to_owned(),
-        count: failed,
-        since: None,
-        message: format!(
-            "{failed} of {total} recent jobs failed, {:.0} % where {:.0} % are allowed",
-            rate * 100.0,
-            settings.health.max_failure_rate * 100.0
-        ),
-        hint: "mdctl history".to_owned(),
-    })
-}
-
-fn rate_limited(evidence: &Evidence) -> Option<Issue> {
-    let sum = |of: fn(&RunFact) -> u64| evidence.recent_runs.iter().map(of).sum::<u64>();
-    let limited = sum(|run| run.totals.rate_limited);
-    let rate = share(limited, sum(|run| run.totals.requests))?;
-    (rate > RATE_LIMITED_SHARE).then(|| Issue {
-        code: "rate_limited",
-        severity: Severity::Warning,
-        subject: "requests".to_owned(),
-        count: limited,
-        since: None,
-        message: format!("{:.0} % of recent requests met a full quota", rate * 100.0),
-        hint: "lower `rate` of the provider in the config, or raise the plan".to_owned(),
-    })
-}
-
-/// A provider that has asked to be left alone for longer than a run waits.
-fn held(row: &BreakerRow) -> Option<Issue> {
-    Some(Issue {
-        code: "rate_limited",
-        severity: Severity::Warning,
-        subject: row.name.clone(),
-        count: 1,
-        since: None,
-        message: row.waits()?,
-        hint: format!(
-            "it is asked again by itself; lower its `rate`, or to ask it now, mdctl breaker reset {}",
-            row.name
-        ),
-    })
-}
-
-fn paused(pause: &Pause) -> Issue {
-    Issue {
-        code: "paused",
-        severity: Severity::Warning,
-        subject: "runs".to_owned(),
-        count: 1,
-        since: Some(pause.since),
-        message: format!("runs are paused {pause}"),
-        hint: "mdctl resume".to_owned(),
     }
 }

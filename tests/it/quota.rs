@@ -414,3 +414,19 @@ fn who_waits_in_a_long_queue_says_so_now_and_then() {
     let said = output.expect_code(0).stderr.matches("waiting for the quota").count();
     assert!((1..=150).contains(&said), "{said} times, where 30 waited for at most 29 others each");
 }
+
+#[test]
+fn a_run_tells_how_long_it_waited_and_symbols_that_wait_together_wait_once() {
+    let symbols = ["AAA", "BBB", "CCC", "DDD"];
+    let server = serving(&symbols);
+    let config = limited(&server.url(), r#"{ requests = 1, per = "1s" }"#, &symbols);
+    let sandbox = Sandbox::with(&config);
+    let output = sandbox.backfill(&["--parallel", "4", "--json"]);
+    let run = &output.expect_code(0).json()["run"];
+    let number = |name: &str| run[name].as_i64().expect("a number");
+    // The second goes after one second, the fourth after three; two or three wait at a time.
+    assert!(number("quota_wait_seconds") >= 2, "{run}");
+    assert!(number("quota_wait_seconds") <= number("duration_seconds"), "{run}");
+    let working = number("duration_seconds") - number("quota_wait_seconds");
+    assert_eq!(number("working_seconds"), working, "{run}");
+}

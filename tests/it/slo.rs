@@ -83,6 +83,13 @@ fn one_provider_is_down_while_another_works() {
     let sandbox = Sandbox::with(&config);
     sandbox.backfill(&[]).expect_code(1);
     assert_eq!(incidents(&slo(&sandbox)), ["provider_outage q …"]);
+    // A good run in which it is not asked says nothing of it.
+    sandbox.backfill(&["AAA", "--full"]).expect_code(0);
+    assert_eq!(incidents(&slo(&sandbox)), ["provider_outage q …"]);
+    let market = Market::daily(&["BBB"], &daily_sessions());
+    down.answer_with(move |request| market.polygon(request));
+    sandbox.backfill(&["BBB"]).expect_code(0);
+    assert_eq!(incidents(&slo(&sandbox)), ["provider_outage q"]);
 }
 
 #[test]

@@ -1,0 +1,123 @@
+//! What is wrong with the runs: late, failed, refused for too many requests, or paused.
+
+use crate::config::Settings;
+use crate::domain::alert::Severity;
+use crate::domain::control::Pause;
+use crate::domain::fact::RunFact;
+use crate::domain::run::RunStatus;
+use crate::domain::words::span;
+
+use super::super::metrics::share;
+use super::{Evidence, Issue};
+
+/// The largest share of answers saying "too many requests" that is still all right.
+const RATE_LIMITED_SHARE: f64 = 0.05;
+
+pub(super) fn run_overdue(settings: &Settings, evidence: &Evidence) -> Option<Issue> {
+    if evidence.running.is_some() || evidence.pause.is_some() {
+        return None;
+    }
+    let limit = i64::try_from(settings.health.max_run_age.as_secs()).unwrap_or(i64::MAX);
+    let last = evidence.last.as_ref().and_then(|run| run.completed_at.or(Some(run.started_at)));
+    let message = match last {
+        None => "no run has finished yet".to_owned(),
+        Some(at) if evidence.wall_now.saturating_sub(at) > limit => format!(
+            "the last run finished {} ago, the limit is {}",
+            span(evidence.wall_now.saturating_sub(at)),
+            span(limit)
+        ),
+        Some(_) => return None,
+    };
+    Some(Issue {
+        code: "run_overdue",
+        severity: Severity::Critical,
+        subject: "runs".to_owned(),
+        count: 1,
+        since: last,
+        message,
+        hint: "mdctl backfill; then see why whatever calls it, cron or a timer, did not".to_owned(),
+    })
+}
+
+pub(super) fn last_run(evidence: &Evidence) -> Option<Issue> {
+    let run = evidence.last.as_ref()?;
+    let (code, severity, message) = match run.status {
+        RunStatus::Failed => (
+            "last_run_failed",
+            Severity::Critical,
+            match &run.error {
+                Some(error) => format!("the last run was aborted: {error}"),
+                None => format!("all {} jobs of the last run failed", run.totals.failed),
+            },
+        ),
+        RunStatus::Crashed => {
+            ("last_run_failed", Severity::Critical, "the last run crashed".to_owned())
+        }
+        RunStatus::Partial => (
+            "last_run_partial",
+            Severity::Warning,
+            format!(
+                "{} of {} jobs of the last run failed",
+                run.totals.failed, run.totals.symbols_total
+            ),
+        ),
+        _ => return None,
+    };
+    Some(Issue {
+        code,
+        severity,
+        subject: run.run_id.to_string(),
+        count: run.totals.failed.max(1),
+        since: run.completed_at.or(Some(run.started_at)),
+        message,
+        // Not `last`, which may be one that a pause made skip.
+        hint: format!("mdctl history {}", run.run_id),
+    })
+}
+
+pub(super) fn high_failure_rate(settings: &Settings, evidence: &Evidence) -> Option<Issue> {
+    let worked = || evidence.recent_runs.iter().filter(|run| run.status != RunStatus::Skipped);
+    let sum = |of: fn(&RunFact) -> u64| worked().map(of).sum::<u64>();
+    let (failed, total) = (sum(|run| run.totals.failed), sum(|run| run.totals.symbols_total));
+    let rate = share(failed, total)?;
+    (rate > settings.health.max_failure_rate).then(|| Issue {
+        code: "high_failure_rate",
+        severity: Severity::Warning,
+        subject: "jobs".to_owned(),
+        count: failed,
+        since: None,
+        message: format!(
+            "{failed} of {total} recent jobs failed, {:.0} % where {:.0} % are allowed",
+            rate * 100.0,
+            settings.health.max_failure_rate * 100.0
+        ),
+        hint: "mdctl history".to_owned(),
+    })
+}
+
+pub(super) fn rate_limited(evidence: &Evidence) -> Option<Issue> {
+    let sum = |of: fn(&RunFact) -> u64| evidence.recent_runs.iter().map(of).sum::<u64>();
+    let limited = sum(|run| run.totals.rate_limited);
+    let rate = share(limited, sum(|run| run.totals.requests))?;
+    (rate > RATE_LIMITED_SHARE).then(|| Issue {
+        code: "rate_limited",
+        severity: Severity::Warning,
+        subject: "requests".to_owned(),
+        count: limited,
+        since: None,
+        message: format!("{:.0} % of recent requests met a full quota", rate * 100.0),
+        hint: "lower `rate` of the provider in the config, or raise the plan".to_owned(),
+    })
+}
+
+pub(super) fn paused(pause: &Pause) -> Issue {
+    Issue {
+        code: "paused",
+        severity: Severity::Warning,
+        subject: "runs".to_owned(),
+        count: 1,
+        since: Some(pause.since),
+        message: format!("runs are paused {pause}"),
+        hint: "mdctl resume".to_owned(),
+    }
+}
