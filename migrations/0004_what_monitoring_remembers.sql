@@ -103,6 +103,7 @@ CREATE TABLE alert_told (
     severity TEXT    NOT NULL CHECK (severity IN ('warning', 'critical')),
     count    INTEGER NOT NULL,
     since    INTEGER NOT NULL,
+    -- 0 while nobody knows whether it came.
     told_at  INTEGER NOT NULL,
     PRIMARY KEY (notifier, name)
 ) STRICT, WITHOUT ROWID;

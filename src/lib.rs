@@ -41,7 +41,7 @@
 //! | [`cli`] | flags, wiring, errors in words, exit codes | decide what a number means |
 //!
 //! [`clock`] is the only place that asks for the time or for chance, [`logging`] the only one that
-//! installs log lines, [`exit`] the one list of process codes.
+//! installs log lines, [`exit`] the one list of process codes, [`file`] what replaces a file as a whole.
 //!
 //! # What holds everywhere
 //!
@@ -66,6 +66,7 @@ pub mod domain;
 pub mod exit;
 pub mod feature;
 pub mod fetch;
+pub mod file;
 pub mod freshness;
 pub mod logging;
 pub mod notify;

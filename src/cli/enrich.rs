@@ -8,8 +8,10 @@ use super::Done;
 use super::run::{self, RunArgs};
 use super::scene::Scene;
 
-/// The daily pass: every series' tail and what is not settled, empty answers that are due for another
-/// look, splits, dividends and reference data, and at the end a second try for jobs that failed.
+/// The daily pass: tails, what is not settled, splits and dividends, quality, and a second try.
+///
+/// It asks for every series' tail and what is not settled of it, for empty answers that are due for another
+/// look, for splits, dividends and reference data, and at the end tries jobs that failed again.
 ///
 /// Providers that have them are asked for actions once a day and for reference data once a week, unless
 /// --from, --to, --full or --repair is given.

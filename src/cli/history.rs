@@ -59,7 +59,7 @@ pub(super) fn exec(command: &History, scene: &Scene) -> Done {
             let mut runs = store
                 .runs_last(command.limit, since, command.command.as_deref(), command.status)
                 .map_err(|error| Failure::of_reader(&error))?;
-            runs.iter_mut().for_each(|run| scene.crashed_if_left(run));
+            runs.iter_mut().for_each(|run| scene.as_it_is(run));
             print(|out| {
                 if scene.json {
                     render::history::json(out, &runs, scene.wall_now)
@@ -84,7 +84,7 @@ fn since(text: &str, now: i64) -> Result<i64, Failure> {
 
 fn one(name: &str, scene: &Scene, store: &Store) -> Result<(), Failure> {
     let mut run = find(name, store)?;
-    scene.crashed_if_left(&mut run);
+    scene.as_it_is(&mut run);
     let read = || {
         Ok(RunDetail {
             jobs: store.jobs_of(&run.run_id)?,

@@ -4,17 +4,16 @@ use std::io;
 
 use clap::Args;
 
-use crate::clock::Timeline;
 use crate::config::Span;
 use crate::domain::shard::Shard;
 use crate::exit::Exit;
 use crate::render;
 use crate::render::metrics::Format;
 use crate::report::metrics::{FetchMetrics, Metrics, QualityMetrics};
+use crate::report::quality::SeriesQuality;
 use crate::report::telemetry::{Ground, Known, LastRun, Telemetry};
 use crate::report::{Facts, health, staleness};
 use crate::store::{Store, StoreResult};
-use crate::{domain::fact::RunFact, fetch};
 
 use super::failure::Failure;
 use super::scene::Scene;
@@ -51,7 +50,7 @@ pub(super) fn exec(command: &MetricsArgs, scene: &Scene) -> Done {
     let store = scene.reader()?;
     let reader = |error| Failure::of_reader(&error);
     if command.format == Format::Prometheus {
-        let told = tell(scene, &store, None).map_err(reader)?;
+        let told = tell(scene, &store).map_err(reader)?;
         print(|out| render::prometheus::write(out, &told, command.shard))?;
         return Ok(Exit::Success);
     }
@@ -77,68 +76,54 @@ pub(super) fn gather(
     window: i64,
 ) -> StoreResult<Metrics> {
     let since = scene.wall_now.saturating_sub(window);
-    let now = Timeline::begin().stamp();
     Ok(Metrics {
         window_seconds: window,
         fetch: FetchMetrics::of(&store.fetch_facts(since)?),
-        quotas: fetch::quotas_left(&scene.settings.providers, store.provider_states()?, &now),
+        quotas: scene.quotas(store)?,
         compute: store.compute_facts(since)?,
         symbols_tracked: scene.settings.members().count() as u64,
         quality: QualityMetrics::of(&scene.quality(store, facts)?),
     })
 }
 
-/// What monitoring is told. `ended` is a run that has come to its end, and may have been kept from writing
-/// that down.
-pub(super) fn tell(
-    scene: &Scene,
-    store: &Store,
-    ended: Option<&RunFact>,
-) -> StoreResult<Telemetry> {
+/// What monitoring is told.
+pub(super) fn tell(scene: &Scene, store: &Store) -> StoreResult<Telemetry> {
     let settings = &scene.settings;
     let facts = scene.facts_of(store, false)?;
     let staleness = staleness::judge(settings, &facts, scene.now());
-    let mut evidence = scene.evidence(store, &facts, staleness)?;
-    let mut last_run = evidence.last.as_ref().map(LastRun::of);
-    if let Some(run) = ended {
-        // Its lock is still held, and by nobody else.
-        evidence.running = None;
-        if !is_on_record(store, run)? {
-            evidence.last_jobs = store.jobs_of(&run.run_id)?;
-            evidence.last = Some(run.clone());
-            last_run = Some(LastRun { totals: None, ..LastRun::of(run) });
-        }
-    }
+    let quality = scene.quality(store, &facts)?;
+    let evidence = scene.evidence_with(store, &facts, staleness, low_of(&quality))?;
+    let last_run = evidence.last.as_ref().map(|run| {
+        let told = LastRun::of(run);
+        // What its row was kept from saying is not known.
+        let is_unwritten = scene.ended.as_deref() == Some(run);
+        if is_unwritten { LastRun { totals: None, ..told } } else { told }
+    });
     let ground = Ground {
         facts: &facts,
-        quality: &scene.quality(store, &facts)?,
-        quotas: fetch::quotas_left(
-            &settings.providers,
-            store.provider_states()?,
-            &Timeline::begin().stamp(),
-        ),
+        quality: &quality,
+        quotas: scene.quotas(store)?,
         totals: store.totals()?,
-        database_bytes: store.bytes()?,
+        database_bytes: store.file_bytes()?,
     };
     let known = Known::of(settings, health::judge(settings, evidence), ground);
     Ok(telemetry(scene, last_run, known))
 }
 
-/// Whether a run's row says that it ended, and as the process does.
-fn is_on_record(store: &Store, ended: &RunFact) -> StoreResult<bool> {
-    let rows = store.runs_by_prefix(&ended.run_id.0)?;
-    Ok(rows.iter().any(|row| row.exit_code == ended.exit_code))
+fn low_of(quality: &[SeriesQuality]) -> Vec<SeriesQuality> {
+    quality.iter().filter(|row| row.is_held_low()).cloned().collect()
 }
 
-/// What is told when the database cannot be read: that `ended` has ended, and how.
-pub(super) fn tell_without_database(scene: &Scene, ended: &RunFact) -> Telemetry {
-    let last_run = LastRun { totals: None, ..LastRun::of(ended) };
-    telemetry(scene, Some(last_run), None)
+/// What is told when the database cannot be read: that this process's run has ended, and how.
+pub(super) fn tell_without_database(scene: &Scene) -> Telemetry {
+    let last_run = scene.ended.as_deref().map(LastRun::of);
+    telemetry(scene, last_run.map(|run| LastRun { totals: None, ..run }), None)
 }
 
 fn telemetry(scene: &Scene, last_run: Option<LastRun>, known: Option<Known>) -> Telemetry {
     Telemetry {
         at: scene.wall_now,
+        judged_at: scene.now(),
         max_run_age_seconds: scene.settings.health.max_run_age.as_secs(),
         last_run,
         known,

@@ -138,52 +138,30 @@ enum LogFormat {
     Json,
 }
 
+// What each one is for stands on its own struct: a word here would take the place of all of it.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Write a commented config and create the database.
     Init(init::Init),
-    /// See and edit the universe; edits keep the config's comments.
     Symbols(symbols::Symbols),
-    /// Fetch everything that is due and not stored: head, holes and tail.
     Backfill(backfill::Backfill),
-    /// The daily pass: tails, what is not settled, splits and dividends, reference data, features, quality,
-    /// and a second try for failed jobs.
     Enrich(enrich::Enrich),
-    /// The verdict: can the data be trusted, and if not, what is to be done?
     Health(health::Health),
-    /// Freshness of every series, worst first.
     Staleness(staleness::Staleness),
-    /// Past runs; with RUN, its jobs, requests and failures.
     History(history::History),
-    /// The overview; with SYMBOL, that job's status, retries and last error.
     Status(status::Status),
-    /// Fetch, compute and quality figures over a window; totals and states for Prometheus.
     Metrics(metrics::MetricsArgs),
-    /// Missing bars by calendar, each with its reason.
     Gaps(gaps::Gaps),
-    /// Splits and dividends, and how they stand; settle a dispute.
     Actions(actions::Actions),
-    /// Validation rate, gaps, anomalies and score, worst first; with SYMBOL, the findings.
     Quality(quality::Quality),
-    /// Service levels, recovery time and recovery point against their objectives.
     Slo(slo::Slo),
-    /// What fires of the rules that are watched; tell what changed, snooze.
     Alerts(alerts::Alerts),
-    /// All of it on one self-contained HTML page.
     Report(report::Report),
-    /// The same, live in the terminal.
     Watch(watch::Watch),
-    /// Stored bars of a symbol.
     Bars(bars::Bars),
-    /// Stored features of a symbol's bars.
     Features(features::Features),
-    /// Make runs do nothing for a while, or until an instant.
     Pause(pause::Pause),
-    /// End a pause before its time.
     Resume(pause::Resume),
-    /// Circuit breakers of the providers: see them, close them.
     Breaker(breaker::Breaker),
-    /// Migrate, check and describe the database.
     Db(db::Db),
 }
 

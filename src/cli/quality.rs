@@ -26,7 +26,7 @@ use super::scene::{Scene, closed_before};
 use super::select::{Typed, selection};
 use super::{Done, print};
 
-/// Validation rate, gaps, anomalies and score of every series, worst first; with SYMBOL, the findings.
+/// Validation rate, gaps, anomalies and score, worst first; with SYMBOL, the findings.
 ///
 /// The score is half completeness, three tenths validation rate, and two tenths the share of bars that
 /// look right. Rows that cannot be true were refused; bars that look suspicious are stored and counted.

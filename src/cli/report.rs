@@ -1,19 +1,17 @@
 //! `mdctl report`: everything that is known on one HTML page.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use tempfile::NamedTempFile;
 
 use crate::clock::{self, Chance};
-use crate::config::{Group, Member};
+use crate::config::{Group, Member, Settings};
 use crate::domain::feature::Row;
 use crate::domain::range::TimeRange;
 use crate::domain::series::SeriesKey;
 use crate::domain::timeframe::Timeframe;
 use crate::exit::Exit;
+use crate::file::{self, Mode};
 use crate::report::page::chart::{self, Chart};
 use crate::report::page::{self, Material, Page, coverage, runs};
 use crate::report::{Facts, gaps, health, staleness};
@@ -28,9 +26,9 @@ use super::{Done, print, select};
 /// The page's usual name.
 const FILE_NAME: &str = "report.html";
 
-/// All of it on one self-contained HTML page: verdict, freshness, coverage, runs, requests, providers,
-/// quality, and the bars of one series.
+/// All of it on one self-contained HTML page.
 ///
+/// Verdict and issues, freshness, coverage, runs, requests, providers, quality, and the bars of one series.
 /// The file asks nothing of any network: it can be mailed, archived, or served as it is. With
 /// `[report] html = "..."` every run leaves one.
 #[derive(Debug, Args)]
@@ -54,35 +52,46 @@ pub(super) fn exec(command: &Report, scene: &Scene) -> Done {
     let asked = asked(command, scene)?;
     let usual = || scene.settings.page.clone().unwrap_or_else(|| PathBuf::from(FILE_NAME));
     let out = command.out.clone().unwrap_or_else(usual);
-    if out.as_os_str() == "-" {
-        if scene.json {
-            return Err(Failure::usage("--json and --out - would both write to stdout")
-                .hinted("name a file, as in --out report.html"));
-        }
-        let text = text(&made(scene, asked.as_ref()));
-        print(|out| out.write_all(text.as_bytes()))?;
-        return Ok(Exit::Success);
+    spare(&out, &scene.settings)?;
+    let is_stdout = out.as_os_str() == "-";
+    if is_stdout && scene.json {
+        return Err(Failure::usage("--json and --out - would both write to stdout")
+            .hinted("name a file, as in --out report.html"));
     }
     let page = made(scene, asked.as_ref());
     let text = text(&page);
-    put(&out, &text).map_err(|error| Failure::create(&out, &error))?;
+    if is_stdout {
+        print(|out| out.write_all(text.as_bytes()))?;
+        return Ok(exit(&page));
+    }
+    file::replace(&out, text.as_bytes(), Mode::Usual)
+        .map_err(|error| Failure::create(&out, &error))?;
     let written = render::page::Written { path: &out, bytes: text.len() as u64, page: &page };
-    print(|out| {
-        if scene.json {
-            render::page::json(out, &written)
-        } else {
-            render::page::line(out, &written)
-        }
-    })?;
-    Ok(Exit::Success)
+    let show = if scene.json { render::page::json } else { render::page::line };
+    print(|out| show(out, &written))?;
+    Ok(exit(&page))
+}
+
+/// Refuses to write over what is no page.
+fn spare(out: &Path, settings: &Settings) -> Result<(), Failure> {
+    match settings.own_file(out) {
+        None => Ok(()),
+        Some(what) => Err(Failure::usage(format!("{} is {what}", out.display()))
+            .hinted("name another file with --out; the page would take its place")),
+    }
+}
+
+/// A page that can tell nothing is written all the same, and is no success.
+fn exit(page: &Page) -> Exit {
+    if page.known.is_some() { Exit::Success } else { Exit::Unknown }
 }
 
 /// Leaves the page where the config wants it after every run; where that fails it is said, and no more.
 pub(super) fn leave(scene: &Scene) {
     let Some(path) = &scene.settings.page else { return };
-    if let Err(error) = put(path, &text(&made(scene, None))) {
+    if let Err(error) = file::replace(path, text(&made(scene, None)).as_bytes(), Mode::Usual) {
         let failure = Failure::create(path, &error);
-        tracing::warn!("the run left no page: {}; or change [report] html", failure.line());
+        tracing::error!("the run left no page: {}; or change [report] html", failure.line());
     }
 }
 
@@ -147,14 +156,14 @@ fn read(scene: &Scene, store: &Store, asked: Option<&SeriesKey>) -> StoreResult<
     facts.gaps = by_series(&facts, gaps);
     let since = page::since(scene.wall_now);
     let mut list = store.runs_last(runs::MOST as u64 + 1, Some(since), None, None)?;
-    list.iter_mut().for_each(|run| scene.crashed_if_left(run));
+    list.iter_mut().for_each(|run| scene.as_it_is(run));
     let material = Material {
         settings,
         quality: &scene.quality(store, &facts)?,
         coverage,
         runs: list,
         days: store.fetch_days(since)?,
-        providers: store.provider_states()?,
+        quotas: scene.quotas(store)?,
         chart: charted(scene, store, &facts, asked)?,
     };
     Ok(page::make(health, Some(material), now, scene.wall_now))
@@ -213,35 +222,4 @@ fn chart_of(
     let gaps = fact.map_or(&[][..], |fact| facts.gaps_of(fact.series_id));
     let stored = fact.map_or(0, |fact| fact.bar_count);
     Ok(Chart::of(&chart::Rows { key, stored, bars, features, gaps, due: &due }, now))
-}
-
-/// Puts `text` in the place of `path`, whole or not at all; a new file has the usual mode, one that is
-/// there keeps its own, and what a link leads to is replaced. What is no file, such as a pipe, is
-/// written to.
-fn put(path: &Path, text: &str) -> io::Result<()> {
-    let real = path.canonicalize();
-    let path = real.as_deref().unwrap_or(path);
-    let held = fs::metadata(path);
-    if held.as_ref().is_ok_and(|held| held.is_dir()) {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
-    if held.as_ref().is_ok_and(|held| !held.is_file()) {
-        return File::options().write(true).open(path)?.write_all(text.as_bytes());
-    }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let mut file = usual_file(folder.unwrap_or(Path::new(".")))?;
-    file.write_all(text.as_bytes())?;
-    if let Ok(held) = held {
-        file.as_file().set_permissions(held.permissions())?;
-    }
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
-}
-
-/// A file beside others, with the mode that a new one has.
-fn usual_file(folder: &Path) -> io::Result<NamedTempFile> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let usual = fs::Permissions::from_mode(0o666);
-    tempfile::Builder::new().prefix(".mdctl-").permissions(usual).tempfile_in(folder)
 }

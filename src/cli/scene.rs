@@ -9,9 +9,11 @@ use tracing_subscriber::filter::LevelFilter;
 use indicatif::MultiProgress;
 
 use crate::calendar::due::Due;
+use crate::clock::{self, Timeline};
 use crate::config::{self, Notifier, Settings, env};
 use crate::domain::action::ActionStatus;
-use crate::domain::fact::SeriesFact;
+use crate::domain::fact::{RunFact, SeriesFact};
+use crate::domain::provider_state::QuotaLeft;
 use crate::domain::range::TimeRange;
 use crate::domain::run::RunStatus;
 use crate::domain::shard::Shard;
@@ -25,7 +27,7 @@ use crate::report::quality::{self as quality_report, Counted, SeriesQuality};
 use crate::report::staleness::Staleness;
 use crate::report::{Facts, actions};
 use crate::store::{Store, StoreResult, lock};
-use crate::{clock, domain::fact::RunFact, pipeline};
+use crate::{fetch, pipeline};
 
 use super::failure::Failure;
 use super::{Colour, Global, LogFormat};
@@ -55,6 +57,8 @@ pub(super) struct Scene {
     pub(super) log: Arc<Guard>,
     /// The last log lines, where somebody is to be sent them.
     pub(super) tail: Option<Tail>,
+    /// The run that this process has ended, as the process ends; its row may have been kept from saying so.
+    pub(super) ended: Option<Arc<RunFact>>,
 }
 
 impl Scene {
@@ -96,6 +100,7 @@ impl Scene {
             bar,
             log: Arc::new(log),
             tail,
+            ended: None,
         })
     }
 
@@ -114,6 +119,11 @@ impl Scene {
             wall_now: clock::now(),
             ..self.clone()
         }
+    }
+
+    /// The same scene once this process has ended that run.
+    pub(super) fn after(&self, ended: RunFact, shard: Option<Shard>) -> Self {
+        Self { ended: Some(Arc::new(ended)), ..self.anew(shard) }
     }
 
     /// The instant to judge at.
@@ -191,16 +201,29 @@ impl Scene {
         facts: &Facts,
         staleness: Staleness,
     ) -> StoreResult<Evidence> {
+        let low_quality = self.quality_where(store, facts, SeriesQuality::is_held_low)?;
+        self.evidence_with(store, facts, staleness, low_quality)
+    }
+
+    /// Likewise, for those who have judged the quality of all series already.
+    pub(super) fn evidence_with(
+        &self,
+        store: &Store,
+        facts: &Facts,
+        staleness: Staleness,
+        low_quality: Vec<SeriesQuality>,
+    ) -> StoreResult<Evidence> {
         let recent = i64::try_from(self.settings.health.recent.as_secs()).unwrap_or(i64::MAX);
         let since = self.wall_now.saturating_sub(recent);
         let (running, last) = self.at_work_and_last(store)?;
-        let last_jobs = match &last {
+        // Of a run in which nothing failed nobody asks which jobs did.
+        let last_jobs = match last.as_ref().filter(|run| run.status != RunStatus::Succeeded) {
             Some(run) => store.jobs_of(&run.run_id)?,
             None => Vec::new(),
         };
         Ok(Evidence {
             staleness,
-            low_quality: self.quality_where(store, facts, SeriesQuality::is_held_low)?,
+            low_quality,
             running,
             last,
             last_jobs,
@@ -213,10 +236,16 @@ impl Scene {
                 store.actions_all(Some(ActionStatus::Disputed))?,
             ),
             pause: store.pause_at(self.wall_now)?,
-            disk: disk(store, facts)?,
+            disk: disk(store, facts, self.as_of)?,
             unsent: store.alerts_unsent()?,
             wall_now: self.wall_now,
         })
+    }
+
+    /// What is left of the providers' quotas at this instant, by name.
+    pub(super) fn quotas(&self, store: &Store) -> StoreResult<Vec<QuotaLeft>> {
+        let now = Timeline::begin().stamp();
+        Ok(fetch::quotas_left(&self.settings.providers, store.provider_states()?, &now))
     }
 
     /// How the providers stand by the wall clock, by name.
@@ -232,8 +261,9 @@ impl Scene {
     ) -> StoreResult<(Option<RunFact>, Option<RunFact>)> {
         let mut limit = 2;
         loop {
-            let newest = store.runs_last(limit, None, None, None)?;
+            let mut newest = store.runs_last(limit, None, None, None)?;
             let is_all = (newest.len() as u64) < limit;
+            newest.splice(..0, self.unwritten(&newest));
             let (running, last) = self.sorted(newest);
             if is_all || last.is_some() {
                 return Ok((running, last));
@@ -247,7 +277,7 @@ impl Scene {
         let mut running = None;
         let mut last = None;
         for mut run in newest {
-            self.crashed_if_left(&mut run);
+            self.as_it_is(&mut run);
             match run.status {
                 RunStatus::Running => running.get_or_insert(run),
                 RunStatus::Skipped => continue,
@@ -257,20 +287,38 @@ impl Scene {
         (running, last)
     }
 
-    /// A run that is marked as running while nobody holds the lock has crashed; the next run writes
-    /// that down.
-    pub(super) fn crashed_if_left(&self, run: &mut RunFact) {
-        if run.status == RunStatus::Running && !lock::is_held(&self.settings.database) {
+    /// The run that this process has ended, where it has no row at all.
+    fn unwritten(&self, newest: &[RunFact]) -> Option<RunFact> {
+        let ended = self.ended.as_ref()?;
+        let has_row = newest.iter().any(|run| run.run_id == ended.run_id);
+        (!has_row).then(|| RunFact::clone(ended))
+    }
+
+    /// Tells a run as it is where its row does not. One that is marked as running while nobody holds the
+    /// lock has crashed, and the next run writes that down; this process's own has ended as the process
+    /// does.
+    pub(super) fn as_it_is(&self, run: &mut RunFact) {
+        let own = self.ended.as_ref().filter(|ended| ended.run_id == run.run_id);
+        if let Some(ended) = own.filter(|ended| ended.exit_code != run.exit_code) {
+            *run = RunFact::clone(ended);
+        }
+        // The lock of a run that has just ended is still its own.
+        let is_held = || self.ended.is_none() && lock::is_held(&self.settings.database);
+        if run.status == RunStatus::Running && !is_held() {
             run.status = RunStatus::Crashed;
         }
     }
 }
 
 /// The disk under the database.
-fn disk(store: &Store, facts: &Facts) -> StoreResult<Option<Disk>> {
+fn disk(store: &Store, facts: &Facts, as_of: Option<i64>) -> StoreResult<Option<Disk>> {
     let Some(free_bytes) = store.disk_free_bytes() else { return Ok(None) };
-    let bars = facts.series.values().map(|series| series.bar_count).sum();
-    Ok(Some(Disk { free_bytes, database_bytes: store.database_bytes()?, bars }))
+    let bars = match as_of {
+        None => facts.series.values().map(|series| series.bar_count).sum(),
+        // The facts end then; the database does not.
+        Some(_) => store.bars_in_all()?,
+    };
+    Ok(Some(Disk { free_bytes, used_bytes: store.used_bytes()?, bars }))
 }
 
 /// Ends a series where it would have ended at `as_of`: bars that closed later are not shown.
@@ -312,11 +360,11 @@ fn look(colour: Colour) -> Look {
 
 /// Where a bar shows what happens, lines only warn; elsewhere they tell.
 const fn level(global: &Global, bar: bool) -> LevelFilter {
-    match (global.quiet, global.verbose) {
-        (true, _) => LevelFilter::ERROR,
-        (false, 0) if bar => LevelFilter::WARN,
-        (false, 0 | 1) => LevelFilter::INFO,
-        (false, _) => LevelFilter::DEBUG,
+    match (global.quiet, global.verbose, bar) {
+        (true, ..) => LevelFilter::ERROR,
+        (false, 0, true) => LevelFilter::WARN,
+        (false, 0, false) | (false, 1, true) => LevelFilter::INFO,
+        (false, ..) => LevelFilter::DEBUG,
     }
 }
 

@@ -5,15 +5,14 @@ use clap::Args;
 use crate::exit::Exit;
 use crate::render;
 use crate::report::slo::{self, Service};
-use crate::report::staleness;
+use crate::report::staleness::{self, Staleness};
 use crate::store::{Store, StoreResult};
 
 use super::failure::Failure;
 use super::scene::Scene;
 use super::{Done, print};
 
-/// Service levels, recovery time and recovery point against their objectives, and the incidents behind
-/// them.
+/// Service levels, recovery time and recovery point against their objectives.
 ///
 /// What is promised, and over which window, stands in [objectives] of the config. `rpo` is the largest lag
 /// of a series, now or at the end of a run; `rto` the longest time from a failed run to the next good one;
@@ -42,23 +41,26 @@ pub(super) fn exec(command: &Slo, scene: &Scene) -> Done {
 }
 
 /// The service levels of the window that ends now.
-pub(super) fn judge(scene: &Scene) -> Result<slo::Slo, Failure> {
+fn judge(scene: &Scene) -> Result<slo::Slo, Failure> {
     let store = scene.reader()?;
     let facts = scene.facts(&store, false)?;
     let staleness = staleness::judge(&scene.settings, &facts, scene.now());
-    let worst_lag = staleness.series.iter().map(|row| row.lag_seconds).max();
-    let service = service(scene, &store, worst_lag).map_err(|error| Failure::of_reader(&error))?;
+    let service = service(scene, &store, &staleness).map_err(|error| Failure::of_reader(&error))?;
     Ok(slo::judge(&scene.settings.objectives, &service, scene.wall_now))
 }
 
-fn service(scene: &Scene, store: &Store, worst_lag: Option<i64>) -> StoreResult<Service> {
+/// What the service levels are judged by.
+pub(super) fn service(scene: &Scene, store: &Store, staleness: &Staleness) -> StoreResult<Service> {
+    let lags = staleness.series.iter().map(|row| row.lag_seconds);
+    // As of another instant it is no lag of now, and everything else here is.
+    let worst_lag = lags.max().filter(|_| scene.as_of.is_none());
     let promised = &scene.settings.objectives;
     let whole = |span: std::time::Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
     let since = scene.wall_now.saturating_sub(whole(promised.window));
     let mut runs = store.runs_last(u64::MAX, Some(since), None, None)?;
     runs.extend(store.run_good_before(since)?);
     runs.reverse();
-    runs.iter_mut().for_each(|run| scene.crashed_if_left(run));
+    runs.iter_mut().for_each(|run| scene.as_it_is(run));
     let (running, _) = scene.at_work_and_last(store)?;
     Ok(Service {
         runs,

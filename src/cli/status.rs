@@ -74,7 +74,7 @@ pub(super) fn exec(command: &Status, scene: &Scene) -> Done {
 }
 
 /// The overview.
-pub(super) fn overview(scene: &Scene, store: &Store, facts: &Facts) -> StoreResult<Overview> {
+fn overview(scene: &Scene, store: &Store, facts: &Facts) -> StoreResult<Overview> {
     let (running, last) = scene.at_work_and_last(store)?;
     let queue = match running.as_ref().or(last.as_ref()) {
         Some(run) => store.jobs_of(&run.run_id)?,

@@ -20,7 +20,7 @@ use super::scene::Scene;
 use super::select::{self, Typed, selection};
 use super::{Done, print};
 
-/// See and edit the universe. Edits keep the config's comments and order.
+/// See and edit the universe; edits keep the config's comments and order.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   mdctl symbols list --group us-stocks

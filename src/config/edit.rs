@@ -1,11 +1,11 @@
 //! Edits of the config's symbols that leave its comments, order and layout as they are.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use chrono::NaiveDate;
-use tempfile::NamedTempFile;
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value};
+
+use crate::file::{self, Mode};
 
 use super::file::File;
 use super::{ConfigError, resolve};
@@ -116,28 +116,8 @@ pub fn check(path: &Path, text: &str) -> Result<(), ConfigError> {
 /// When the edited config could not be followed, or cannot be written.
 pub fn replace(path: &Path, text: &str) -> Result<(), ConfigError> {
     check(path, text)?;
-    write(path, text)
+    file::replace(path, text.as_bytes(), Mode::Private)
         .map_err(|error| ConfigError::whole(path, format!("cannot be written: {error}"), None))
-}
-
-/// Writes a file beside `path` and moves it into its place with the mode of the one before. Where
-/// `path` is a link, what it leads to is replaced, and the link stays.
-///
-/// # Errors
-///
-/// When the folder cannot be written.
-pub fn write(path: &Path, text: &str) -> std::io::Result<()> {
-    let real = path.canonicalize();
-    let path = real.as_deref().unwrap_or(path);
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let mut file = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
-    file.write_all(text.as_bytes())?;
-    if let Ok(metadata) = path.metadata() {
-        file.as_file().set_permissions(metadata.permissions())?;
-    }
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
 }
 
 fn name_of(value: &Value) -> Option<&str> {

@@ -1,6 +1,7 @@
 //! Every environment variable that mdctl reads, and the only place that reads them.
 //!
-//! The names of variables that hold keys come from the config (`api_key = { env = "..." }`).
+//! The names of variables that hold keys come from the config (`api_key = { env = "..." }`). Libraries read
+//! a few of their own: proxies, and for traces OTEL_EXPORTER_OTLP_HEADERS and OTEL_EXPORTER_OTLP_COMPRESSION.
 
 use std::env;
 use std::path::PathBuf;

@@ -82,19 +82,24 @@ impl ConfigError {
     }
 }
 
-/// A line of the config, fit to be shown: what follows a name that speaks of a secret may be the secret
-/// itself, however it is written.
+/// `line` with what may be a key, or the address of a notifier, which may be one itself, hidden.
 fn without_secrets(line: &str) -> String {
-    const SECRET: [&str; 4] = ["key", "secret", "token", "pass"];
-    let Some((name, value)) = line.split_once('=') else { return line.to_owned() };
-    let lower = name.to_lowercase();
-    // The address of a notifier may be a key itself.
-    let is_secret = lower.trim() == "url" || SECRET.iter().any(|word| lower.contains(word));
-    if !is_secret {
-        return line.to_owned();
-    }
+    let names_secret = |(at, _): &(usize, &str)| is_secret(&line[..*at]);
+    let Some((at, _)) = line.match_indices('=').find(names_secret) else { return line.to_owned() };
+    let (name, value) = line.split_at(at + 1);
     let hidden: String = value.chars().map(|c| if c.is_whitespace() { c } else { '*' }).collect();
-    format!("{name}={hidden}")
+    format!("{name}{hidden}")
+}
+
+/// Whether the key that `before` ends with is one of a secret: `api_key`, `"url"`, `notify.team.url`.
+fn is_secret(before: &str) -> bool {
+    const SECRET: [&str; 4] = ["key", "secret", "token", "pass"];
+    let is_within = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+    let quotes = |c: char| c.is_whitespace() || matches!(c, '"' | '\'');
+    let key = before.trim_end_matches(quotes);
+    let start = key.rfind(|c: char| !is_within(c)).map_or(0, |at| at + 1);
+    let key = key.get(start..).unwrap_or(key).to_lowercase();
+    key == "url" || SECRET.iter().any(|word| key.contains(word))
 }
 
 /// The candidate most like `word`, if it is like it at all.

@@ -375,7 +375,7 @@ pub(super) struct Log {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Metrics {
-    pub textfile: Option<String>,
+    pub textfile: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -387,7 +387,7 @@ pub(super) struct Otlp {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Report {
-    pub html: Option<String>,
+    pub html: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -455,6 +455,13 @@ impl Settings {
         }
     }
 
+    /// What of its own the program keeps at `path`, whatever links lead there: nothing else is written over
+    /// it. `None` where it keeps nothing.
+    #[must_use]
+    pub fn own_file(&self, path: &Path) -> Option<&'static str> {
+        own_file(path, &self.config_path, &self.database)
+    }
+
     /// Every tracked symbol with its group.
     pub fn members(&self) -> impl Iterator<Item = (&Group, &Member)> {
         self.groups.iter().flat_map(|group| group.members.iter().map(move |member| (group, member)))
@@ -468,6 +475,33 @@ impl Settings {
                 (key, group, member)
             })
         })
+    }
+}
+
+/// What of its own the program keeps at `path`.
+fn own_file(path: &Path, config: &Path, database: &Path) -> Option<&'static str> {
+    let name = |path: &Path| path.file_name().map(std::ffi::OsStr::to_owned);
+    // Of a file that is not there yet, its folder tells where it would be.
+    let place = |path: &Path| {
+        path.canonicalize()
+            .ok()
+            .or_else(|| Some(crate::file::folder_of(path).canonicalize().ok()?.join(name(path)?)))
+    };
+    let is = |other: &Path| path == other || (place(path).is_some() && place(path) == place(other));
+    let beside = ["-wal", "-shm", "-journal", ".lock", ".alerts.lock"];
+    let is_beside = |ending: &&str| {
+        let mut name = database.as_os_str().to_owned();
+        name.push(ending);
+        is(Path::new(&name))
+    };
+    if is(config) {
+        Some("the config")
+    } else if is(database) {
+        Some("the database")
+    } else if beside.iter().any(is_beside) {
+        Some("a file of the database")
+    } else {
+        None
     }
 }
 

@@ -141,8 +141,17 @@ pub struct Told {
     pub count: u64,
     /// Since when it fired, epoch seconds UTC.
     pub since: i64,
-    /// When it was told, epoch seconds UTC.
+    /// When it was told, epoch seconds UTC; 0 while nobody knows whether it came, so that its end is told in
+    /// any case.
     pub at: i64,
+}
+
+impl Told {
+    /// Whether the notifier has taken it.
+    #[must_use]
+    pub const fn is_certain(&self) -> bool {
+        self.at > 0
+    }
 }
 
 /// A notifier that could not be told something.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::{Message, Origin, clipped};
+use super::{Message, Origin, clipped, no_thread};
 
 /// How long it may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -40,21 +40,21 @@ pub(super) fn run(command: &[String], message: &Message, origin: &Origin) -> Res
     let group = Pid::from_child(&child);
     if let Some(mut stdin) = child.stdin.take() {
         // A program may end, well, without having read all of it, or never read at all.
-        thread::spawn(move || stdin.write_all(&told));
+        spawn(move || drop(stdin.write_all(&told)))?;
     }
     let (words, last_words) = mpsc::channel();
     if let Some(stderr) = child.stderr.take() {
-        thread::spawn(move || {
+        spawn(move || {
             let mut stderr = stderr;
             let mut said = Vec::new();
             let _ = stderr.by_ref().take(MOST_READ).read_to_end(&mut said);
             let _ = words.send(said);
             // What is more is let go, so that it does not wait to be read.
             let _ = std::io::copy(&mut stderr, &mut std::io::sink());
-        });
+        })?;
     }
     let (end, ended) = mpsc::channel();
-    thread::spawn(move || end.send(child.wait()));
+    spawn(move || drop(end.send(child.wait())))?;
     let status = match ended.recv_timeout(PATIENCE) {
         Ok(status) => status.map_err(|error| format!("cannot wait for {program}: {error}"))?,
         Err(_) => {
@@ -73,6 +73,11 @@ pub(super) fn run(command: &[String], message: &Message, origin: &Origin) -> Res
     let line = said.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
     let line = if line.is_empty() { String::new() } else { format!(": {line}") };
     Err(clipped(&format!("{program} {}{line}", how(status)), MOST_SHOWN))
+}
+
+/// Does `work` on the side.
+fn spawn(work: impl FnOnce() + Send + 'static) -> Result<(), String> {
+    thread::Builder::new().spawn(work).map(drop).map_err(|error| no_thread(&error))
 }
 
 fn how(status: ExitStatus) -> String {

@@ -3,6 +3,7 @@
 //! Whatever goes wrong here is a sentence, never a failed run. Addresses and tokens are read when they are
 //! needed and stand in no error; what the other side answers is not read beyond its status.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread;
@@ -43,16 +44,33 @@ pub struct Mail<'a> {
     pub changes: Vec<Change>,
 }
 
+impl Mail<'_> {
+    /// Nothing of it was taken.
+    fn not_sent(self, why: &str) -> Delivery {
+        let Mail { name, changes, .. } = self;
+        Delivery { notifier: name.to_owned(), changes, taken: 0, error: Some(why.to_owned()) }
+    }
+}
+
+/// That the system gives no thread, in a sentence.
+fn no_thread(error: &io::Error) -> String {
+    format!("cannot start a thread to send it: {error}")
+}
+
 /// Tells everybody at the same time; each delivery is handed over as soon as it is done.
 pub fn send(mails: Vec<Mail<'_>>, origin: &Origin, now: i64, mut done: impl FnMut(Delivery)) {
     thread::scope(|scope| {
         let (sender, receiver) = mpsc::channel();
         for mail in mails {
-            let sender = sender.clone();
-            scope.spawn(move || {
+            let (sender, held) =
+                (sender.clone(), Mail { changes: Vec::clone(&mail.changes), ..mail });
+            let sent = thread::Builder::new().spawn_scoped(scope, move || {
                 // It is listened to until all have sent.
                 let _ = sender.send(deliver(mail, origin, now));
             });
+            if let Err(error) = sent {
+                done(held.not_sent(&no_thread(&error)));
+            }
         }
         drop(sender);
         receiver.into_iter().for_each(&mut done);

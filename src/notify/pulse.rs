@@ -2,7 +2,7 @@
 //!
 //! The words are healthchecks.io's: `URL/start`, then `URL` after a run that exits 0, else `URL/EXITCODE`,
 //! which shows as a failure; a run's two pings bear the same `rid`. A run does not wait for the first
-//! ping, and for the last one no longer than [`PATIENCE`].
+//! ping, and for the last one no longer than two seconds.
 
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
@@ -12,6 +12,7 @@ use crate::config::{Address, Notifier, NotifierKind};
 use crate::domain::run::RunId;
 use crate::exit::Exit;
 
+use super::no_thread;
 use super::wire::Wire;
 
 /// What pings may cost a run at its end.
@@ -34,8 +35,8 @@ pub struct Pulse {
 struct Switch {
     name: String,
     address: Address,
-    /// Ends when the first ping is over.
-    first: Receiver<()>,
+    /// Hands over the way to it when the first ping is over.
+    first: Receiver<Wire>,
 }
 
 impl Pulse {
@@ -49,7 +50,8 @@ impl Pulse {
             let NotifierKind::Healthchecks { url } = &notifier.kind else { return None };
             let (over, first) = mpsc::channel();
             let (address, rid, text) = (url.clone(), rid.clone(), format!("run {run_id}\n"));
-            thread::spawn(move || start(&address, &rid, text, &over));
+            // Without a thread the first ping is left out: the last one tells more.
+            let _ = thread::Builder::new().spawn(move || start(&address, &rid, text, &over));
             Some(Switch { name: name.clone(), address: url.clone(), first })
         };
         let switches = notifiers.into_iter().filter_map(switch).collect();
@@ -68,20 +70,25 @@ impl Pulse {
         let until = Instant::now() + PATIENCE;
         let (sender, receiver) = mpsc::channel();
         let mut waiting: Vec<String> = Vec::new();
+        let mut trouble = Vec::new();
         for switch in self.switches {
-            waiting.push(switch.name.clone());
+            let name = switch.name.clone();
             let (sender, rid) = (sender.clone(), self.rid.clone());
             let text = text.to_owned();
-            thread::spawn(move || {
+            let sending = thread::Builder::new().spawn(move || {
                 // Else the receiver would take the run for one that has not ended.
-                let _ = switch.first.recv_timeout(FOR_THE_FIRST);
+                let wire = switch.first.recv_timeout(FOR_THE_FIRST);
+                let wire = wire.map_or_else(|_| Wire::to(&switch.address), Ok);
                 let left = until.saturating_duration_since(Instant::now());
-                let sent = end(&switch.address, &rid, exit, text, left);
+                let sent = wire.and_then(|wire| end(&wire, &rid, exit, text, left));
                 sender.send((switch.name, sent))
             });
+            match sending {
+                Ok(_) => waiting.push(name),
+                Err(error) => trouble.push((name, no_thread(&error))),
+            }
         }
         drop(sender);
-        let mut trouble = Vec::new();
         while !waiting.is_empty() {
             let left = until.saturating_duration_since(Instant::now());
             let Ok((name, sent)) = receiver.recv_timeout(left) else { break };
@@ -94,24 +101,21 @@ impl Pulse {
     }
 }
 
-/// The first ping. Dropping `_over` tells that it is over; that it failed shows at the last one.
-fn start(address: &Address, rid: &str, text: String, _over: &Sender<()>) {
-    let send = |wire: Wire| wire.post_below(Some("start"), ("rid", rid), text, FOR_A_START);
-    if let Err(error) = Wire::to(address).and_then(send) {
+/// The first ping; that it failed shows at the last one.
+fn start(address: &Address, rid: &str, text: String, over: &Sender<Wire>) {
+    // The last ping says what is wrong with the address.
+    let Ok(wire) = Wire::to(address) else { return };
+    if let Err(error) = wire.post_below(Some("start"), ("rid", rid), text, FOR_A_START) {
         tracing::debug!("a dead man's switch was not told of the start: {error}");
     }
+    // A run that is over does not listen any more.
+    let _ = over.send(wire);
 }
 
-fn end(
-    address: &Address,
-    rid: &str,
-    exit: Exit,
-    text: String,
-    patience: Duration,
-) -> Result<(), String> {
+fn end(wire: &Wire, rid: &str, exit: Exit, text: String, patience: Duration) -> Result<(), String> {
     let code = exit.code().to_string();
     let path = (exit.code() != 0).then_some(code.as_str());
-    Wire::to(address)?.post_below(path, ("rid", rid), text, patience)
+    wire.post_below(path, ("rid", rid), text, patience)
 }
 
 /// A run's id, which is a ULID, as the UUID of the same 128 bits.

@@ -8,6 +8,7 @@ use crate::config::Settings;
 use crate::domain::fact::{FreshnessFact, QualityRow};
 use crate::domain::gap::{Gap, GapReason};
 use crate::domain::range::RangeSet;
+use crate::domain::shard::Shard;
 use crate::freshness::{self, Held};
 use crate::plan::gaps::{self, unanswered_reason};
 use crate::quality::{self, DueCounts};
@@ -16,8 +17,13 @@ use crate::store::{StoreResult, Writer};
 use super::want::{Holdings, Selection, wants};
 
 /// Writes the gaps that nobody has answered for, and every series' freshness and quality; tells the
-/// largest lag.
-pub(super) fn account(tx: &Writer<'_>, settings: &Settings, now: i64) -> StoreResult<Option<i64>> {
+/// largest lag of this shard's symbols.
+pub(super) fn account(
+    tx: &Writer<'_>,
+    settings: &Settings,
+    shard: Option<Shard>,
+    now: i64,
+) -> StoreResult<Option<i64>> {
     let mut holdings = Holdings {
         series: tx.series_all()?,
         coverage: tx.coverage_all()?,
@@ -44,7 +50,8 @@ pub(super) fn account(tx: &Writer<'_>, settings: &Settings, now: i64) -> StoreRe
     let freshness = freshness(settings, &holdings, now);
     tx.freshness_set(&freshness, now)?;
     tx.quality_set(&date_of(now), &quality(tx, settings, &holdings, now)?)?;
-    Ok(freshness.iter().map(|fact| fact.lag_seconds).max())
+    let own = |fact: &&FreshnessFact| shard.is_none_or(|shard| shard.holds(&fact.key.symbol));
+    Ok(freshness.iter().filter(own).map(|fact| fact.lag_seconds).max())
 }
 
 /// The day that is judged at `now`: at its end it is still the same.

@@ -353,7 +353,7 @@ fn work(
     conclude(&is_over, store, &mut desk, sink)?;
     record.totals = desk.totals(idle, resting);
     store.write(|tx| {
-        let worst_lag = account::account(tx, settings, now)?;
+        let worst_lag = account::account(tx, settings, request.selection.shard, now)?;
         tx.run_lag_set(run_id, worst_lag.filter(|_| request.as_of.is_none()))
     })?;
     Ok(())

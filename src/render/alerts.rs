@@ -57,7 +57,6 @@ pub fn table(
         rows.write(out)?;
     }
     writeln!(out)?;
-    others(out, report, Verdict::NotJudged, "not judged")?;
     others(out, report, Verdict::Quiet, "quiet")?;
     deliveries.into_iter().flatten().try_for_each(|delivery| told_whom(out, delivery))
 }
@@ -122,7 +121,7 @@ struct AlertJson<'a> {
     severity: Option<&'static str>,
     /// Null when it cannot be judged.
     firing: Option<bool>,
-    /// `firing`, `pending` (not for long enough), `quiet`, `not_judged` or `unknown`.
+    /// `firing`, `pending` (not for long enough), `quiet` or `unknown`.
     state: &'static str,
     /// Since when its test holds, as far as `alerts --notify` has seen it; null when it does not.
     since: Option<String>,
@@ -201,7 +200,7 @@ impl<'a> AlertJson<'a> {
             firing: match alert.verdict {
                 Verdict::Firing => Some(true),
                 Verdict::Quiet | Verdict::Pending => Some(false),
-                Verdict::NotJudged | Verdict::Unknown => None,
+                Verdict::Unknown => None,
             },
             state: alert.verdict.as_str(),
             since: alert.since.map(instant),

@@ -25,6 +25,8 @@ pub fn write(out: &mut dyn Write, told: &Telemetry, shard: Option<Shard>) -> io:
     let help = "When these figures were written. A file that is written after every run and grows old \
                 means that nothing runs.";
     text.single("mdctl_metrics_timestamp_seconds", help, told.at)?;
+    let help = "The instant that data is judged at: the same, but for a run with --as-of.";
+    text.single("mdctl_judged_timestamp_seconds", help, told.judged_at)?;
     let help =
         "Whether the database could be read when this was written. If not, little else is told.";
     text.single("mdctl_database_readable", help, u8::from(told.known.is_some()))?;
@@ -40,8 +42,8 @@ pub fn write(out: &mut dyn Write, told: &Telemetry, shard: Option<Shard>) -> io:
 }
 
 fn last_run(text: &mut Text<'_>, run: &LastRun) -> io::Result<()> {
-    let help =
-        "When the last run ended, in whatever way; runs that a pause made skip do not count.";
+    let help = "When the last run ended, in whatever way, or, if it crashed, began; runs that a pause made \
+                skip do not count.";
     text.single("mdctl_last_run_timestamp_seconds", help, run.ended_at)?;
     text.gauge("mdctl_last_run_info", "1, with the command of the last run and who called it.")?;
     text.sample(&[("command", &run.command), ("trigger", &run.trigger)], 1)?;
@@ -62,6 +64,8 @@ fn last_run(text: &mut Text<'_>, run: &LastRun) -> io::Result<()> {
         text.single("mdctl_run_duration_seconds", help, seconds)?;
     }
     let Some(totals) = &run.totals else { return Ok(()) };
+    let help = "How long the last run waited for quotas; the rest of its duration it worked.";
+    text.single("mdctl_run_quota_wait_seconds", help, totals.quota_wait_seconds)?;
     text.gauge("mdctl_run_jobs", "Jobs of the last run, one a symbol, by how they ended.")?;
     text.sample(&[("status", "completed")], totals.successful)?;
     text.sample(&[("status", "failed")], totals.failed)?;

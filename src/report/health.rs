@@ -38,7 +38,7 @@ pub struct Evidence {
     pub running: Option<RunFact>,
     /// The last run that ended; those that a pause made skip tell nothing and do not count.
     pub last: Option<RunFact>,
-    /// The jobs of that run.
+    /// The jobs of that run; none are needed of one that succeeded.
     pub last_jobs: Vec<JobFact>,
     /// The last run that succeeded.
     pub last_success: Option<RunFact>,

@@ -23,8 +23,10 @@ use super::staleness::Counts;
 /// Everything that monitoring is told.
 #[derive(Clone, Debug)]
 pub struct Telemetry {
-    /// When it was judged, epoch seconds UTC.
+    /// When it was told, epoch seconds UTC.
     pub at: i64,
+    /// The instant that data is judged at: the same, but for a run as of an earlier one.
+    pub judged_at: i64,
     /// The oldest last finished run that is still all right, in seconds.
     pub max_run_age_seconds: u64,
     /// The last run that ended; `None` before the first.
@@ -61,7 +63,7 @@ impl LastRun {
             trigger: run.trigger.clone(),
             status: run.status,
             ended_at: run.completed_at.unwrap_or(run.started_at),
-            duration_seconds: run.completed_at.map(|at| at.saturating_sub(run.started_at)),
+            duration_seconds: run.duration_seconds(),
             exit_code: run.exit_code,
             totals: Some(run.totals),
         }

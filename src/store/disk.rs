@@ -11,17 +11,40 @@ impl Store {
         disk.f_bavail.checked_mul(disk.f_frsize)
     }
 
-    /// The database's length in bytes, less what is free in it.
+    /// How many bars are stored in all.
     ///
     /// # Errors
     ///
     /// When the database cannot be read.
-    pub fn database_bytes(&self) -> StoreResult<u64> {
+    pub fn bars_in_all(&self) -> StoreResult<u64> {
         self.read(|connection| {
-            let pragma =
-                |name| connection.pragma_query_value(None, name, |row| row.get(0).map(count));
-            Ok(pragma("page_size")?
-                * (pragma("page_count")?.saturating_sub(pragma("freelist_count")?)))
+            let sql = "SELECT coalesce(sum(bar_count), 0) FROM series";
+            Ok(connection.query_row(sql, [], |row| row.get(0).map(count))?)
+        })
+    }
+
+    /// Bytes of the database's file.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn file_bytes(&self) -> StoreResult<u64> {
+        self.read(|connection| {
+            let sql = "SELECT page_size * page_count FROM pragma_page_size, pragma_page_count";
+            Ok(connection.query_row(sql, [], |row| row.get(0).map(count))?)
+        })
+    }
+
+    /// Bytes of the database's file, less what is free in it.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn used_bytes(&self) -> StoreResult<u64> {
+        self.read(|connection| {
+            let sql = "SELECT page_size * (page_count - freelist_count)
+                         FROM pragma_page_size, pragma_page_count, pragma_freelist_count";
+            Ok(connection.query_row(sql, [], |row| row.get(0).map(count))?)
         })
     }
 }

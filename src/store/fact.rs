@@ -226,18 +226,6 @@ impl Store {
         })
     }
 
-    /// Bytes of the database's file.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
-    pub fn bytes(&self) -> StoreResult<u64> {
-        self.read(|connection| {
-            let sql = "SELECT page_size * page_count FROM pragma_page_size, pragma_page_count";
-            Ok(connection.query_row(sql, [], |row| row.get(0).map(count))?)
-        })
-    }
-
     /// Sizes and versions.
     ///
     /// # Errors

@@ -75,6 +75,21 @@ pub fn wait_for_alerts(database: &Path) -> io::Result<Lock> {
     Ok(Lock { _file: file })
 }
 
+/// What was noted in the file of the alerts' lock; `None` when nothing is, or it cannot be read.
+#[must_use]
+pub fn alerts_note(database: &Path) -> Option<String> {
+    std::fs::read_to_string(alerts_path_of(database)).ok().filter(|note| !note.is_empty())
+}
+
+/// Notes something there, for when the database cannot be written.
+///
+/// # Errors
+///
+/// When the file cannot be written.
+pub fn alerts_note_set(database: &Path, note: &str) -> io::Result<()> {
+    std::fs::write(alerts_path_of(database), note)
+}
+
 fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)
 }

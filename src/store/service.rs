@@ -1,6 +1,6 @@
 //! What service levels are made of: response times, how soon bars came, and who answered nothing.
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension as _, params};
 
 use crate::domain::fact::{Detected, ProviderRun};
 use crate::domain::run::RunId;
@@ -33,12 +33,42 @@ impl Store {
         })
     }
 
-    /// What each provider answered in every run since `since` in which jobs failed.
+    /// What each provider answered in every run since `since` in which jobs failed; and for each that
+    /// answered nothing in one of them, that it answered in the next run in which it did.
     ///
     /// # Errors
     ///
     /// When the database cannot be read.
     pub fn provider_runs(&self, since: i64) -> StoreResult<Vec<ProviderRun>> {
+        let mut runs = self.provider_runs_failed(since)?;
+        let mut answers: Vec<ProviderRun> = Vec::new();
+        for down in runs.iter().filter(|run| run.answered == 0 && run.troubled > 0) {
+            let is_known =
+                |one: &ProviderRun| one.provider == down.provider && one.run_id > down.run_id;
+            if !answers.iter().any(is_known) {
+                answers.extend(self.next_answer(down)?);
+            }
+        }
+        runs.append(&mut answers);
+        Ok(runs)
+    }
+
+    /// The next run in which a provider answered.
+    fn next_answer(&self, down: &ProviderRun) -> StoreResult<Option<ProviderRun>> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT run_id FROM fetch_log WHERE run_id > ? AND provider = ? AND success = 1
+                  ORDER BY run_id LIMIT 1",
+            )?;
+            let found = statement.query_row(params![down.run_id.0, down.provider], |row| {
+                let (run_id, provider) = (RunId(row.get(0)?), down.provider.clone());
+                Ok(ProviderRun { run_id, provider, answered: 1, troubled: 0 })
+            });
+            Ok(found.optional()?)
+        })
+    }
+
+    fn provider_runs_failed(&self, since: i64) -> StoreResult<Vec<ProviderRun>> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
                 "WITH bad AS (SELECT run_id FROM runs

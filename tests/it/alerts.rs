@@ -76,7 +76,7 @@ fn configure(sandbox: &Sandbox, more: &str) {
 
 /// `alerts --notify`, judged at the usual instant.
 fn notify(sandbox: &Sandbox) -> Output {
-    sandbox.mdctl(&["alerts", "--notify", "--as-of", AS_OF])
+    sandbox.mdctl(&["alerts", "--notify"])
 }
 
 /// The alert of that name, judged at `as_of`.

@@ -364,6 +364,15 @@ fn the_address_of_a_notifier_is_checked_and_not_repeated() {
         output.expect_stderr("`url`").expect_stderr("line ");
         assert!(!output.stderr.contains("sekrit-x"), "{output}");
     }
+    // However it is written.
+    for line in [
+        "[notify]\nops = { kind = \"slak\", url = \"https://hooks.example.com/sekrit-x\" }",
+        "notify.ops.url = \"htps://hooks.example.com/sekrit-x\"",
+        "[notify.n]\nkind = \"slack\"\n\"url\" = \"sekrit-x\"",
+    ] {
+        let output = told(&format!("{line}\n{}", sound()));
+        assert!(!output.stderr.contains("sekrit-x"), "{output}");
+    }
     check_more("\n[otlp]\nendpoint = \"http://example.com\"\n", &["`endpoint`", "loopback"]);
 }
 

@@ -594,6 +594,7 @@ fn help_needs_no_config() {
         "health",
         "history",
         "status",
+        "metrics",
         "gaps",
         "bars",
         "pause",
@@ -614,7 +615,8 @@ fn help_needs_no_config() {
 fn a_closed_pipe_is_no_error() {
     let (_server, sandbox) = daily_stocks(&["AAA"]);
     sandbox.backfill(&[]).expect_code(0);
-    let commands: [&[&str]; 6] = [
+    let commands: [&[&str]; 7] = [
+        &["metrics", "--format", "prometheus"],
         &["bars", "AAA"],
         &["bars", "AAA", "--json"],
         &["staleness"],

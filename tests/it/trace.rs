@@ -2,9 +2,11 @@
 //! slow or hostile.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
+use flate2::read::GzDecoder;
 use mdctl::domain::event::{Event, Took};
 use mdctl::domain::range::TimeRange;
 use mdctl::domain::run::{Attempt, PageCounts, RunId};
@@ -51,7 +53,12 @@ impl Told {
         for request in &requests {
             assert_eq!((&*request.method, &*request.path), ("POST", "/v1/traces"));
             assert_eq!(request.header("content-type"), Some("application/x-protobuf"));
-            let sent = ExportTraceServiceRequest::decode(&*request.body).expect("protobuf");
+            let mut body = request.body.to_vec();
+            if request.header("content-encoding") == Some("gzip") {
+                body.clear();
+                GzDecoder::new(&*request.body).read_to_end(&mut body).expect("gzip");
+            }
+            let sent = ExportTraceServiceRequest::decode(&*body).expect("protobuf");
             for resource_spans in sent.resource_spans {
                 resource = texts(&resource_spans.resource.expect("a resource").attributes);
                 spans.extend(resource_spans.scope_spans.into_iter().flat_map(|scope| scope.spans));
@@ -370,6 +377,24 @@ fn a_proxy_of_the_environment_is_not_asked_for_this_machine() {
     let told = Told::to(&collector);
     told.expect_whole();
     assert_eq!(told.resource["service.name"], "mdctl");
+}
+
+#[test]
+fn what_opens_a_collectors_door_goes_to_it_and_nowhere_else() {
+    let collector = willing();
+    let (provider, sandbox) = traced(&["AAA"], &collector);
+    let mut command = sandbox.command(&["backfill", "--as-of", AS_OF, "-vv"]);
+    command.env("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20open-sesame");
+    command.env("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip");
+    let output = sandbox.finish(&mut command);
+    output.expect_code(0);
+    let told = Told::to(&collector);
+    told.expect_whole();
+    assert_eq!(told.requests[0].header("authorization"), Some("Bearer open-sesame"));
+    assert_eq!(told.requests[0].header("content-encoding"), Some("gzip"));
+    assert!(!output.stderr.contains("open-sesame") && !sandbox.holds("open-sesame"));
+    let heard = |request: &Request| request.headers.iter().any(|(_, text)| text.contains("sesame"));
+    assert!(!provider.requests().iter().any(heard));
 }
 
 #[test]

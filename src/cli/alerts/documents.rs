@@ -1,33 +1,45 @@
-//! The documents that rules look into: word for word what the other reports print with `--json`.
+//! The documents that rules look into: word for word what the other reports print with `--json`, all of one
+//! reading.
 
 use std::io;
 
 use serde_json::Value;
 
+use crate::domain::timeframe::DAY;
 use crate::render;
 use crate::report::alerts::Documents;
+use crate::report::{health, staleness};
+use crate::store::{Store, StoreResult};
 
 use super::super::failure::Failure;
 use super::super::scene::Scene;
-use super::super::{health, quality, slo, status};
+use super::super::{metrics, quality, slo};
 
 /// All of them, at the instant to judge at.
 pub(super) fn of(scene: &Scene) -> Result<Documents, Failure> {
-    let now = scene.now();
-    let verdict = health::judge(scene)?;
-    let health = document(|out| render::health::json(out, &verdict, &scene.settings, now))?;
-    drop(verdict);
     let store = scene.reader()?;
-    let mut facts = scene.facts(&store, true)?;
-    let unread = |error| Failure::of_reader(&error);
-    let overview = status::overview(scene, &store, &facts).map_err(unread)?;
-    let mut overview = document(|out| render::status::json(out, &overview, now))?;
+    read(scene, &store).map_err(|error| Failure::of_reader(&error))?
+}
+
+fn read(scene: &Scene, store: &Store) -> StoreResult<Result<Documents, Failure>> {
+    let now = scene.now();
+    let mut facts = scene.facts_of(store, true)?;
+    let staleness = staleness::judge(&scene.settings, &facts, now);
+    let service = slo::service(scene, store, &staleness)?;
+    let verdict = health::judge(&scene.settings, scene.evidence(store, &facts, staleness)?);
+    let figures = metrics::gather(scene, store, &facts, DAY)?;
     facts.gaps = quality::by_series(&facts, quality::gaps_now(scene, &facts));
-    let rows = scene.quality(&store, &facts).map_err(unread)?;
-    let quality = document(|out| render::quality::json(out, &rows, now))?;
-    let slo = slo::judge(scene)?;
-    let slo = document(|out| render::slo::json(out, &slo, scene.wall_now))?;
-    Ok(Documents::new(health, overview["metrics"].take(), quality, Some(slo)))
+    let rows = scene.quality(store, &facts)?;
+    let kept = crate::report::slo::judge(&scene.settings.objectives, &service, scene.wall_now);
+    let documents = || {
+        Ok(Documents::new(
+            document(|out| render::health::json(out, &verdict, &scene.settings, now))?,
+            document(|out| render::metrics::json(out, &figures, now))?,
+            document(|out| render::quality::json(out, &rows, now))?,
+            document(|out| render::slo::json(out, &kept, scene.wall_now))?,
+        ))
+    };
+    Ok(documents())
 }
 
 fn document(write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> Result<Value, Failure> {

@@ -13,21 +13,22 @@ use super::{Done, print};
 mod documents;
 mod snooze;
 mod tell;
+mod unreadable;
 
 /// What fires of the rules that are watched; tell what changed, snooze.
+///
+/// The built-in rules, and those of [[alerts]] in the config, are held against what health, metrics,
+/// quality and slo say with --json. Exits by the worst that fires and is not snoozed: 0 for none, 1 for a
+/// warning, 2 for a critical one; 3 when nothing fires and a rule, or every rule, cannot be judged.
+///
+/// With --notify, what started, worsened or ended since the last such call goes to each [notify.NAME] of
+/// the config, as one message. What is not taken is kept and tried again next time. An alert has worsened
+/// when its severity rises, or when it is about at least twice as many as was told. The `for` of a rule counts
+/// from the first such call that saw its test hold.
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_help = "\
-The built-in rules, and those of [[alerts]] in the config, are held against what health, metrics, \
-quality and slo say with --json. Exits by the worst that fires and is not snoozed: 0 for none, 1 for a \
-warning, 2 for a critical one; 3 when nothing fires and a rule, or every rule, cannot be judged.
-
-With --notify, what started, worsened or ended since the last such call goes to each [notify.NAME] of \
-the config, as one message. What is not taken is kept and tried again next time. An alert has worsened \
-when its severity rises, or when it is about at least twice as many as was told.
-
-Examples:
+    after_help = "Examples:
   mdctl alerts
   mdctl alerts --notify            every few minutes, from a timer
   mdctl alerts snooze StaleSeries --for 4h --reason \"the vendor is moving\"
@@ -64,9 +65,14 @@ pub(super) fn exec(command: &Alerts, scene: &Scene) -> Done {
     match &command.what {
         Some(What::Snooze(command)) => snooze::snooze(command, scene),
         Some(What::Unsnooze(command)) => snooze::unsnooze(command, scene),
+        None if command.notify && scene.as_of.is_some() => {
+            Err(Failure::usage("--notify with --as-of would tell people of another time")
+                .hinted("leave one of them out"))
+        }
         None if command.notify => {
-            let (report, deliveries) = tell::tell(scene)?;
-            show(scene, &report, Some(&deliveries))
+            let told = tell::tell(scene)?;
+            let exit = show(scene, &told.report, Some(&told.deliveries))?;
+            told.trouble.map_or(Ok(exit), |error| Err(error.into()))
         }
         None => show(scene, &judge(scene)?, None),
     }
@@ -82,7 +88,7 @@ pub(super) fn judge(scene: &Scene) -> Result<Report, Failure> {
 fn show(scene: &Scene, report: &Report, deliveries: Option<&[Delivery]>) -> Done {
     for alert in report.alerts.iter().filter(|alert| alert.verdict == alerts::Verdict::Unknown) {
         let (name, message, hint) = (&alert.rule.name, &alert.message, &alert.hint);
-        tracing::warn!("alert {name} cannot be judged: {message}; {hint}");
+        tracing::error!("alert {name} cannot be judged: {message}; {hint}");
     }
     print(|out| {
         if scene.json {

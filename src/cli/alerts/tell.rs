@@ -9,24 +9,33 @@ use std::path::Path;
 use crate::config::Notifier;
 use crate::domain::alert::{Memory, Unsent};
 use crate::notify::{self, Mail, Origin};
-use crate::report::alerts::{Changes, Delivery, Report, Verdict, changes};
+use crate::report::alerts::{Changes, Delivery, Kind, Report, Verdict, changes};
 use crate::store::{Holding, Store, StoreError, StoreResult, Writer, lock};
 
 use super::super::deed;
 use super::super::failure::Failure;
 use super::super::scene::Scene;
+use super::unreadable;
+
+/// When something was told of which nobody knows yet whether it came.
+const UNCERTAIN: i64 = 0;
+
+/// How often what a notifier has taken is written down when another program holds the database locked.
+const TRIES: usize = 6;
 
 /// Judges, tells, and remembers.
-pub(super) fn tell(scene: &Scene) -> Result<(Report, Vec<Delivery>), Failure> {
+pub(super) fn tell(scene: &Scene) -> Result<Told, Failure> {
     let database = &scene.settings.database;
-    // What is not there, or cannot be read, is not made, and nothing can be told of it.
-    drop(scene.reader()?);
-    let _lock = lock::wait_for_alerts(database)
-        .map_err(|error| Failure::create(&lock::alerts_path_of(database), &error))?;
+    let lock = lock::wait_for_alerts(database)
+        .map_err(|error| Failure::create(&lock::alerts_path_of(database), &error));
+    // What is not there, or cannot be read, is not made.
+    let opened = scene.reader().map(drop).and_then(|()| Ok((lock?, Store::open_write(database)?)));
+    let (_lock, mut store) =
+        opened.inspect_err(|why| unreadable::tell(scene, &origin(scene), &why.line()))?;
+    unreadable::over(scene, &origin(scene));
     if scene.settings.notifiers.values().all(Notifier::hears_of_runs) {
         tracing::warn!("nobody is told: the config names nobody to be told, in a [notify.NAME]");
     }
-    let mut store = Store::open_write(database)?;
     let report = super::judge(scene)?;
     let now = scene.wall_now;
     let mails = store.write(|writer| {
@@ -44,18 +53,30 @@ pub(super) fn tell(scene: &Scene) -> Result<(Report, Vec<Delivery>), Failure> {
                 "a notifier was not told, and is tried again next time: {error}"
             );
         }
-        if let Err(error) = store.write(|writer| record(writer, &delivery, now)) {
+        // What is not written down is told twice: it is tried for half a minute.
+        let mut write = || store.write(|writer| record(writer, &delivery, now));
+        let mut written = write();
+        for _ in 1..TRIES {
+            if written.is_ok() {
+                break;
+            }
+            written = write();
+        }
+        if let Err(error) = written {
             trouble.get_or_insert(error);
         }
         deliveries.push(delivery);
     });
-    match trouble {
-        Some(error) => Err(error.into()),
-        None => {
-            deliveries.sort_by(|a, b| a.notifier.cmp(&b.notifier));
-            Ok((report, deliveries))
-        }
-    }
+    deliveries.sort_by(|a, b| a.notifier.cmp(&b.notifier));
+    Ok(Told { report, deliveries, trouble })
+}
+
+/// What came of it.
+pub(super) struct Told {
+    pub(super) report: Report,
+    pub(super) deliveries: Vec<Delivery>,
+    /// Why something that was told could not be written down; it is told again.
+    pub(super) trouble: Option<StoreError>,
 }
 
 fn origin(scene: &Scene) -> Origin {
@@ -112,6 +133,12 @@ fn mails<'a>(scene: &'a Scene, writer: &Writer<'_>, report: &Report) -> StoreRes
         if tell.is_empty() {
             writer.alert_all_sent(name)?;
         } else {
+            // Before it goes: what came, though its answer was lost, is to be told the end of, too.
+            for change in tell.iter().filter(|change| change.kind == Kind::Started) {
+                if let Some(told) = change.told(UNCERTAIN) {
+                    writer.alert_told(name, &change.rule, &told)?;
+                }
+            }
             mails.push(Mail { name, notifier, changes: tell });
         }
     }

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::config::{self, FILE_NAME, edit};
+use crate::config::{self, FILE_NAME};
 use crate::exit::Exit;
+use crate::file::{self, Mode};
 use crate::store::Store;
 use crate::{clock, render};
 
@@ -61,7 +62,8 @@ pub(super) fn exec(command: &Init, global: &Global) -> Done {
         write_bars(folder.unwrap_or(Path::new(".")))?;
     }
     let text = if command.sample { SAMPLE } else { TEMPLATE };
-    edit::write(&path, text).map_err(|error| Failure::create(&path, &error))?;
+    file::replace(&path, text.as_bytes(), Mode::Private)
+        .map_err(|error| Failure::create(&path, &error))?;
     let settings = config::load(&path, global.db.as_deref())?;
     Store::open_write(&settings.database)?;
     tell(&path, &settings.database, global.json)?;
@@ -79,7 +81,8 @@ fn write_bars(folder: &Path) -> Result<(), Failure> {
     fs::create_dir_all(&folder).map_err(|error| Failure::create(&folder, &error))?;
     for (name, text) in SAMPLE_BARS {
         let path = folder.join(name);
-        edit::write(&path, text).map_err(|error| Failure::create(&path, &error))?;
+        file::replace(&path, text.as_bytes(), Mode::Private)
+            .map_err(|error| Failure::create(&path, &error))?;
     }
     Ok(())
 }

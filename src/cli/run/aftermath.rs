@@ -1,6 +1,9 @@
 //! What a run leaves behind for others besides its rows, however it ended: the metrics file, the page,
 //! pings. All of it is told from the run's row and its exit code, and nothing of it fails the run.
 
+use crate::clock;
+use crate::domain::fact::RunFact;
+use crate::domain::run::{RunStatus, Totals};
 use crate::exit::Exit;
 use crate::logging::Tail;
 use crate::notify::pulse::Pulse;
@@ -18,7 +21,8 @@ pub(super) fn begin(scene: &Scene, request: &Request) -> Pulse {
 }
 
 /// Leaves it behind. `exit` is what the process is about to end with; where the database itself failed,
-/// the run's row may know less, and where it could not be opened there is no `store` at all.
+/// the run's row may know less. Where it could not be opened to write there is no `store`: then what can still
+/// be read is told.
 pub(super) fn leave(
     scene: &Scene,
     store: Option<&Store>,
@@ -26,10 +30,33 @@ pub(super) fn leave(
     pulse: Pulse,
     exit: Exit,
 ) {
-    textfile::leave(scene, store, request, exit);
-    // Judged as of its end, and it may have taken hours.
-    report::leave(&scene.anew(None));
-    ping(scene, store, request, pulse, exit);
+    let shard = request.selection.shard;
+    // A run takes its time: what it leaves behind is judged now.
+    let scene = scene.after(ended(request, exit, scene.wall_now), shard);
+    let read_only = store.is_none().then(|| scene.reader().ok()).flatten();
+    let store = store.or(read_only.as_ref());
+    textfile::leave(&scene, store, shard);
+    report::leave(&scene);
+    ping(&scene, store, request, pulse, exit);
+}
+
+/// The run as it is known here; its row tells more, if it could be written.
+fn ended(request: &Request, exit: Exit, started_at: i64) -> RunFact {
+    RunFact {
+        run_id: request.run_id.clone(),
+        command: request.command.to_owned(),
+        trigger: request.trigger.clone(),
+        status: match exit {
+            Exit::Stopped(_) => RunStatus::Interrupted,
+            _ => RunStatus::Failed,
+        },
+        started_at,
+        completed_at: Some(clock::now()),
+        totals: Totals::default(),
+        exit_code: Some(i64::from(exit.code())),
+        error: Some("its end could not be written down".to_owned()),
+        worst_lag_seconds: None,
+    }
 }
 
 /// Tells the dead man's switches how the run ended, what it did and its last log lines.
@@ -39,13 +66,14 @@ fn ping(scene: &Scene, store: Option<&Store>, request: &Request, pulse: Pulse, e
     }
     let mut text = format!("run {}\n", request.run_id).into_bytes();
     let run = store.and_then(|store| store.runs_by_prefix(&request.run_id.0).ok()?.pop());
-    if let Some(run) = run {
+    if let Some(mut run) = run {
+        scene.as_it_is(&mut run);
         // Into memory, which takes it.
         let _ = render::history::ended(&mut text, &run);
     }
     let lines = scene.tail.as_ref().map(Tail::text).unwrap_or_default();
     let text = format!("{}exit code {}\n\n{lines}", String::from_utf8_lossy(&text), exit.code());
     for (name, error) in pulse.end(exit, &text) {
-        tracing::warn!(notifier = name, "a dead man's switch was not told of the run: {error}");
+        tracing::error!(notifier = name, "a dead man's switch was not told of the run: {error}");
     }
 }

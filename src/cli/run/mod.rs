@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use schemars::Schema;
 
+use crate::clock::{Chance, new_run_id};
 use crate::config::{JobRetries, Span, env};
 use crate::domain::run::RunId;
 use crate::domain::series::AssetClass;
@@ -105,7 +106,7 @@ impl RunArgs {
 }
 
 pub(super) fn exec(pass: Pass, args: &RunArgs, scene: &Scene) -> Done {
-    let request = request(pass, args, scene)?;
+    let mut request = request(pass, args, scene)?;
     if args.dry_run {
         return dry_run::show(&request, scene);
     }
@@ -113,7 +114,7 @@ pub(super) fn exec(pass: Pass, args: &RunArgs, scene: &Scene) -> Done {
     let engine = Engine::start()
         .map_err(|error| Failure::io("cannot start the threads that fetch", &error))?;
     let patience = args.wait.map_or(Duration::ZERO, |Span(wait)| wait);
-    let (_lock, mut store, pulse) = begin(scene, &engine, &request, patience)?;
+    let (_lock, mut store, pulse) = begin(scene, &engine, &mut request, patience)?;
     let teller = tell::Teller::new(&scene.settings);
     let mut progress = Progress::new(&scene.screen, scene.bar);
     let mut trace = trace(scene, &request);
@@ -167,7 +168,7 @@ fn untraced(scene: &Scene, why: &str) {
 fn begin(
     scene: &Scene,
     engine: &Engine,
-    request: &Request,
+    request: &mut Request,
     patience: Duration,
 ) -> Result<(Lock, Store, Pulse), Failure> {
     let database = &scene.settings.database;
@@ -177,6 +178,8 @@ fn begin(
         }
         locked => locked,
     };
+    // Now it begins, and ids sort by when runs began.
+    request.run_id = new_run_id(&mut Chance::new());
     scene.log.begin_run(&request.run_id);
     let pulse = aftermath::begin(scene, request);
     match locked.and_then(|lock| Ok((lock, Store::open_write(database)?))) {
@@ -239,7 +242,7 @@ fn request(pass: Pass, args: &RunArgs, scene: &Scene) -> Result<Request, Failure
         Pass::Enrich => ("enrich", run.parallel_enrich, run.job_retries),
     };
     Ok(Request {
-        run_id: crate::clock::new_run_id(&mut crate::clock::Chance::new()),
+        run_id: new_run_id(&mut Chance::new()),
         command,
         trigger: args.trigger.clone().unwrap_or_else(|| usual.to_owned()),
         host: hand.host,

@@ -29,21 +29,18 @@ use screen::Screen;
 /// Nobody sees more in shorter, and the database is to be left in peace.
 const SHORTEST: Duration = Duration::from_millis(100);
 
-/// The same, live in the terminal: the verdict, the run at work, freshness, providers and past runs.
+/// The same, live in the terminal.
 ///
-/// It only reads the database, at any time: while a run works, between runs, before there is a database.
+/// It only reads the database, at any time: while a run works, between runs, before there is a database. q
+/// quits, ? tells of the other keys. The config is read once, at the start.
+///
+/// A terminal of 60 columns and 18 rows shows the verdict, what mends it, and the run; a larger one shows
+/// more beside it. Tab goes to what there was no room for. What is dear to judge, such as the quality of
+/// many series, is judged less often than it takes ten times over; when the screen is behind, it says so.
+///
+/// Exits 0 when it is quit, 143 on SIGTERM and when the terminal goes away, 130 on SIGINT.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-It only reads the database, at any time: while a run works, between runs, before there is a database. \
-q quits, ? tells of the other keys. The config is read once, at the start.
-
-A terminal of 60 columns and 18 rows shows the verdict, what mends it, and the run; a larger one shows \
-more beside it. Tab goes to what there was no room for. What is dear to judge, such as the quality of \
-many series, is judged less often than it takes ten times over; when the screen is behind, it says so.
-
-Exits 0 when it is quit, 143 on SIGTERM and when the terminal goes away, 130 on SIGINT.
-
-Examples:
+#[command(after_help = "Examples:
   mdctl watch
   mdctl watch --every 5s           for a slow line
   mdctl watch --as-of 2024-03-15   the data as at the end of that day; runs as they are now")]

@@ -185,7 +185,7 @@ fn doings(scene: &Scene, store: &Store) -> StoreResult<Doings> {
         None => None,
     };
     let mut runs = store.runs_last(MOST_RUNS, None, None, None)?;
-    runs.iter_mut().for_each(|run| scene.crashed_if_left(run));
+    runs.iter_mut().for_each(|run| scene.as_it_is(run));
     let mut providers = scene.breakers(store)?;
     breaker::worst_first(&mut providers);
     Ok(Doings {

@@ -73,9 +73,19 @@ pub(super) fn resolve(
         groups.push(group::group(&context, table.get_ref(), &providers, &overrides, &freshness)?);
     }
     unique_symbols(&context, &file.group, &groups)?;
+    let database = database_path(&context, &file.database, database);
+    let output = |file: Option<&Spanned<String>>| {
+        file.map(|file| output(&context, file, &database)).transpose()
+    };
+    let textfile = output(file.metrics.textfile.as_ref())?;
+    let page = output(file.report.html.as_ref())?;
+    if let (Some(html), true) = (&file.report.html, page.is_some() && page == textfile) {
+        return Err(
+            context.at(html, "every run replaces this file, and it is the metrics file, too")
+        );
+    }
     Ok(Settings {
         config_path: path.to_owned(),
-        database: database_path(&context, &file.database, database),
         run: run_settings(&context, &file.run)?,
         providers,
         groups,
@@ -86,9 +96,10 @@ pub(super) fn resolve(
             .file
             .as_deref()
             .map(|log| LogFile { path: context.file(log), keep: file.log.keep.unwrap_or(14) }),
-        textfile: file.metrics.textfile.as_deref().map(|path| context.file(path)),
+        textfile,
         otlp: file.otlp.endpoint.as_ref().map(|url| endpoint(&context, url)).transpose()?,
-        page: file.report.html.as_deref().map(|path| context.file(path)),
+        page,
+        database,
         alerts: alerts::rules(&context, &file.alerts)?,
         notifiers: notify::notifiers(&context, &file.notify)?,
         objectives: objectives(&context, file.objectives.as_ref())?,
@@ -105,6 +116,20 @@ fn database_path(context: &Context<'_>, table: &file::Database, given: Option<&P
             Path::new(super::SYSTEM_STATE_FOLDER).join("mdctl.db")
         }
         None => context.file("mdctl.db"),
+    }
+}
+
+/// A file that every run replaces.
+fn output(context: &Context<'_>, file: &Spanned<String>, database: &Path) -> Result<PathBuf> {
+    let path = context.file(file.get_ref());
+    if file.get_ref().is_empty() {
+        return Err(context.at(file, "expected the name of a file"));
+    }
+    match super::own_file(&path, context.path, database) {
+        Some(what) => {
+            Err(context.at(file, format!("every run replaces this file, and it is {what}")))
+        }
+        None => Ok(path),
     }
 }
 

@@ -21,10 +21,11 @@ mod facts;
 mod view;
 
 use view::{
-    ago, at, at_or_dash, breaker_class, breaker_mark, bytes, class_words, count, counted, date,
-    ended, exact, hundred, hundred_of, letter, mark, millis, number, of_kind, only_features,
-    percent, price, reason_letter, reason_words, reasons, run_class, run_mark, score,
-    severity_mark, share, spaced, span, steps, took, took_seconds, total, volume, whole_words,
+    after_status, ago, at, at_or_dash, breaker_class, breaker_mark, bytes, class_words, count,
+    counted, date, ended, exact, hundred, hundred_of, letter, mark, millis, number, of_kind,
+    only_features, percent, price, reason_letter, reason_words, reasons, run_class, run_mark,
+    score, severity_mark, share, spaced, span, steps, took, took_seconds, total, volume,
+    whole_words,
 };
 
 /// Runs in the table, at most.
@@ -42,6 +43,20 @@ const UPLOT: &str = concat!(
     include_str!("vendor/LICENSE"),
     "*/\n",
     include_str!("vendor/uPlot.iife.min.js")
+);
+
+/// One script: what comes first is used by what comes later.
+const SCRIPT: &str = concat!(
+    include_str!("script/words.js"),
+    include_str!("script/theme.js"),
+    include_str!("script/cells.js"),
+    include_str!("script/freshness.js"),
+    include_str!("script/coverage.js"),
+    include_str!("script/plot.js"),
+    include_str!("script/runs.js"),
+    include_str!("script/requests.js"),
+    include_str!("script/bars.js"),
+    include_str!("script/start.js"),
 );
 
 #[derive(Template)]
@@ -67,7 +82,7 @@ pub fn html(page: &Page, nonce: &str) -> String {
         version: env!("CARGO_PKG_VERSION"),
         style: STYLE,
         uplot: UPLOT,
-        script: include_str!("page.js"),
+        script: SCRIPT,
         facts: page.known.as_ref().map(facts::json).unwrap_or_default(),
     };
     let text =

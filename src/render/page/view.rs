@@ -85,6 +85,11 @@ pub(super) fn total(value: impl Borrow<usize>) -> String {
     words::count(*value.borrow() as u64)
 }
 
+/// The summary without its first word, which stands beside it.
+pub(super) fn after_status(summary: &str) -> &str {
+    summary.split_once(" - ").map_or(summary, |(_, rest)| rest)
+}
+
 pub(super) const fn mark(status: &Status) -> &'static str {
     match status {
         Status::Healthy => "\u{2713}",

@@ -137,6 +137,7 @@ pub fn changes(
         let told = told_of(&alert.rule.name);
         match (alert.verdict, alert.severity, told) {
             (Verdict::Firing, Some(severity), _) if alert.snoozed_until.is_none() => {
+                let told = told.filter(|told| told.is_certain());
                 changes.fires(notifier, alert, severity, told, memory, now);
             }
             (Verdict::Quiet, _, Some(told)) => {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::config::nearest;
 
-use super::{Document, Documents};
+use super::document::{Document, Documents};
 
 /// A value at the end of a path.
 #[derive(Clone, Copy, Debug)]
@@ -19,8 +19,6 @@ pub(super) struct Hit<'a> {
 pub(super) enum Found<'a> {
     /// These values of that document; none where there is nothing to tell, as before the first run.
     Values(Document, Vec<Hit<'a>>),
-    /// The document is not there.
-    Absent(Document),
     /// No document has such a field: what is wrong with it, and how to see those that there are.
     Unknown { message: String, hint: String },
 }
@@ -35,7 +33,7 @@ pub(super) fn find<'a>(documents: &'a Documents, field: &str) -> Found<'a> {
         Ok(found) => found,
         Err(unknown) => return unknown,
     };
-    let Some(root) = documents.get(document) else { return Found::Absent(document) };
+    let root = documents.get(document);
     let mut walk = Walk::default();
     walk.step(root, &words, 0, None);
     match walk.lost {
@@ -51,10 +49,8 @@ fn addressed<'w, 'a>(
 ) -> Result<(Document, Vec<&'w str>), Found<'a>> {
     let first = words.first().copied().unwrap_or_default();
     let named = Document::ALL.into_iter().find(|document| document.as_str() == first);
-    let holder = Document::ALL.into_iter().find(|document| match documents.get(*document) {
-        Some(there) => there.get(renamed(first)).is_some(),
-        None => document.list() == first,
-    });
+    let holds = |document: &Document| documents.get(*document).get(renamed(first)).is_some();
+    let holder = Document::ALL.into_iter().find(holds);
     match (named, holder) {
         (Some(document), _) if words.len() > 1 => {
             let mut rest = words[1..].to_vec();
@@ -75,7 +71,7 @@ fn renamed(word: &str) -> &str {
 }
 
 fn no_document<'a>(documents: &Documents, first: &str) -> Found<'a> {
-    let of = |document| documents.get(document).and_then(Value::as_object);
+    let of = |document| documents.get(document).as_object();
     let objects = Document::ALL.into_iter().filter_map(of);
     let names = objects.flat_map(|object| object.keys().map(String::as_str)).chain([LAST_RUN.0]);
     let near = nearest(first, names).map(|near| format!("; did you mean `{near}`?"));

@@ -10,123 +10,17 @@ use crate::domain::alert::{Memory, Rule, Severity, Test};
 use super::health::Status;
 
 mod changes;
+mod document;
 mod field;
 #[cfg(test)]
 mod tests;
+mod words;
 
 pub use changes::{Change, Changes, Delivery, Kind, changes};
+pub use document::{Document, Documents};
 
-use field::{Found, Hit, find, subject};
-
-/// Subjects named, at most.
-const MOST_SUBJECTS: usize = 10;
-
-/// A document that rules look into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Document {
-    /// `health --json`.
-    Health,
-    /// `metrics --json`.
-    Metrics,
-    /// `quality --json`.
-    Quality,
-    /// `slo --json`.
-    Slo,
-}
-
-impl Document {
-    /// All of them, in the order in which a field is looked for.
-    pub const ALL: [Self; 4] = [Self::Health, Self::Metrics, Self::Quality, Self::Slo];
-
-    /// Its word before a field.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Health => "health",
-            Self::Metrics => "metrics",
-            Self::Quality => "quality",
-            Self::Slo => "slo",
-        }
-    }
-
-    /// What it is known by also while it is not there.
-    const fn list(self) -> &'static str {
-        match self {
-            Self::Health => "issues",
-            Self::Metrics => "fetch_pipeline",
-            Self::Quality => "series",
-            Self::Slo => "objectives",
-        }
-    }
-
-    /// The command that shows it.
-    const fn shown_by(self) -> &'static str {
-        match self {
-            Self::Health => "mdctl health --json",
-            Self::Metrics => "mdctl metrics --json",
-            Self::Quality => "mdctl quality --json",
-            Self::Slo => "mdctl slo --json",
-        }
-    }
-
-    /// Where to look when a rule on it fires.
-    const fn hint(self) -> &'static str {
-        match self {
-            Self::Health => "mdctl health",
-            Self::Metrics => "mdctl metrics",
-            Self::Quality => "mdctl quality",
-            Self::Slo => "mdctl slo",
-        }
-    }
-}
-
-impl fmt::Display for Document {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// What the rules look into.
-#[derive(Debug)]
-pub struct Documents {
-    health: Value,
-    metrics: Value,
-    quality: Value,
-    slo: Option<Value>,
-}
-
-impl Documents {
-    /// Those documents; rules on one that is not there are not judged.
-    #[must_use]
-    pub fn new(mut health: Value, metrics: Value, quality: Value, slo: Option<Value>) -> Self {
-        derive_last_run(&mut health["last_execution"]);
-        Self { health, metrics, quality, slo }
-    }
-
-    const fn get(&self, document: Document) -> Option<&Value> {
-        match document {
-            Document::Health => Some(&self.health),
-            Document::Metrics => Some(&self.metrics),
-            Document::Quality => Some(&self.quality),
-            Document::Slo => self.slo.as_ref(),
-        }
-    }
-}
-
-/// Adds what rules want to know of the last run and its JSON does not say itself.
-fn derive_last_run(run: &mut Value) {
-    let number = |name: &str| run.get(name).and_then(Value::as_f64);
-    let failure_rate = match (number("failed"), number("symbols_total")) {
-        (Some(failed), Some(total)) if total > 0.0 => Value::from(failed / total),
-        _ => Value::Null,
-    };
-    let waited = number("quota_wait_seconds").unwrap_or(0.0);
-    let working = number("duration_seconds").map(|whole| (whole - waited).max(0.0));
-    if let Value::Object(run) = run {
-        run.entry("failure_rate").or_insert(failure_rate);
-        run.entry("working_seconds").or_insert(working.map_or(Value::Null, Value::from));
-    }
-}
+use field::{Found, Hit, find};
+use words::{about, hint, message};
 
 /// Every rule and how it stands, the worst first.
 #[derive(Debug)]
@@ -169,8 +63,6 @@ pub enum Verdict {
     Pending,
     /// It fires.
     Firing,
-    /// The document that it looks into is not there.
-    NotJudged,
     /// It looks at a field that there is not, or that its test cannot be held against.
     Unknown,
 }
@@ -183,7 +75,6 @@ impl Verdict {
             Self::Quiet => "quiet",
             Self::Pending => "pending",
             Self::Firing => "firing",
-            Self::NotJudged => "not_judged",
             Self::Unknown => "unknown",
         }
     }
@@ -216,8 +107,7 @@ impl Alert {
             (Verdict::Firing, _) => 1,
             (Verdict::Unknown, _) => 2,
             (Verdict::Pending, _) => 4,
-            (Verdict::NotJudged, _) => 5,
-            (Verdict::Quiet, _) => 6,
+            (Verdict::Quiet, _) => 5,
         }
     }
 }
@@ -289,10 +179,6 @@ fn one(rule: &Rule, documents: &Documents, memory: &Memory, now: i64) -> Alert {
     let unknown =
         |message, hint| Alert { verdict: Verdict::Unknown, message, hint, ..quiet.clone() };
     let (document, hits) = match find(documents, &rule.field) {
-        Found::Absent(document) => {
-            let message = format!("there is no {document} document to judge it by");
-            return Alert { verdict: Verdict::NotJudged, message, ..quiet };
-        }
         Found::Unknown { message, hint } => return unknown(message, hint),
         Found::Values(document, hits) => (document, hits),
     };
@@ -356,108 +242,4 @@ fn severity_of(hit: &Hit<'_>) -> Option<Severity> {
 
 fn own_severity(held: &[Hit<'_>]) -> Severity {
     held.iter().filter_map(severity_of).max().unwrap_or(Severity::Warning)
-}
-
-/// How many it is about, and some of them: the elements of the list, each counting as many as it says
-/// itself; what the last run tells of failures is about the symbols that failed.
-fn about(rule: &Rule, documents: &Documents, held: &[Hit<'_>]) -> (u64, Vec<String>) {
-    if is_of_failures(&rule.field) {
-        return failed_symbols(&documents.health);
-    }
-    let elements = || held.iter().filter_map(|hit| hit.element);
-    let each = |element: &Value| element.get("count").and_then(Value::as_u64).unwrap_or(1).max(1);
-    let count: u64 = elements().map(each).sum();
-    (count.max(1), first_ones(elements().filter_map(subject)))
-}
-
-fn is_of_failures(field: &str) -> bool {
-    let field = field.strip_prefix("health.").unwrap_or(field);
-    let run = field.strip_prefix("last_run.").or_else(|| field.strip_prefix("last_execution."));
-    matches!(run, Some("failed" | "failure_rate"))
-}
-
-fn failed_symbols(health: &Value) -> (u64, Vec<String>) {
-    let run = &health["last_execution"];
-    let failures = health["recent_failures"].as_array().map_or(&[][..], Vec::as_slice);
-    let of_run = failures.iter().filter(|failure| failure["run_id"] == run["run_id"]);
-    let symbols = of_run.filter_map(|failure| failure["symbol"].as_str().map(str::to_owned));
-    (run["failed"].as_u64().unwrap_or(1), first_ones(symbols))
-}
-
-/// The first ones of them, each once.
-fn first_ones(names: impl Iterator<Item = String>) -> Vec<String> {
-    let mut first: Vec<String> = Vec::new();
-    for name in names {
-        if first.len() == MOST_SUBJECTS {
-            break;
-        }
-        if !first.contains(&name) {
-            first.push(name);
-        }
-    }
-    first
-}
-
-fn message(rule: &Rule, held: &[Hit<'_>], count: u64, subjects: &[String]) -> String {
-    let Some(worst) = held.first() else { return String::new() };
-    let more = |shown: u64| match count.saturating_sub(shown) {
-        0 => String::new(),
-        more => format!(", and {more} more"),
-    };
-    let own = worst.element.and_then(|element| element["message"].as_str());
-    let (field, test) = (&rule.field, &rule.test);
-    match (own, worst.element, subjects) {
-        (Some(own), ..) if held.len() == 1 => own.to_owned(),
-        (Some(own), ..) => format!("{own}; {} more", held.len() - 1),
-        (None, Some(_), [first, ..]) => match test {
-            Test::Above(_) | Test::Below(_) => {
-                format!("{field} {test}: {first} with {}{}", shown(worst.value), more(1))
-            }
-            _ => format!("{field} {test}: {first}{}", more(1)),
-        },
-        (None, _, names) => {
-            let figure = match test {
-                Test::Above(_) | Test::Below(_) => {
-                    format!("{field} is {}, {test}", shown(worst.value))
-                }
-                _ => format!("{field} {test}"),
-            };
-            let shown = names.len() as u64;
-            if names.is_empty() {
-                return figure;
-            }
-            format!("{figure}: {}{}", names.join(", "), more(shown))
-        }
-    }
-}
-
-/// A value for people: numbers with at most four decimals.
-fn shown(value: &Value) -> String {
-    match value.as_f64() {
-        Some(number) if !value.is_i64() && !value.is_u64() => {
-            let text = format!("{number:.4}");
-            text.trim_end_matches('0').trim_end_matches('.').to_owned()
-        }
-        _ => value.as_str().map_or_else(|| value.to_string(), str::to_owned),
-    }
-}
-
-fn hint(rule: &Rule, document: Document, documents: &Documents, worst: &Hit<'_>) -> String {
-    let text = |name: &str| worst.element.and_then(|element| element[name].as_str());
-    if let Some(own) = text("hint") {
-        return own.to_owned();
-    }
-    let field = rule.field.strip_prefix("health.").unwrap_or(&rule.field);
-    match (document, field.split('.').next()) {
-        (Document::Health, Some("last_run" | "last_execution")) => {
-            let run = documents.health["last_execution"]["run_id"].as_str().unwrap_or("last");
-            format!("mdctl history {run}")
-        }
-        (Document::Health, Some("breakers")) => "mdctl breaker list".to_owned(),
-        (Document::Quality, _) => match text("symbol") {
-            Some(symbol) => format!("mdctl quality {symbol}"),
-            None => document.hint().to_owned(),
-        },
-        _ => document.hint().to_owned(),
-    }
 }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::*;
 use crate::domain::alert::{Snooze, Told};
@@ -21,7 +21,7 @@ fn documents() -> Documents {
     let health = json!({
         "status": "critical",
         "last_execution": {
-            "run_id": "R1", "failed": 12, "symbols_total": 40, "duration_seconds": 90, "error": null,
+            "run_id": "R1", "failed": 12, "symbols_total": 40, "failure_rate": 0.3, "error": null,
         },
         "recent_failures": [
             {"run_id": "R1", "symbol": "AAA", "timeframe": "1d"},
@@ -50,7 +50,11 @@ fn documents() -> Documents {
         {"symbol": "CCC", "timeframe": "1h", "quality_score": null},
         {"symbol": "DDD", "timeframe": "1d", "quality_score": 0.123_456},
     ]});
-    Documents::new(health, metrics, quality, None)
+    let slo = json!({"objectives": [
+        {"name": "rpo", "met": true, "target": 60.0, "achieved": 10.0},
+        {"name": "rto", "met": false, "target": 60.0, "achieved": 90.5},
+    ]});
+    Documents::new(health, metrics, quality, slo)
 }
 
 fn judged(rule: &Rule) -> Alert {
@@ -113,22 +117,6 @@ fn a_bound_itself_is_neither_above_nor_below() {
 }
 
 #[test]
-fn waits_for_the_quota_are_no_work() {
-    let run = |run: Value| {
-        let health = json!({"last_execution": run});
-        Documents::new(health, json!({}), json!({}), None).health["last_execution"].clone()
-    };
-    let long = run(
-        json!({"duration_seconds": 4000, "quota_wait_seconds": 3000, "failed": 0, "symbols_total": 0}),
-    );
-    assert_eq!((&long["working_seconds"], &long["failure_rate"]), (&json!(1000.0), &Value::Null));
-    let told = run(json!({"duration_seconds": 9, "working_seconds": 5, "failure_rate": 0.5}));
-    assert_eq!((&told["working_seconds"], &told["failure_rate"]), (&json!(5), &json!(0.5)));
-    assert_eq!(run(json!({"duration_seconds": null}))["working_seconds"], Value::Null);
-    assert_eq!(run(Value::Null), Value::Null);
-}
-
-#[test]
 fn a_word_before_a_field_names_its_document() {
     for field in ["health.last_run.failed", "last_execution.failed", "health.last_execution.failed"]
     {
@@ -149,19 +137,30 @@ fn what_is_not_known_yet_is_quiet() {
     for field in ["paused.until", "fetch_pipeline.avg_response_time_ms", "last_run.error"] {
         assert_eq!(judged(&rule("X", field, Test::Above(0.0))).verdict, Verdict::Quiet, "{field}");
     }
-    let empty = Documents::new(json!({"issues": []}), json!({}), json!({}), None);
+    let empty = Documents::new(json!({"issues": []}), json!({}), json!({}), json!({}));
     let alert = one(&rule("X", "issues.cod", text("y")), &empty, &Memory::default(), NOW);
     assert_eq!(alert.verdict, Verdict::Quiet);
 }
 
 #[test]
-fn a_document_that_is_not_there_judges_nothing() {
-    let missed = rule("Missed", "objectives.met", Test::EqualsTruth(false));
-    assert_eq!(judged(&missed).verdict, Verdict::NotJudged);
-    let slo = json!({"objectives": [{"name": "rpo", "met": true}, {"name": "rto", "met": false}]});
-    let there = Documents { slo: Some(slo), ..documents() };
-    let alert = one(&missed, &there, &Memory::default(), NOW);
-    assert_eq!((alert.verdict, &alert.subjects[..]), (Verdict::Firing, &["rto".to_owned()][..]));
+fn a_missed_objective_is_told_with_its_figures() {
+    let alert = judged(&rule("Missed", "objectives.met", Test::EqualsTruth(false)));
+    assert_eq!(alert.subjects, ["rto"]);
+    assert_eq!(alert.message, "objectives.met equals false: rto with 90.5, promised 60");
+}
+
+#[test]
+fn a_figure_that_counts_is_how_many_it_is_about() {
+    let missing = |count: u64| {
+        let health = json!({"freshness": {"missing": count, "lag_seconds": count}});
+        let documents = Documents::new(health, json!({}), json!({}), json!({}));
+        let judge = |field| {
+            let rule = rule("X", field, Test::Above(0.0));
+            one(&rule, &documents, &Memory::default(), NOW).count
+        };
+        (judge("freshness.missing"), judge("freshness.lag_seconds"))
+    };
+    assert_eq!((missing(1), missing(100)), ((1, 1), (100, 1)));
 }
 
 #[test]

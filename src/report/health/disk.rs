@@ -19,8 +19,8 @@ const USUAL_BAR: u64 = 300;
 pub struct Disk {
     /// Bytes that may still be written to it.
     pub free_bytes: u64,
-    /// What the database takes now.
-    pub database_bytes: u64,
+    /// What the database takes now, less what is free in it.
+    pub used_bytes: u64,
     /// Bars in it.
     pub bars: u64,
 }
@@ -29,7 +29,7 @@ impl Disk {
     /// What the next run needs: as much as the largest of the recent ones wrote, twice, since what is
     /// written stands in the log, too, until it is moved.
     fn needed(&self, most_new_bars: u64) -> u64 {
-        let bar = self.database_bytes.checked_div(self.bars).unwrap_or(USUAL_BAR).max(USUAL_BAR);
+        let bar = self.used_bytes.checked_div(self.bars).unwrap_or(USUAL_BAR).max(USUAL_BAR);
         HEADROOM.saturating_add(most_new_bars.saturating_mul(bar).saturating_mul(2))
     }
 }
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn a_run_needs_what_the_largest_one_wrote_and_the_log_of_it() {
-        let disk = |bars| Disk { free_bytes: 0, database_bytes: 1 << 30, bars };
+        let disk = |bars| Disk { free_bytes: 0, used_bytes: 1 << 30, bars };
         assert_eq!(disk(0).needed(0), HEADROOM);
         assert_eq!(disk(0).needed(1_000), HEADROOM + 600_000);
         assert_eq!(disk(1 << 20).needed(1_000), HEADROOM + 2_048_000);

@@ -1,11 +1,9 @@
 //! The page: everything that is known, cut into what one screen can show. All buckets, shares and cuts
 //! are made here; `render` only draws them.
 
-use std::collections::BTreeMap;
-
 use crate::config::Settings;
 use crate::domain::fact::{FetchDay, RunFact};
-use crate::domain::provider_state::{ProviderState, Stamp};
+use crate::domain::provider_state::QuotaLeft;
 
 use super::health::Health;
 use super::quality::SeriesQuality;
@@ -75,8 +73,8 @@ pub struct Material<'a> {
     pub runs: Vec<RunFact>,
     /// Requests by day, ascending.
     pub days: Vec<FetchDay>,
-    /// What is remembered of the providers.
-    pub providers: BTreeMap<String, (ProviderState, Stamp)>,
+    /// What is left of the providers' quotas.
+    pub quotas: Vec<QuotaLeft>,
     /// The bars of the series shown.
     pub chart: Option<Chart>,
 }
@@ -95,12 +93,7 @@ pub fn make(health: Health, material: Option<Material<'_>>, now: i64, wall_now: 
         coverage: material.coverage,
         runs: Runs::of(material.runs, since(wall_now)),
         traffic: Traffic::of(material.days, wall_now),
-        providers: providers::standings(
-            material.settings,
-            &material.providers,
-            &evidence.breakers,
-            wall_now,
-        ),
+        providers: providers::standings(material.settings, &material.quotas, &evidence.breakers),
         quality: Scores::of(material.quality),
         chart: material.chart,
     });

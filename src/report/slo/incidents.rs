@@ -129,8 +129,13 @@ impl Book {
         let ended_at = run.completed_at.unwrap_or(run.started_at);
         self.no_run_until(run.started_at, max_run_age, Some(ended_at));
         match run.status {
-            // Who is at work, or was stopped by hand, shows nothing yet.
-            RunStatus::Running | RunStatus::Interrupted => return,
+            // Who is at work shows nothing yet.
+            RunStatus::Running => return,
+            // Who was stopped by hand came, and shows nothing else.
+            RunStatus::Interrupted => {
+                self.last_seen_at = Some(ended_at);
+                return;
+            }
             RunStatus::Skipped => {
                 let words = run.error.clone().unwrap_or_else(|| "paused".to_owned());
                 self.begin(Cause::Pause, "runs", run, words);
@@ -143,9 +148,10 @@ impl Book {
             ),
             RunStatus::Failed | RunStatus::Partial => self.take_failed(run, providers),
             RunStatus::Succeeded | RunStatus::Deferred => {
-                self.end_all(|cause| cause.is_failure(), ended_at);
+                self.end_all(|cause| matches!(cause, Cause::Crash | Cause::RunFailed), ended_at);
             }
         }
+        self.take_answers(run, providers);
         self.last_seen_at = Some(ended_at);
         if run.status != RunStatus::Skipped {
             self.end_all(|cause| cause == Cause::Pause, ended_at);
@@ -159,15 +165,21 @@ impl Book {
         }
     }
 
-    /// A run in which jobs failed: a provider may be down in it, and another well again.
+    /// A provider that answers in a run is well again; one that is not asked in it shows nothing.
+    fn take_answers(&mut self, run: &RunFact, providers: &[ProviderRun]) {
+        let ended_at = run.completed_at.unwrap_or(run.started_at);
+        let own = providers.iter().filter(|provider| provider.run_id == run.run_id);
+        for provider in own.filter(|provider| provider.answered > 0) {
+            self.end(&(Cause::ProviderOutage, provider.provider.clone()), ended_at);
+        }
+    }
+
+    /// A run in which jobs failed: a provider may be down in it.
     fn take_failed(&mut self, run: &RunFact, providers: &[ProviderRun]) {
         let ended_at = run.completed_at.unwrap_or(run.started_at);
         let mut is_outage = false;
         for provider in providers.iter().filter(|provider| provider.run_id == run.run_id) {
-            if provider.answered > 0 {
-                let key = (Cause::ProviderOutage, provider.provider.clone());
-                self.end(&key, ended_at);
-            } else if provider.troubled > 0 {
+            if provider.answered == 0 && provider.troubled > 0 {
                 is_outage = true;
                 let words =
                     format!("it answered nothing, {} failed", counted(provider.troubled, "time"));

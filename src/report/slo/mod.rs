@@ -19,7 +19,8 @@ pub use incidents::{Cause, Incident};
 pub struct Service {
     /// Every run of the window, and the last good one before it; oldest first.
     pub runs: Vec<RunFact>,
-    /// What providers answered in runs in which jobs failed.
+    /// What providers answered in runs in which jobs failed, and in the first runs after them in which
+    /// those that were down answered.
     pub providers: Vec<ProviderRun>,
     /// By response time in milliseconds, how many requests took it.
     pub response_times: BTreeMap<u64, u64>,

@@ -135,6 +135,12 @@ fn an_outage_is_of_one_provider_and_ends_when_it_answers() {
         provider(&runs[3], "a", 0, 3),
         provider(&runs[3], "b", 8, 0),
     ];
+    assert_eq!(
+        told(&judged(&service)),
+        ["provider_outage b 1.2", "provider_outage a 8.0…"],
+        "a run in which it was not asked shows nothing"
+    );
+    service.providers.push(provider(&runs[4], "a", 1, 0));
     let slo = judged(&service);
     assert_eq!(told(&slo), ["provider_outage b 1.2", "provider_outage a 3.2"]);
     let recovery = &slo.recovery[0];
@@ -156,6 +162,12 @@ fn a_run_that_did_not_come_is_an_incident_and_a_pause_is_none_of_them() {
     let runs = [run(100, RunStatus::Succeeded), run(50, RunStatus::Succeeded)];
     let slo = judged(&service(&runs));
     assert_eq!(told(&slo), ["no_run runs 23.8…", "no_run runs 24.0"]);
+    let stopped = [
+        run(60, RunStatus::Succeeded),
+        run(10, RunStatus::Interrupted),
+        run(9, RunStatus::Succeeded),
+    ];
+    assert_eq!(told(&judged(&service(&stopped))), ["no_run runs 24.0"], "it came, and was stopped");
     let mut working = service(&runs);
     working.running = true;
     assert_eq!(told(&judged(&working)), ["no_run runs 24.0"]);

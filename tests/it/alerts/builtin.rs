@@ -17,7 +17,7 @@ fn quiet(sandbox: &Sandbox, names: &[&str]) {
     }
 }
 
-const ALL: [&str; 9] = [
+const ALL: [&str; 10] = [
     "RunOverdue",
     "EnrichmentJobFailed",
     "HighFailureRate",
@@ -27,6 +27,7 @@ const ALL: [&str; 9] = [
     "StaleSeries",
     "BreakerOpen",
     "RateLimited",
+    "ObjectiveMissed",
 ];
 
 #[test]
@@ -115,4 +116,15 @@ fn a_provider_that_had_enough() {
     sandbox.backfill(&[]).expect_code(0);
     let alert = alert(&sandbox, AS_OF, "RateLimited");
     assert_eq!((&alert["firing"], &alert["value"]), (&true.into(), &json!(50.0)));
+}
+
+#[test]
+fn a_promise_that_is_not_kept() {
+    let (_server, sandbox) = faulty_stocks(&["AAA"], |_| Answer::status(404, "{}"));
+    sandbox.backfill(&[]).expect_code(2);
+    let alert = alert(&sandbox, AS_OF, "ObjectiveMissed");
+    assert_eq!((&alert["firing"], &alert["severity"]), (&true.into(), &"warning".into()));
+    let missed = alert["subjects"].as_array().expect("a list");
+    assert!(missed.contains(&json!("run_success_rate")), "{alert:#}");
+    assert_eq!(alert["hint"], "mdctl slo");
 }

@@ -45,7 +45,7 @@ fn key(sandbox: &Sandbox, rule: &str) -> String {
 
 /// Runs `alerts --notify` with the address and the token in the environment.
 fn notify_at(sandbox: &Sandbox, url: &str) -> Output {
-    let mut command = sandbox.command(&["alerts", "--notify", "--as-of", AS_OF]);
+    let mut command = sandbox.command(&["alerts", "--notify"]);
     let output = sandbox.finish(command.env("HOOK", url).env("TOKEN", "sekrit-token"));
     assert!(!sandbox.holds(SECRET) && !sandbox.holds("sekrit-token"), "a secret is in a file");
     let said = format!("{}{}", output.stdout, output.stderr);
@@ -133,8 +133,7 @@ fn the_documents_follow_their_schemas() {
     for jobs in [0, 6] {
         fail(&sandbox, jobs);
         for arguments in [&["alerts"][..], &["alerts", "--notify"]] {
-            let more = ["--json", "--as-of", AS_OF];
-            check(&alerts, &sandbox.mdctl(&[arguments, &more].concat()).json());
+            check(&alerts, &sandbox.mdctl(&[arguments, &["--json"]].concat()).json());
         }
     }
     let snoozes = schemars::schema_for!(mdctl::render::snooze::Document<'static>);
@@ -310,7 +309,7 @@ fn program(script: &str) -> Sandbox {
 fn a_command_gets_its_arguments_as_they_are_and_the_document_on_stdin() {
     let sandbox = program("#!/bin/sh\nprintf '%s\\n' \"$@\" > arguments\ncat > message\n");
     // From another folder: the program is beside the config.
-    let mut command = sandbox.command(&["alerts", "--notify", "--as-of", AS_OF, "--config"]);
+    let mut command = sandbox.command(&["alerts", "--notify", "--config"]);
     command.arg(sandbox.path("mdctl.toml")).current_dir(sandbox.path("home"));
     sandbox.finish(&mut command).expect_code(1).expect_stdout("told n: EnrichmentJobFailed");
     assert_eq!(sandbox.read("arguments"), "two words\n$HOME\n; rm -rf x\n");
@@ -420,7 +419,7 @@ fn what_goes_to_this_machine_goes_through_no_proxy() {
     let (receiver, proxy) = (receiver(), receiver());
     let sandbox = watched(&(ONLY_FAILED.to_owned() + &notifier("slack", "")));
     fail(&sandbox, 6);
-    let mut command = sandbox.command(&["alerts", "--notify", "--as-of", AS_OF]);
+    let mut command = sandbox.command(&["alerts", "--notify"]);
     for name in ["http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"] {
         command.env(name, proxy.url());
     }

@@ -69,7 +69,7 @@ fn a_run_that_succeeds_says_so_with_its_id_and_its_lines() {
     assert!(text.contains("\nenrich succeeded"), "{text}");
     // What is no run pings nobody.
     sandbox.mdctl(&["health", "--as-of", AS_OF]);
-    sandbox.mdctl(&["alerts", "--notify", "--as-of", AS_OF]).expect_stderr("nobody is told");
+    sandbox.mdctl(&["alerts", "--notify"]).expect_stderr("nobody is told");
     sandbox.backfill(&["--dry-run"]).expect_code(0);
     assert!(receiver.requests().is_empty());
     assert!(!sandbox.read("mdctl.toml").contains(SECRET));

@@ -58,28 +58,29 @@ fn who_hears_of_what_is_critical_hears_once_it_is() {
             + &webhook("all", &all.url(), "")
             + &webhook("pager", &pagers.url(), "min_severity = \"critical\"")),
     );
-    let at = |as_of: &str, code| {
-        sandbox.mdctl(&["alerts", "--notify", "--as-of", as_of]).expect_code(code);
+    let config = sandbox.read("mdctl.toml");
+    // What the same lag is called is the config's to say.
+    let at = |stale: &str, thresholds: &str, code| {
+        let freshness = format!("[freshness]\n\"1d\" = {{ {thresholds}, stale = \"{stale}\" }}\n");
+        sandbox.write("mdctl.toml", config.clone() + &freshness);
+        notify(&sandbox).expect_code(code);
     };
-    let severity = |as_of: &str| alert(&sandbox, as_of, "StaleSeries")["severity"].clone();
-    at(AS_OF, 0);
-    // Late for days, and then for so long that the data cannot be trusted.
-    let (mild, bad) = ("2024-03-20", "2024-06-01");
-    let was_mild = severity(mild) == "warning";
-    at(mild, if was_mild { 1 } else { 2 });
-    at(bad, 2);
-    assert_eq!(severity(bad), "critical");
-    assert!(was_mild, "the example has lost its point: {}", alert(&sandbox, mild, "StaleSeries"));
+    let well = "fresh = \"80y\", aging = \"90y\"";
+    let late = "fresh = \"1h\", aging = \"2h\"";
+    at("99y", well, 0);
+    // Late for years, and then so that the data cannot be trusted.
+    at("99y", late, 1);
+    at("1d", late, 2);
     assert_eq!(told(&all), [["StaleSeries started 1"], ["StaleSeries worsened 1"]]);
     assert_eq!(told(&pagers), [["StaleSeries started 1"]]);
     // It falls and rises again: that is worse again; who only hears of the worst hears that it is over.
-    at(mild, 1);
+    at("99y", late, 1);
     assert!(told(&all).is_empty());
     assert_eq!(told(&pagers), [["StaleSeries resolved 1"]]);
-    at(bad, 2);
+    at("1d", late, 2);
     assert_eq!(told(&all), [["StaleSeries worsened 1"]]);
     assert_eq!(told(&pagers), [["StaleSeries started 1"]]);
-    at(AS_OF, 0);
+    at("99y", well, 0);
     assert_eq!(told(&all), [["StaleSeries resolved 1"]]);
     assert_eq!(told(&pagers), [["StaleSeries resolved 1"]]);
 }
@@ -197,4 +198,50 @@ fn a_hundred_failing_symbols_are_one_message() {
     assert!(failed["message"].as_str().expect("text").ends_with("and 90 more"), "{failed}");
     notify(&sandbox);
     assert!(receiver.requests().is_empty());
+}
+
+#[test]
+fn nobody_is_told_of_another_time() {
+    let receiver = receiver();
+    let sandbox = watched(&(ONLY_FAILED.to_owned() + &webhook("a", &receiver.url(), "")));
+    fail(&sandbox, 6);
+    let output = sandbox.mdctl(&["alerts", "--notify", "--as-of", AS_OF]);
+    output.expect_code(64).expect_stderr("--as-of");
+    assert!(receiver.requests().is_empty());
+}
+
+#[test]
+fn twice_as_many_of_what_is_counted_is_worse() {
+    let receiver = receiver();
+    let more = "[[alerts]]\nname = \"Missing\"\nfield = \"freshness.missing\"\nabove = 0\n";
+    let sandbox = watched(&(ONLY_FAILED.to_owned() + more + &webhook("a", &receiver.url(), "")));
+    let config = sandbox.read("mdctl.toml");
+    for (symbols, expected) in [
+        ("\"AAA\", \"BBB\"", vec!["Missing started 1"]),
+        ("\"AAA\", \"BBB\", \"CCC\", \"DDD\"", vec!["Missing worsened 3"]),
+        ("\"AAA\"", vec!["Missing resolved 3"]),
+    ] {
+        sandbox.write("mdctl.toml", config.replace("[\"AAA\"]", &format!("[{symbols}]")));
+        notify(&sandbox);
+        assert_eq!(told(&receiver), [expected], "{symbols}");
+    }
+}
+
+#[test]
+fn a_database_that_cannot_be_read_is_told_once_and_so_is_its_end() {
+    let receiver = receiver();
+    let sandbox = watched(&(ONLY_FAILED.to_owned() + &webhook("a", &receiver.url(), "")));
+    let whole = std::fs::read(sandbox.path("mdctl.db")).expect("a database");
+    sandbox.write("mdctl.db", vec![b'?'; 100_000]);
+    for expected in [Some("DatabaseUnreadable started 1"), None] {
+        notify(&sandbox).expect_code(3);
+        let told: Vec<String> = told(&receiver).into_iter().flatten().collect();
+        assert_eq!(told.first().map(String::as_str), expected);
+    }
+    sandbox.write("mdctl.db", whole);
+    for expected in [Some("DatabaseUnreadable resolved 1"), None] {
+        notify(&sandbox).expect_code(0);
+        let told: Vec<String> = told(&receiver).into_iter().flatten().collect();
+        assert_eq!(told.first().map(String::as_str), expected);
+    }
 }

@@ -79,10 +79,12 @@ fn rules_and_dashboard_name_what_is_written() {
         .filter(|name| !bare(name) && !shown.iter().any(|held| held.starts_with(*name)))
         .collect();
     let elsewhere = [
+        "mdctl_judged_timestamp_seconds",
         "mdctl_last_run_info",
         "mdctl_paused_until_timestamp_seconds",
         "mdctl_run_in_progress",
         "mdctl_run_max_age_seconds",
+        "mdctl_run_quota_wait_seconds",
     ];
     assert_eq!(told, elsewhere, "what is for alerts and for people who look");
 }
