@@ -108,7 +108,7 @@ fn again<T: Clone>(
 /// What is known of the database.
 struct Watched {
     scene: Scene,
-    health: Option<Kept<Arc<Health>>>,
+    health: Option<Kept<(i64, Arc<Health>)>>,
     doings: Option<Kept<(i64, Doings)>>,
     alerts: Option<Kept<Result<Arc<Report>, String>>>,
 }
@@ -159,11 +159,14 @@ impl Watched {
             let doings = doings(scene, &store).map_err(|error| Failure::of_reader(&error))?;
             Ok((scene.wall_now, doings))
         })?;
-        let health = again(&mut self.health, now, || Ok(Arc::new(verdict::judge(scene)?)))?;
+        let (judged_at, health) = again(&mut self.health, now, || {
+            Ok((scene.wall_now, Arc::new(verdict::judge(scene)?)))
+        })?;
         let alerts = again(&mut self.alerts, ALERTS_EVERY, || {
             Ok(alerts::judge(scene).map(Arc::new).map_err(|why| why.line()))
         })?;
-        Ok(View { at, health, doings: Some(doings), alerts: Some(alerts) })
+        // What is shown is as old as the oldest of it; rules are judged for minutes.
+        Ok(View { at: at.min(judged_at), health, doings: Some(doings), alerts: Some(alerts) })
     }
 }
 
@@ -197,4 +200,45 @@ fn doings(scene: &Scene, store: &Store) -> StoreResult<Doings> {
             &Timeline::begin().stamp(),
         ),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_read_rests_until_somebody_forgets_it_or_it_fails() {
+        let mut kept = None;
+        let long = Duration::from_secs(3_600);
+        let mut count = 0;
+        let mut read = |kept: &mut Option<Kept<i32>>| {
+            again(kept, long, || {
+                count += 1;
+                if count == 2 { Err(Failure::usage("no")) } else { Ok(count) }
+            })
+            .ok()
+        };
+        assert_eq!((read(&mut kept), read(&mut kept)), (Some(1), Some(1)));
+        kept = None;
+        assert_eq!((read(&mut kept), read(&mut kept)), (None, Some(3)));
+        assert_eq!(read(&mut kept), Some(3));
+        // Its time has come.
+        if let Some(kept) = &mut kept {
+            kept.rests_until = Instant::now();
+        }
+        assert_eq!(read(&mut kept), Some(4));
+    }
+
+    #[test]
+    fn what_takes_long_rests_ten_times_as_long() {
+        let mut kept = None;
+        let begun = Instant::now();
+        let spin = || {
+            let begun = Instant::now();
+            while begun.elapsed() < Duration::from_millis(20) {}
+            Ok(())
+        };
+        again(&mut kept, Duration::ZERO, spin).unwrap();
+        assert!(kept.unwrap().rests_until >= begun + Duration::from_millis(200));
+    }
 }

@@ -217,8 +217,12 @@ fn column(
     ink: Ink,
 ) {
     let wide = usize::from(area.width);
-    let body = |panel: &Panel| Some((*panel, panels::body(*panel, view, wide, now, ink)?));
-    let bodies: Vec<(Panel, Body<'_>)> = panels.iter().filter_map(body).collect();
+    let mut bodies: Vec<(Panel, Body<'_>)> = Vec::new();
+    for panel in panels {
+        let body = panels::body(*panel, view, wide, now, ink);
+        stance.there[*panel as usize] = body.is_some();
+        bodies.extend(body.map(|body| (*panel, body)));
+    }
     let mut order: Vec<usize> = (0..bodies.len()).collect();
     order.sort_by_key(|index| bodies[*index].0 != stance.focus);
     let wish = |(panel, body): &(Panel, Body<'_>)| {

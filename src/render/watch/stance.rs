@@ -29,6 +29,8 @@ pub struct Stance {
     pub(super) focus: Panel,
     /// How many rows of each panel's list are above what is shown.
     above: [usize; Panel::ALL.len()],
+    /// Which panels there were last.
+    pub(super) there: [bool; Panel::ALL.len()],
     /// How many rows of the focused panel's list were shown last.
     pub(super) page: usize,
     pub(super) helps: bool,
@@ -36,7 +38,13 @@ pub struct Stance {
 
 impl Default for Stance {
     fn default() -> Self {
-        Self { focus: Panel::Issues, above: [0; Panel::ALL.len()], page: 1, helps: false }
+        Self {
+            focus: Panel::Issues,
+            above: [0; Panel::ALL.len()],
+            there: [true; Panel::ALL.len()],
+            page: 1,
+            helps: false,
+        }
     }
 }
 
@@ -81,8 +89,12 @@ impl Stance {
         }
     }
 
+    /// Goes so many panels on, and on to one that is there.
     fn turn(&mut self, by: usize) {
-        self.focus = Panel::ALL[(self.focus as usize + by) % Panel::ALL.len()];
+        let all = Panel::ALL.len();
+        let places = (1..=all).map(|times| (self.focus as usize + by * times) % all);
+        let there = places.into_iter().find(|place| self.there[*place]);
+        self.focus = there.map_or(self.focus, |place| Panel::ALL[place]);
     }
 
     /// Whether the help is shown.
@@ -125,6 +137,14 @@ mod tests {
         stance.go(Move::Previous);
         assert_eq!(stance.focus, Panel::Alerts);
         stance.go(Move::Next);
+        stance.go(Move::Next);
+        assert_eq!(stance.focus, Panel::Run);
+        stance.there[Panel::Freshness as usize] = false;
+        stance.go(Move::Next);
+        assert_eq!(stance.focus, Panel::Providers);
+        stance.go(Move::Previous);
+        assert_eq!(stance.focus, Panel::Run);
+        stance.there = [false; Panel::ALL.len()];
         stance.go(Move::Next);
         assert_eq!(stance.focus, Panel::Run);
     }
