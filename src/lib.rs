@@ -41,7 +41,7 @@
 //! | [`cli`] | flags, wiring, errors in words, exit codes | decide what a number means |
 //!
 //! [`clock`] is the only place that asks for the time or for chance, [`logging`] the only one that
-//! installs log lines, [`exit`] the one list of process codes, [`file`] what replaces a file as a whole.
+//! installs log lines, [`exit`] the one list of process codes, [`mod@file`] what replaces a file as a whole.
 //!
 //! # What holds everywhere
 //!
