@@ -579,7 +579,7 @@ fn what_cannot_wait_for_a_slow_collector_is_dropped_and_counted() {
     }
     drop(release);
     let lost = trace.end(0, None).expect_err("some had to go");
-    // Three of each page, and run, job and series.
+    // Three of each page, and run, job and series, which come last, when there may be room again.
     assert_eq!(lost.of, 3 * PAGES + 3);
-    assert!(lost.spans >= lost.of - MAY_WAIT && lost.spans < lost.of, "{lost}");
+    assert!(lost.spans >= 3 * PAGES - MAY_WAIT && lost.spans < lost.of, "{lost}");
 }

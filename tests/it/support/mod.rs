@@ -216,12 +216,15 @@ impl Running {
         locks.lines().any(waits)
     }
 
-    /// The most memory that it has had so far, in bytes; `None` where the system does not say.
+    /// The most memory that it has had so far, in bytes, less the pages of its own program, of which a build
+    /// for tests has many; `None` where the system does not say.
     pub(crate) fn peak_memory(&self) -> Option<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-        let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-        Some(kibibytes * 1_024)
+        let kibibytes = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
+        };
+        Some((kibibytes("VmHWM:")?.saturating_sub(kibibytes("RssFile:")?)) * 1_024)
     }
 
     /// Kills it as `kill -9` does.
