@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use crate::domain::shard::Shard;
 use crate::render;
 use crate::report::{health, staleness};
 
@@ -17,9 +18,14 @@ use super::{Done, print};
 #[command(after_help = "Examples:
   mdctl health
   mdctl health --json | jq -r '.issues[].hint'")]
-pub(super) struct Health {}
+pub(super) struct Health {
+    /// Only the symbols of this shard; as in `backfill`.
+    #[arg(long, value_name = "K/N")]
+    shard: Option<Shard>,
+}
 
-pub(super) fn exec(_command: &Health, scene: &Scene) -> Done {
+pub(super) fn exec(command: &Health, scene: &Scene) -> Done {
+    let scene = &scene.anew(command.shard);
     let report = judge(scene).unwrap_or_else(|why| health::unknown(&scene.settings, &why.line()));
     print(|out| {
         if scene.json {

@@ -9,6 +9,7 @@ use crate::config::{Group, Member, Settings};
 use crate::domain::feature::Row;
 use crate::domain::range::TimeRange;
 use crate::domain::series::SeriesKey;
+use crate::domain::shard::Shard;
 use crate::domain::timeframe::Timeframe;
 use crate::exit::Exit;
 use crate::file::{self, Mode};
@@ -46,9 +47,13 @@ pub(super) struct Report {
     /// Which bars; else 1d where there are such, else the longest.
     #[arg(long, value_name = "TF")]
     timeframe: Option<Timeframe>,
+    /// Only the symbols of this shard; as in `backfill`.
+    #[arg(long, value_name = "K/N")]
+    shard: Option<Shard>,
 }
 
 pub(super) fn exec(command: &Report, scene: &Scene) -> Done {
+    let scene = &scene.anew(command.shard);
     let asked = asked(command, scene)?;
     let usual = || scene.settings.page.clone().unwrap_or_else(|| PathBuf::from(FILE_NAME));
     let out = command.out.clone().unwrap_or_else(usual);

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use crate::domain::shard::Shard;
 use crate::exit::Exit;
 use crate::render;
 use crate::report::slo::{self, Service};
@@ -26,9 +27,13 @@ pub(super) struct Slo {
     /// Exit 1 when an objective is missed, and 2 when it is rpo or rto.
     #[arg(long)]
     check: bool,
+    /// Only the symbols of this shard; as in `backfill`.
+    #[arg(long, value_name = "K/N")]
+    shard: Option<Shard>,
 }
 
 pub(super) fn exec(command: &Slo, scene: &Scene) -> Done {
+    let scene = &scene.anew(command.shard);
     let report = judge(scene)?;
     print(|out| {
         if scene.json {

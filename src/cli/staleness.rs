@@ -3,6 +3,7 @@
 use clap::Args;
 
 use crate::domain::policy::Freshness;
+use crate::domain::shard::Shard;
 use crate::domain::timeframe::Timeframe;
 use crate::exit::Exit;
 use crate::render;
@@ -34,12 +35,16 @@ pub(super) struct Staleness {
     /// Only this group.
     #[arg(long, value_name = "NAME")]
     group: Option<String>,
+    /// Only the symbols of this shard; as in `backfill`.
+    #[arg(long, value_name = "K/N")]
+    shard: Option<Shard>,
     /// Exit 1 when something is aging, and 2 when something is stale or missing.
     #[arg(long)]
     check: bool,
 }
 
 pub(super) fn exec(command: &Staleness, scene: &Scene) -> Done {
+    let scene = &scene.anew(command.shard);
     let typed = Typed {
         symbols: &command.symbol,
         timeframes: &command.timeframe,

@@ -230,3 +230,28 @@ fn without_a_database_nothing_can_be_told() {
     let (_server, sandbox) = daily_stocks(&["AAA"]);
     sandbox.mdctl(&["slo"]).expect_code(3).expect_stderr("mdctl backfill");
 }
+
+#[test]
+fn a_shard_is_judged_by_its_own_symbols() {
+    let symbols = ["AAA", "BBB", "CCC", "DDD", "EEE", "FFF"];
+    let (_server, sandbox) = daily_stocks(&symbols);
+    sandbox.backfill(&["--shard", "0/2"]).expect_code(0);
+    let own = sandbox.database().number("SELECT count(DISTINCT series_id) FROM bars");
+    assert!((1..6).contains(&own), "{own} of six symbols");
+    let look = |command: &str, more: &[&str]| {
+        let all = [&[command, "--json", "--as-of", AS_OF], more].concat();
+        let output = sandbox.mdctl(&all);
+        (output.code, output.json())
+    };
+    let shard = ["--shard", "0/2"];
+    let (code, health) = look("health", &shard);
+    assert_eq!((code, &health["freshness"]["fresh"]), (Some(0), &own.into()), "{health}");
+    assert_eq!(health["monitored_symbols"], own, "{health}");
+    assert_eq!(look("health", &[]).1["freshness"]["missing"], 6 - own);
+    let series = look("staleness", &shard).1["series"].as_array().map(Vec::len);
+    assert_eq!(series, usize::try_from(own).ok());
+    assert_eq!(look("alerts", &shard).0, Some(0));
+    assert_eq!(look("slo", &shard).0, Some(0));
+    let page = sandbox.mdctl(&["report", "--out", "-", "--as-of", AS_OF, "--shard", "0/2"]);
+    assert!(page.expect_code(0).stdout.contains(&format!("OK - {own} fresh, 0 aging")), "{page}");
+}

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use schemars::Schema;
 
+use crate::domain::shard::Shard;
 use crate::render;
 use crate::report::alerts::{self, Delivery, Report};
 
@@ -40,6 +41,9 @@ pub(super) struct Alerts {
     /// Tell what changed since the last such call. Without it nothing is sent and nothing written.
     #[arg(long)]
     notify: bool,
+    /// Only the symbols of this shard; as in `backfill`.
+    #[arg(long, value_name = "K/N")]
+    shard: Option<Shard>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -62,6 +66,7 @@ impl Alerts {
 }
 
 pub(super) fn exec(command: &Alerts, scene: &Scene) -> Done {
+    let scene = &scene.anew(command.shard);
     match &command.what {
         Some(What::Snooze(command)) => snooze::snooze(command, scene),
         Some(What::Unsnooze(command)) => snooze::unsnooze(command, scene),
