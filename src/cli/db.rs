@@ -1,21 +1,26 @@
 //! `mdctl db`: the database itself.
 
+use std::path::Path;
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 use schemars::Schema;
 
 use crate::exit::Exit;
 use crate::render;
-use crate::store::{Store, StoreError, lock};
+use crate::store::lock::{self, Lock};
+use crate::store::{Pruned, Store, StoreError};
 
 use super::failure::Failure;
 use super::scene::Scene;
 use super::{Done, print};
 
-/// Migrate, check and describe the database.
+/// Migrate, check, prune and describe the database.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   mdctl db info
-  mdctl db check")]
+  mdctl db check
+  mdctl db prune                   weekly, from a timer")]
 pub(super) struct Db {
     #[command(subcommand)]
     what: What,
@@ -29,6 +34,9 @@ enum What {
     Check,
     /// Sizes, versions and rows.
     Info,
+    /// Delete log rows and runs that are older than `[database] retention` keeps them, some at a time. Totals
+    /// and bars stay; the room is used again.
+    Prune,
 }
 
 impl Db {
@@ -36,6 +44,7 @@ impl Db {
     pub(super) fn schema(&self) -> Schema {
         match self.what {
             What::Check => render::db::findings_schema(),
+            What::Prune => render::db::pruned_schema(),
             What::Migrate | What::Info => render::db::info_schema(),
         }
     }
@@ -46,19 +55,60 @@ pub(super) fn exec(command: &Db, scene: &Scene) -> Done {
         What::Migrate => migrate(scene),
         What::Check => check(scene),
         What::Info => info(scene),
+        What::Prune => prune(scene),
     }
 }
 
 fn migrate(scene: &Scene) -> Done {
-    let database = &scene.settings.database;
-    let _lock = lock::try_lock(database)
+    let _lock = lock_alone(&scene.settings.database, "migrate")?;
+    let store = Store::open_write(&scene.settings.database)?;
+    describe(scene, &store)
+}
+
+/// The runs' lock, when no run is at work.
+fn lock_alone(database: &Path, deed: &str) -> Result<Lock, Failure> {
+    lock::try_lock(database)
         .map_err(|error| Failure::create(&lock::path_of(database), &error))?
         .ok_or_else(|| {
             Failure::new(Exit::Locked, "locked", "a run is at work on the database")
-                .hinted("migrate when it has ended")
-        })?;
-    let store = Store::open_write(database)?;
-    describe(scene, &store)
+                .hinted(format!("{deed} when it has ended"))
+        })
+}
+
+fn prune(scene: &Scene) -> Done {
+    let retention = scene.settings.retention;
+    // What is not there is not made.
+    drop(scene.reader()?);
+    let _lock = lock_alone(&scene.settings.database, "prune")?;
+    let mut store = Store::open_write(&scene.settings.database)?;
+    if retention.bars {
+        tracing::warn!("`bars` in [database] retention is not acted on yet: no bar is deleted");
+    }
+    let before = |keep: Duration| {
+        scene.wall_now.saturating_sub(i64::try_from(keep.as_secs()).unwrap_or(i64::MAX))
+    };
+    let mut gone = Vec::new();
+    for what in Pruned::ALL {
+        let before = before(if what.is_of_runs() { retention.runs } else { retention.logs });
+        let mut rows = 0;
+        loop {
+            let slice = store.write(|tx| tx.prune(what, before))?;
+            if slice == 0 {
+                break;
+            }
+            rows += slice;
+        }
+        gone.push((what.table(), rows));
+    }
+    store.checkpoint()?;
+    print(|out| {
+        if scene.json {
+            render::db::pruned_json(out, &gone, scene.wall_now)
+        } else {
+            render::db::pruned(out, &gone)
+        }
+    })?;
+    Ok(Exit::Success)
 }
 
 fn info(scene: &Scene) -> Done {

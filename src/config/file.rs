@@ -44,7 +44,7 @@ pub(super) struct Database {
     pub retention: Option<Retention>,
 }
 
-/// For `db prune`, which is not built yet.
+/// For `db prune`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Retention {

@@ -54,6 +54,8 @@ pub struct Settings {
     pub config_path: PathBuf,
     /// The database.
     pub database: PathBuf,
+    /// How long what is kept for a while is kept.
+    pub retention: Retention,
     /// How runs work.
     pub run: RunSettings,
     /// The providers by name.
@@ -78,6 +80,17 @@ pub struct Settings {
     pub notifiers: BTreeMap<String, Notifier>,
     /// What service is promised.
     pub objectives: Objectives,
+}
+
+/// How long `db prune` keeps what is kept for a while.
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
+    /// Requests, computations and failures.
+    pub logs: Duration,
+    /// Runs and their jobs.
+    pub runs: Duration,
+    /// Whether bars are to go, too, which is not acted on yet.
+    pub bars: bool,
 }
 
 /// How runs work.

@@ -1,5 +1,6 @@
 //! The database described, and what is wrong with it.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -10,7 +11,7 @@ use crate::domain::fact::Info;
 
 use super::schema;
 use super::table::{Column, Look, Rows};
-use crate::domain::words::{bytes, count, instant};
+use crate::domain::words::{bytes, count, counted, instant};
 
 /// Writes sizes and versions as a table.
 ///
@@ -140,4 +141,42 @@ pub fn findings_json(
         findings,
     };
     super::json(out, &document)
+}
+
+/// Says how many rows went.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn pruned(out: &mut dyn Write, gone: &[(&'static str, u64)]) -> io::Result<()> {
+    for (table, rows) in gone {
+        writeln!(out, "{table}: {} deleted", counted(*rows, "row"))?;
+    }
+    Ok(())
+}
+
+#[derive(Serialize, JsonSchema)]
+struct PrunedDocument {
+    /// The version of this shape; fields are only ever added within it.
+    schema: u32,
+    /// As of when it was told.
+    timestamp: String,
+    /// Rows that went, by table.
+    deleted: BTreeMap<&'static str, u64>,
+}
+
+/// The JSON Schema of how many rows went.
+#[must_use]
+pub fn pruned_schema() -> Schema {
+    schema::of::<PrunedDocument>("mdctl db prune --json")
+}
+
+/// Likewise, as JSON.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn pruned_json(out: &mut dyn Write, gone: &[(&'static str, u64)], now: i64) -> io::Result<()> {
+    let deleted = gone.iter().copied().collect();
+    super::json(out, &PrunedDocument { schema: super::SCHEMA, timestamp: instant(now), deleted })
 }

@@ -29,6 +29,7 @@ mod gap;
 pub mod lock;
 mod log;
 mod migrate;
+mod prune;
 mod quality;
 mod reference;
 mod run;
@@ -41,6 +42,7 @@ mod trouble;
 
 pub use alert::Holding;
 pub use bar::{Again, BarQuery, Put};
+pub use prune::Pruned;
 pub use run::NewRun;
 pub use series::Tracked;
 pub use state::Remembered;

@@ -28,6 +28,7 @@ mod metrics;
 mod others;
 mod page;
 mod plan;
+mod prune;
 mod quality;
 mod quota;
 mod reference;

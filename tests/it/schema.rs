@@ -129,6 +129,7 @@ fn every_deed_is_what_its_schema_says() {
     check(&sandbox, &["enrich"], &["--as-of", AS_OF]);
     check(&sandbox, &["backfill", "--dry-run"], &["--full", "--as-of", AS_OF]);
     check(&sandbox, &["db", "migrate"], &[]);
+    check(&sandbox, &["db", "prune"], &[]);
     check(&sandbox, &["report"], &["--as-of", AS_OF]);
     check(&sandbox, &["alerts", "snooze", "StaleSeries"], &["--for", "1h", "--reason", "x"]);
     check(&sandbox, &["alerts", "unsnooze", "StaleSeries"], &[]);

@@ -15,8 +15,8 @@ use crate::domain::timeframe::Timeframe;
 
 use super::values::{Span, Text};
 use super::{
-    ConfigError, Group, JobRetries, LogFile, RunSettings, SecretPlace, SecretSource, Settings,
-    TreatAs, file,
+    ConfigError, Group, JobRetries, LogFile, Retention, RunSettings, SecretPlace, SecretSource,
+    Settings, TreatAs, file,
 };
 
 mod alerts;
@@ -86,6 +86,7 @@ pub(super) fn resolve(
     }
     Ok(Settings {
         config_path: path.to_owned(),
+        retention: retention(file.database.retention.as_ref()),
         run: run_settings(&context, &file.run)?,
         providers,
         groups,
@@ -116,6 +117,16 @@ fn database_path(context: &Context<'_>, table: &file::Database, given: Option<&P
             Path::new(super::SYSTEM_STATE_FOLDER).join("mdctl.db")
         }
         None => context.file("mdctl.db"),
+    }
+}
+
+fn retention(table: Option<&file::Retention>) -> Retention {
+    let span =
+        |of: fn(&file::Retention) -> Option<&Text<Span>>, usual| span_or(table.and_then(of), usual);
+    Retention {
+        logs: span(|table| table.logs.as_ref(), hours(90 * 24)),
+        runs: span(|table| table.runs.as_ref(), hours(2 * 365 * 24)),
+        bars: table.is_some_and(|table| table.bars.is_some()),
     }
 }
 
