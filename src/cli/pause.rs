@@ -3,9 +3,8 @@
 //! Neither takes the run lock: a pause is ordered while a run is at work, too, and stops those after
 //! it.
 
-use clap::{ArgGroup, Args};
+use clap::Args;
 
-use crate::config::Span;
 use crate::domain::control;
 use crate::domain::words::instant;
 use crate::exit::Exit;
@@ -15,7 +14,7 @@ use crate::store::{Store, StoreError, lock};
 
 use super::deed::{Hand, Reason};
 use super::scene::Scene;
-use super::times::{self, AsOf};
+use super::times::Ending;
 use super::{Done, print};
 
 /// Make runs do nothing for a while, or until an instant.
@@ -23,20 +22,13 @@ use super::{Done, print};
 /// Every run is recorded as `skipped` meanwhile and exits 0. A pause ends by itself; a second one takes
 /// the place of the first. Reports go on, and `health` says that runs are paused.
 #[derive(Debug, Args)]
-#[command(
-    group(ArgGroup::new("end").required(true).args(["span", "until"])),
-    after_help = "Examples:
+#[command(after_help = "Examples:
   mdctl pause --for 2h --reason \"the disk is being changed\"
   mdctl pause --until 2024-12-26 --reason holidays
-  mdctl resume"
-)]
+  mdctl resume")]
 pub(super) struct Pause {
-    /// So long from now, as in 30m, 2h or 3d.
-    #[arg(long = "for", value_name = "DURATION")]
-    span: Option<Span>,
-    /// Until then: an RFC 3339 instant, or a date, which is its end in UTC.
-    #[arg(long, value_name = "TIME")]
-    until: Option<AsOf>,
+    #[command(flatten)]
+    ending: Ending,
     /// Why; the audit log keeps it, and `health` shows it.
     #[arg(long, value_name = "TEXT")]
     reason: Reason,
@@ -57,7 +49,7 @@ pub(super) fn pause(command: &Pause, scene: &Scene) -> Done {
     let hand = Hand::callers();
     let ordered = control::Pause {
         since: scene.wall_now,
-        until: times::end("pause", command.span, command.until, scene.wall_now)?,
+        until: command.ending.of("pause", scene.wall_now)?,
         reason: command.reason.to_string(),
         who: hand.who.clone(),
     };

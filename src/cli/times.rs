@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use chrono::{DateTime, NaiveDate, NaiveTime};
+use clap::{ArgGroup, Args};
 
 use crate::config::Span;
 use crate::domain::timeframe::DAY;
@@ -56,32 +57,43 @@ impl Edge {
 /// 9999-12-31T23:59:59Z, the last instant that can be written down.
 const END_OF_9999: i64 = 253_402_300_799;
 
-/// The first instant after a `what` that lasts so long from `now`, or until then.
-pub(super) fn end(
-    what: &str,
+/// When something that is ordered ends by itself.
+#[derive(Clone, Copy, Debug, Args)]
+#[command(group(ArgGroup::new("end").required(true).args(["span", "until"])))]
+pub(super) struct Ending {
+    /// So long from now, as in 30m, 4h or 3d.
+    #[arg(long = "for", value_name = "DURATION")]
     span: Option<Span>,
+    /// Until then: an RFC 3339 instant, or a date, which is its end in UTC.
+    #[arg(long, value_name = "TIME")]
     until: Option<AsOf>,
-    now: i64,
-) -> Result<i64, Failure> {
-    let until = match (span, until) {
-        (Some(Span(length)), _) => {
-            let seconds = length.as_secs().saturating_add(u64::from(length.subsec_nanos() > 0));
-            now.saturating_add(i64::try_from(seconds).unwrap_or(i64::MAX))
+}
+
+impl Ending {
+    /// The first instant after a `what` that is ordered at `now`.
+    pub(super) fn of(self, what: &str, now: i64) -> Result<i64, Failure> {
+        let until = match (self.span, self.until) {
+            (Some(Span(length)), _) => {
+                let seconds = length.as_secs().saturating_add(u64::from(length.subsec_nanos() > 0));
+                now.saturating_add(i64::try_from(seconds).unwrap_or(i64::MAX))
+            }
+            (None, Some(AsOf(until))) => until,
+            // Clap asks for one of the two.
+            (None, None) => now,
+        };
+        if until <= now {
+            let now = words::instant(now);
+            return Err(Failure::usage(format!("the {what} would have ended already"))
+                .hinted(format!("it is {now} now; name a later end, or `--for 2h`")));
         }
-        (None, Some(AsOf(until))) => until,
-        // Clap asks for one of the two.
-        (None, None) => now,
-    };
-    if until <= now {
-        let now = words::instant(now);
-        return Err(Failure::usage(format!("the {what} would have ended already"))
-            .hinted(format!("it is {now} now; name a later end, or `--for 2h`")));
-    }
-    if until > END_OF_9999 {
-        return Err(Failure::usage(format!("the {what} would end in no year that a calendar has"))
+        if until > END_OF_9999 {
+            return Err(Failure::usage(format!(
+                "the {what} would end in no year that a calendar has"
+            ))
             .hinted("name an earlier end"));
+        }
+        Ok(until)
     }
-    Ok(until)
 }
 
 fn instant(text: &str) -> Result<i64, String> {

@@ -8,38 +8,51 @@ use serde_json::Value;
 use crate::domain::timeframe::DAY;
 use crate::render;
 use crate::report::alerts::Documents;
+use crate::report::metrics::Metrics;
+use crate::report::quality::SeriesQuality;
+use crate::report::slo::{self, Slo};
 use crate::report::{health, staleness};
 use crate::store::{Store, StoreResult};
 
 use super::super::failure::Failure;
 use super::super::scene::Scene;
-use super::super::{metrics, quality, slo};
+use super::super::{self as cli};
+
+/// What they are written from.
+struct Reading {
+    health: health::Health,
+    metrics: Metrics,
+    quality: Vec<SeriesQuality>,
+    slo: Slo,
+}
 
 /// All of them, at the instant to judge at.
 pub(super) fn of(scene: &Scene) -> Result<Documents, Failure> {
     let store = scene.reader()?;
-    read(scene, &store).map_err(|error| Failure::of_reader(&error))?
+    let read = read(scene, &store).map_err(|error| Failure::of_reader(&error))?;
+    let Reading { health, metrics, quality, slo } = &read;
+    let now = scene.now();
+    Ok(Documents::new(
+        document(|out| render::health::json(out, health, &scene.settings, now))?,
+        document(|out| render::metrics::json(out, metrics, now))?,
+        document(|out| render::quality::json(out, quality, now))?,
+        document(|out| render::slo::json(out, slo, scene.wall_now))?,
+    ))
 }
 
-fn read(scene: &Scene, store: &Store) -> StoreResult<Result<Documents, Failure>> {
-    let now = scene.now();
+fn read(scene: &Scene, store: &Store) -> StoreResult<Reading> {
     let mut facts = scene.facts_of(store, true)?;
-    let staleness = staleness::judge(&scene.settings, &facts, now);
-    let service = slo::service(scene, store, &staleness)?;
-    let verdict = health::judge(&scene.settings, scene.evidence(store, &facts, staleness)?);
-    let figures = metrics::gather(scene, store, &facts, DAY)?;
-    facts.gaps = quality::by_series(&facts, quality::gaps_now(scene, &facts));
-    let rows = scene.quality(store, &facts)?;
-    let kept = crate::report::slo::judge(&scene.settings.objectives, &service, scene.wall_now);
-    let documents = || {
-        Ok(Documents::new(
-            document(|out| render::health::json(out, &verdict, &scene.settings, now))?,
-            document(|out| render::metrics::json(out, &figures, now))?,
-            document(|out| render::quality::json(out, &rows, now))?,
-            document(|out| render::slo::json(out, &kept, scene.wall_now))?,
-        ))
-    };
-    Ok(documents())
+    let staleness = staleness::judge(&scene.settings, &facts, scene.now());
+    let service = cli::slo::service(scene, store, &staleness)?;
+    let health = health::judge(&scene.settings, scene.evidence(store, &facts, staleness)?);
+    let metrics = cli::metrics::gather(scene, store, &facts, DAY)?;
+    facts.gaps = cli::quality::by_series(&facts, cli::quality::gaps_now(scene, &facts));
+    Ok(Reading {
+        health,
+        metrics,
+        quality: scene.quality(store, &facts)?,
+        slo: slo::judge(&scene.settings.objectives, &service, scene.wall_now),
+    })
 }
 
 fn document(write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> Result<Value, Failure> {

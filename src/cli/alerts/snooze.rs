@@ -1,8 +1,7 @@
 //! `mdctl alerts snooze` and `unsnooze`: nobody is told of an alert for a while.
 
-use clap::{ArgGroup, Args};
+use clap::Args;
 
-use crate::config::Span;
 use crate::domain::alert;
 use crate::domain::words::instant;
 use crate::exit::Exit;
@@ -13,21 +12,16 @@ use crate::store::{Store, StoreError};
 use super::super::deed::{Hand, Reason};
 use super::super::scene::Scene;
 use super::super::select::known;
-use super::super::times::{self, AsOf};
+use super::super::times::Ending;
 use super::super::{Done, print};
 
 /// Tell nobody of an alert for a while.
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("end").required(true).args(["span", "until"])))]
 pub(super) struct Snooze {
     /// The rule.
     name: String,
-    /// So long from now, as in 30m, 4h or 3d.
-    #[arg(long = "for", value_name = "DURATION")]
-    span: Option<Span>,
-    /// Until then: an RFC 3339 instant, or a date, which is its end in UTC.
-    #[arg(long, value_name = "TIME")]
-    until: Option<AsOf>,
+    #[command(flatten)]
+    ending: Ending,
     /// Why; the audit log keeps it.
     #[arg(long, value_name = "TEXT")]
     reason: Reason,
@@ -50,7 +44,7 @@ pub(super) fn snooze(command: &Snooze, scene: &Scene) -> Done {
     let ordered = alert::Snooze {
         rule: command.name.clone(),
         since: scene.wall_now,
-        until: times::end("snooze", command.span, command.until, scene.wall_now)?,
+        until: command.ending.of("snooze", scene.wall_now)?,
         reason: command.reason.to_string(),
         who: hand.who.clone(),
     };

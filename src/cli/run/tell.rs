@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::config::Settings;
 use crate::domain::event::Event;
-use crate::domain::run::Attempt;
-use crate::domain::series::Symbol;
+use crate::domain::run::{Attempt, Failure, PageCounts, RunStatus, Totals};
+use crate::domain::series::{SeriesKey, Symbol};
 
 /// Says in log lines what a run at work says.
 pub(super) struct Teller<'a> {
@@ -39,17 +39,7 @@ impl<'a> Teller<'a> {
             Event::JobStarted { symbol, .. } => {
                 tracing::debug!(%symbol, provider = self.provider(symbol), "job started");
             }
-            Event::PageStored { series, counts, attempt, .. } => tracing::debug!(
-                symbol = %series.symbol,
-                timeframe = attempt.word(),
-                provider = attempt.provider,
-                attempt = attempt.number,
-                inserted = counts.inserted,
-                updated = counts.updated,
-                rejected = counts.rejected,
-                dropped = counts.dropped,
-                "page stored"
-            ),
+            Event::PageStored { counts, attempt, .. } => page_stored(attempt, counts),
             Event::AttemptFailed { attempt, retry_in, .. } => attempt_failed(attempt, *retry_in),
             Event::Redirected { attempt } => tracing::debug!(
                 symbol = %attempt.series.symbol,
@@ -70,27 +60,11 @@ impl<'a> Teller<'a> {
                 let grace_ms = millis(*grace);
                 tracing::warn!(grace_ms, "{reason}; what is in flight may finish");
             }
-            Event::Failed(failure) => tracing::error!(
-                symbol = %failure.series.symbol,
-                timeframe = failure.word(),
-                provider = self.provider(&failure.series.symbol),
-                stage = %failure.stage,
-                kind = %failure.kind,
-                attempts = failure.attempts,
-                "{}",
-                failure.message
-            ),
-            Event::Narrowed { series, message } => tracing::warn!(
-                symbol = %series.symbol,
-                timeframe = %series.timeframe,
-                provider = self.provider(&series.symbol),
-                "{message}"
-            ),
-            Event::Restated { series } => tracing::warn!(
-                symbol = %series.symbol,
-                timeframe = %series.timeframe,
-                provider = self.provider(&series.symbol),
-                "the provider has restated its adjusted prices; the whole series is fetched again"
+            Event::Failed(failure) => self.failed(failure),
+            Event::Narrowed { series, message } => self.warn(series, message),
+            Event::Restated { series } => self.warn(
+                series,
+                "the provider has restated its adjusted prices; the whole series is fetched again",
             ),
             Event::JobToRetry { symbol, error } => tracing::warn!(
                 %symbol,
@@ -114,19 +88,61 @@ impl<'a> Teller<'a> {
                 "features computed"
             ),
             Event::Computed { .. } | Event::Concluded { .. } => {}
-            Event::Finished { status, totals, exit_code } => tracing::info!(
-                %status,
-                successful = totals.successful,
-                failed = totals.failed,
-                inserted = totals.records_inserted,
-                updated = totals.records_updated,
-                deferred = totals.deferred,
-                requests = totals.requests,
-                exit_code,
-                "run finished"
-            ),
+            Event::Finished { status, totals, exit_code } => {
+                finished(*status, totals, *exit_code);
+            }
         }
     }
+
+    fn failed(&self, failure: &Failure) {
+        tracing::error!(
+            symbol = %failure.series.symbol,
+            timeframe = failure.word(),
+            provider = self.provider(&failure.series.symbol),
+            stage = %failure.stage,
+            kind = %failure.kind,
+            attempts = failure.attempts,
+            "{}",
+            failure.message
+        );
+    }
+
+    fn warn(&self, series: &SeriesKey, message: &str) {
+        tracing::warn!(
+            symbol = %series.symbol,
+            timeframe = %series.timeframe,
+            provider = self.provider(&series.symbol),
+            "{message}"
+        );
+    }
+}
+
+fn page_stored(attempt: &Attempt, counts: &PageCounts) {
+    tracing::debug!(
+        symbol = %attempt.series.symbol,
+        timeframe = attempt.word(),
+        provider = attempt.provider,
+        attempt = attempt.number,
+        inserted = counts.inserted,
+        updated = counts.updated,
+        rejected = counts.rejected,
+        dropped = counts.dropped,
+        "page stored"
+    );
+}
+
+fn finished(status: RunStatus, totals: &Totals, exit_code: u8) {
+    tracing::info!(
+        %status,
+        successful = totals.successful,
+        failed = totals.failed,
+        inserted = totals.records_inserted,
+        updated = totals.records_updated,
+        deferred = totals.deferred,
+        requests = totals.requests,
+        exit_code,
+        "run finished"
+    );
 }
 
 fn attempt_failed(attempt: &Attempt, retry_in: Option<Duration>) {

@@ -58,6 +58,23 @@ fn notifier(kind: &str, more: &str) -> String {
     format!("\n[notify.n]\nkind = \"{kind}\"\nurl = {{ env = \"HOOK\" }}\n{more}\n")
 }
 
+/// What our own message says of six failed jobs.
+fn started(sandbox: &Sandbox) -> Value {
+    let run = sandbox.database().texts("SELECT run_id FROM runs").remove(0);
+    json!({
+        "kind": "started",
+        "name": "EnrichmentJobFailed",
+        "severity": "warning",
+        "since": "T",
+        "count": 6,
+        "subjects": [],
+        "value": 6,
+        "message": "last_run.failed is 6, above 5",
+        "hint": format!("mdctl history {run}"),
+        "dedup_key": key(sandbox, "EnrichmentJobFailed"),
+    })
+}
+
 #[test]
 fn a_webhook_gets_our_own_document_and_the_token() {
     let receiver = receiver();
@@ -70,25 +87,13 @@ fn a_webhook_gets_our_own_document_and_the_token() {
     assert_eq!((request.method.as_str(), request.target()), ("POST", format!("/{SECRET}?x=1")));
     assert_eq!(request.header("authorization"), Some("Bearer sekrit-token"));
     assert_eq!(request.header("content-type"), Some("application/json"));
-    let run = sandbox.database().texts("SELECT run_id FROM runs").remove(0);
     let expected = json!({
         "schema": 1,
         "timestamp": "T",
         "host": host(),
         "database": database(&sandbox),
         "summary": format!("mdctl on {}: WARNING EnrichmentJobFailed started", host()),
-        "changes": [{
-            "kind": "started",
-            "name": "EnrichmentJobFailed",
-            "severity": "warning",
-            "since": "T",
-            "count": 6,
-            "subjects": [],
-            "value": 6,
-            "message": "last_run.failed is 6, above 5",
-            "hint": format!("mdctl history {run}"),
-            "dedup_key": key(&sandbox, "EnrichmentJobFailed"),
-        }],
+        "changes": [started(&sandbox)],
     });
     assert_eq!(pinned(body(request)), expected);
     fail(&sandbox, 0);
@@ -226,7 +231,6 @@ fn pagerduty_gets_an_event_an_alert_and_its_end() {
     assert_eq!(failed.header("authorization"), None);
     assert_eq!(body(aborted)["payload"]["severity"], "critical");
     assert_eq!(body(aborted)["dedup_key"], key(&sandbox, "A<b>&"));
-    let run = sandbox.database().texts("SELECT run_id FROM runs").remove(0);
     let expected = json!({
         "routing_key": "sekrit-token",
         "event_action": "trigger",
@@ -240,18 +244,7 @@ fn pagerduty_gets_an_event_an_alert_and_its_end() {
             "component": "mdctl",
             "group": database(&sandbox),
             "class": "EnrichmentJobFailed",
-            "custom_details": {
-                "kind": "started",
-                "name": "EnrichmentJobFailed",
-                "severity": "warning",
-                "since": "T",
-                "count": 6,
-                "subjects": [],
-                "value": 6,
-                "message": "last_run.failed is 6, above 5",
-                "hint": format!("mdctl history {run}"),
-                "dedup_key": key(&sandbox, "EnrichmentJobFailed"),
-            },
+            "custom_details": started(&sandbox),
         },
     });
     assert_eq!(pinned(body(failed)), expected);
