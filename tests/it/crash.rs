@@ -649,7 +649,9 @@ fn a_log_cut_or_spoiled_at_its_end_costs_what_stood_there_and_no_more() {
     let mut bars = Vec::new();
     for round in 0..40 {
         let mut log = log.clone();
-        let frame = LOG_HEAD + random.usize(0..=frames) * FRAME;
+        // The first round leaves the log whole.
+        let last = if round == 0 { frames } else { random.usize(0..=frames) };
+        let frame = LOG_HEAD + last * FRAME;
         let within = (frame + random.usize(0..FRAME)).min(log.len());
         match round % 4 {
             0 => log.truncate(frame),
@@ -665,7 +667,8 @@ fn a_log_cut_or_spoiled_at_its_end_costs_what_stood_there_and_no_more() {
         assert_completes(&sandbox, &expected, &format!("round {round}"));
         sandbox.mdctl(&["db", "check"]).expect_code(0);
     }
-    bars.sort_unstable();
-    bars.dedup();
-    assert!(bars.len() > 2, "every log kept as much: {bars:?}");
+    // How many bars came in one commit is the writer's affair; a log kept whole keeps them all.
+    assert_eq!(bars[0], Some(17), "{bars:?}");
+    assert!(bars.iter().all(|kept| *kept <= Some(17)), "{bars:?}");
+    assert!(bars.iter().any(|kept| *kept < Some(17)), "{bars:?}");
 }
