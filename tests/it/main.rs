@@ -43,4 +43,5 @@ mod store;
 mod support;
 mod tidy;
 mod trace;
+mod units;
 mod watch;
