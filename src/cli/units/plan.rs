@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::{self, SYSTEM_FOLDER, SYSTEM_STATE_FOLDER, Settings, Source};
+use crate::config::{self, Settings, Source};
+use crate::domain::place;
 use crate::file::folder_of;
 use crate::systemd::Manager;
 use crate::systemd::units::Layout;
@@ -10,9 +11,6 @@ use crate::systemd::units::Layout;
 use super::super::Global;
 use super::super::failure::Failure;
 use super::Units;
-
-/// Where a system install's log files are.
-const SYSTEM_LOGS: &str = "/var/log/mdctl";
 
 /// What a sandboxed unit does not see: homes, and temporary folders other than its own.
 const HIDDEN: [&str; 5] = ["/home", "/root", "/run/user", "/tmp", "/var/tmp"];
@@ -86,7 +84,7 @@ fn config_path(manager: Manager, goal: Goal, global: &Global) -> Result<PathBuf,
     }
     match &global.config {
         Some(path) => absolute(path),
-        None => Ok(Path::new(SYSTEM_FOLDER).join(config::FILE_NAME)),
+        None => Ok(Path::new(place::CONFIG).join(config::FILE_NAME)),
     }
 }
 
@@ -96,7 +94,7 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
 }
 
 fn settings(config: &Path, database: Option<&Path>) -> Result<Settings, Failure> {
-    if config == Path::new(SYSTEM_FOLDER).join(config::FILE_NAME) && !config.exists() {
+    if config == Path::new(place::CONFIG).join(config::FILE_NAME) && !config.exists() {
         let failure = config::find(Some(config)).map(drop).map_err(Failure::from);
         return Err(failure
             .err()
@@ -116,9 +114,7 @@ fn writable(settings: &Settings) -> Vec<PathBuf> {
     ];
     let mut folders: Vec<PathBuf> =
         files.into_iter().flatten().map(|file| folder_of(file).to_owned()).collect();
-    folders.retain(|folder| {
-        ![SYSTEM_STATE_FOLDER, SYSTEM_LOGS].iter().any(|own| folder.starts_with(own))
-    });
+    folders.retain(|folder| ![place::STATE, place::LOGS].iter().any(|own| folder.starts_with(own)));
     folders.sort();
     folders.dedup();
     folders
