@@ -6,7 +6,9 @@
 mod actions;
 mod agreement;
 mod alerts;
+mod backup;
 mod breaker;
+mod check;
 mod config;
 mod control;
 mod crash;
