@@ -26,8 +26,9 @@ pub(super) struct Health {
 
 pub(super) fn exec(command: &Health, scene: &Scene) -> Done {
     let scene = &scene.anew(command.shard);
-    let report = judge(scene).unwrap_or_else(|why| health::unknown(&scene.settings, &why.line()));
     let next_run = scene.next_run();
+    let report = judge(scene).unwrap_or_else(|why| health::unknown(&scene.settings, &why.line()));
+    let next_run = next_run.at();
     print(|out| {
         if scene.json {
             render::health::json(out, &report, &scene.settings, next_run, scene.now())

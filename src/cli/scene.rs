@@ -27,7 +27,8 @@ use crate::report::quality::{self as quality_report, Counted, SeriesQuality};
 use crate::report::staleness::Staleness;
 use crate::report::{Facts, actions};
 use crate::store::{Store, StoreResult, lock};
-use crate::{fetch, pipeline, systemd};
+use crate::systemd::NextRun;
+use crate::{fetch, pipeline};
 
 use super::failure::Failure;
 use super::{Colour, Global, LogFormat};
@@ -242,9 +243,9 @@ impl Scene {
         })
     }
 
-    /// When systemd starts the next run of this config, by the wall clock; `None` where nobody knows.
-    pub(super) fn next_run(&self) -> Option<i64> {
-        systemd::next_run(&systemd::timers(&self.settings.config_path)?, self.wall_now)
+    /// Begins to ask systemd when it starts the next run of this config.
+    pub(super) fn next_run(&self) -> NextRun {
+        NextRun::ask(&self.settings.config_path, self.wall_now)
     }
 
     /// What is left of the providers' quotas at this instant, by name.

@@ -75,6 +75,7 @@ pub(super) fn exec(command: &Status, scene: &Scene) -> Done {
 
 /// The overview.
 fn overview(scene: &Scene, store: &Store, facts: &Facts) -> StoreResult<Overview> {
+    let next_run = scene.next_run();
     let (running, last) = scene.at_work_and_last(store)?;
     let queue = match running.as_ref().or(last.as_ref()) {
         Some(run) => store.jobs_of(&run.run_id)?,
@@ -85,7 +86,7 @@ fn overview(scene: &Scene, store: &Store, facts: &Facts) -> StoreResult<Overview
         breakers: scene.breakers(store)?,
         running,
         last,
-        next_run_at: scene.next_run(),
+        next_run_at: next_run.at(),
         queue,
         metrics: metrics::gather(scene, store, facts, DAY)?,
     })

@@ -1,23 +1,42 @@
 //! The rolling file: a file a day beside the path that the config names, `NAME.DATE`, so many of them.
 
+use std::error::Error;
 use std::fs;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt as _, lchown};
 use std::path::Path;
 
 use chrono::NaiveDate;
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
 
+/// Why there is no file.
+pub(super) struct Trouble {
+    pub(super) error: String,
+    /// Whether it is another user's to write.
+    pub(super) denied: bool,
+}
+
+impl Trouble {
+    fn new(path: &Path, error: &dyn Error, kind: Option<ErrorKind>) -> Self {
+        let denied = kind == Some(ErrorKind::PermissionDenied);
+        Self { error: format!("{}: {error}", path.display()), denied }
+    }
+}
+
 /// Opens today's file, its folder made first, and removes those of days that are not to be kept.
-pub(super) fn rolling(path: &Path, keep: usize) -> Result<RollingFileAppender, String> {
+pub(super) fn rolling(path: &Path, keep: usize) -> Result<RollingFileAppender, Trouble> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("mdctl.log");
-    fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    fs::create_dir_all(folder).map_err(|error| Trouble::new(folder, &error, Some(error.kind())))?;
     let appender = RollingFileAppender::builder()
         .rotation(Rotation::DAILY)
         .filename_prefix(name)
         .build(folder)
-        .map_err(|error| format!("{}: {error}", path.display()))?;
+        .map_err(|error| {
+            let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+            Trouble::new(path, &error, cause.map(io::Error::kind))
+        })?;
     hand_over(folder, name);
     prune(folder, name, keep.max(1));
     Ok(appender)

@@ -21,6 +21,7 @@ mod file;
 mod line;
 mod tail;
 
+use file::Trouble;
 pub use line::Form;
 use line::Line;
 pub use tail::Tail;
@@ -42,7 +43,7 @@ pub struct Lines {
 pub struct Guard {
     run: Arc<OnceLock<RunId>>,
     /// Why there is no file, until that is said.
-    trouble: Mutex<Option<String>>,
+    trouble: Mutex<Option<Trouble>>,
     _file: Option<WorkerGuard>,
 }
 
@@ -51,22 +52,30 @@ impl Guard {
     pub fn begin_run(&self, run: &RunId) {
         // There is one run a process.
         let _ = self.run.set(run.clone());
-        self.tell_trouble();
+        if let Some(Trouble { error, .. }) = self.trouble() {
+            tracing::warn!("{UNWRITTEN}: {error}; going on without it");
+        }
     }
 
-    fn tell_trouble(&self) {
-        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(error) = trouble {
-            tracing::warn!("the log file cannot be written: {error}; going on without it");
-        }
+    fn trouble(&self) -> Option<Trouble> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.tell_trouble();
+        match self.trouble() {
+            // Who only looks at what others run has nothing to write there.
+            Some(Trouble { error, denied: true }) => tracing::debug!("{UNWRITTEN}: {error}"),
+            Some(Trouble { error, .. }) => {
+                tracing::warn!("{UNWRITTEN}: {error}; going on without it");
+            }
+            None => {}
+        }
     }
 }
+
+const UNWRITTEN: &str = "the log file cannot be written";
 
 /// Installs logging; `file` is a path and how many days' files are kept, `tail` keeps the last lines.
 pub fn install(

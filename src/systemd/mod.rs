@@ -10,7 +10,7 @@ pub mod install;
 mod timers;
 pub mod units;
 
-pub use timers::{Timer, is_at_work, next_run, timers};
+pub use timers::{NextRun, Timer, is_at_work, timers};
 
 /// What the schedule does, each by a service and a timer of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

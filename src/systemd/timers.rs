@@ -1,6 +1,7 @@
 //! The timers of a config: whether they are there, and when they elapse next.
 
 use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use chrono::NaiveDateTime;
@@ -50,6 +51,32 @@ pub fn is_at_work(manager: Manager) -> bool {
 /// answer. Where no units are installed, nobody is asked.
 #[must_use]
 pub fn timers(config: &Path) -> Option<Vec<Timer>> {
+    timers_of(config, &Chore::ALL)
+}
+
+/// When the next run is due, asked while something else is done: an answer takes as long as a report.
+#[derive(Debug)]
+pub struct NextRun(Option<JoinHandle<Option<i64>>>);
+
+impl NextRun {
+    /// Begins to ask for the first run of the config at `config` after `now`.
+    #[must_use]
+    pub fn ask(config: &Path, now: i64) -> Self {
+        let config = config.to_owned();
+        let runs: Vec<Chore> = Chore::ALL.into_iter().filter(|chore| chore.is_run()).collect();
+        let ask = move || next_run(&timers_of(&config, &runs)?, now);
+        Self(thread::Builder::new().spawn(ask).ok())
+    }
+
+    /// When it is due, epoch seconds UTC; `None` where nobody knows.
+    #[must_use]
+    pub fn at(self) -> Option<i64> {
+        self.0?.join().ok()?
+    }
+}
+
+/// The timers of some chores.
+fn timers_of(config: &Path, chores: &[Chore]) -> Option<Vec<Timer>> {
     let managers = [Manager::System, Manager::User].map(|manager| (manager, is_at_work(manager)));
     if !managers.iter().any(|(_, at_work)| *at_work) {
         return None;
@@ -59,18 +86,17 @@ pub fn timers(config: &Path) -> Option<Vec<Timer>> {
         if !has_units(manager) {
             continue;
         }
-        let timers = asked(manager, config)?;
+        let timers = asked(manager, config, chores)?;
         if timers.iter().any(|timer| timer.installed) {
             return Some(timers);
         }
         found = Some(timers);
     }
-    Some(found.unwrap_or_else(|| Chore::ALL.map(missing).to_vec()))
+    Some(found.unwrap_or_else(|| chores.iter().copied().map(missing).collect()))
 }
 
 /// When the next run is due after `now`; `None` where no timer says.
-#[must_use]
-pub fn next_run(timers: &[Timer], now: i64) -> Option<i64> {
+fn next_run(timers: &[Timer], now: i64) -> Option<i64> {
     let runs = timers.iter().filter(|timer| timer.chore.is_run() && timer.active);
     runs.filter_map(|timer| timer.next_at).filter(|at| *at > now).min()
 }
@@ -91,9 +117,9 @@ fn has_units(manager: Manager) -> bool {
 }
 
 /// What a manager knows.
-fn asked(manager: Manager, config: &Path) -> Option<Vec<Timer>> {
+fn asked(manager: Manager, config: &Path, chores: &[Chore]) -> Option<Vec<Timer>> {
     let units: Vec<String> =
-        Chore::ALL.iter().flat_map(|chore| [chore.timer(), chore.service()]).collect();
+        chores.iter().flat_map(|chore| [chore.timer(), chore.service()]).collect();
     let mut arguments = match manager {
         Manager::System => vec!["--system"],
         Manager::User => vec!["--user"],
@@ -105,14 +131,15 @@ fn asked(manager: Manager, config: &Path) -> Option<Vec<Timer>> {
     ]);
     arguments.extend(units.iter().map(String::as_str));
     let answer = ask("systemctl", &arguments, PATIENCE).filter(|answer| answer.success)?;
-    Some(read(&answer.stdout, config))
+    Some(read(&answer.stdout, config, chores))
 }
 
 /// Reads `systemctl show` of timers and services.
-fn read(shown: &str, config: &Path) -> Vec<Timer> {
+fn read(shown: &str, config: &Path, chores: &[Chore]) -> Vec<Timer> {
     let blocks: Vec<&str> = shown.split("\n\n").collect();
     let block = |id: &str| blocks.iter().find(|block| value(block, "Id") == Some(id)).copied();
-    let timer = |chore: Chore| {
+    let timer = |chore: &Chore| {
+        let chore = *chore;
         let service = block(&chore.service()).filter(|service| is_for(service, config));
         let timer = block(&chore.timer()).filter(|it| value(it, "LoadState") == Some("loaded"));
         let (Some(timer), Some(_)) = (timer, service) else { return missing(chore) };
@@ -125,7 +152,7 @@ fn read(shown: &str, config: &Path) -> Vec<Timer> {
             next_at: value(timer, "NextElapseUSecRealtime").and_then(time),
         }
     };
-    Chore::ALL.map(timer).to_vec()
+    chores.iter().map(timer).collect()
 }
 
 /// A property of a unit.
@@ -189,7 +216,7 @@ LoadState=not-found
 
     #[test]
     fn what_systemctl_shows_is_read() {
-        let timers = read(SHOWN, Path::new("/etc/mdctl/mdctl.toml"));
+        let timers = read(SHOWN, Path::new("/etc/mdctl/mdctl.toml"), &Chore::ALL);
         let backfill = Timer {
             chore: Chore::Backfill,
             installed: true,
@@ -206,7 +233,7 @@ LoadState=not-found
     #[test]
     fn the_units_of_another_config_are_not_its_own() {
         for other in ["/etc/mdctl/mdctl", "/srv/etc/mdctl/mdctl.toml", "mdctl.toml"] {
-            let timers = read(SHOWN, Path::new(other));
+            let timers = read(SHOWN, Path::new(other), &Chore::ALL);
             assert!(timers.iter().all(|timer| !timer.installed), "{other}");
         }
     }

@@ -182,6 +182,30 @@ fn who_may_not_write_is_told_whom_to_be() {
     }
 }
 
+#[test]
+fn who_only_looks_is_not_told_of_a_log_that_is_not_theirs() {
+    if !is_root("who only looks is not told of a log") {
+        return;
+    }
+    let (_server, sandbox) = install(usize::MAX);
+    let log = "\n[log]\nfile = \"mdctl.log\"\n";
+    sandbox.write("mdctl.toml", sandbox.read("mdctl.toml") + log);
+    sandbox.backfill(&[]).expect_code(0);
+    let call = |arguments: &[&str]| {
+        let mut command = Command::new("setpriv");
+        command.args([&format!("--reuid={MEMBER}"), &format!("--regid={GROUP}"), "--clear-groups"]);
+        command.arg(env!("CARGO_BIN_EXE_mdctl")).args(arguments);
+        sandbox.finish(command.current_dir(sandbox.path("")).env_clear())
+    };
+    let look = call(&["status"]);
+    if look.stderr.contains("failed to execute") {
+        return;
+    }
+    look.expect_code(0).expect_stdout("last run: backfill");
+    assert_eq!(look.stderr, "");
+    call(&["backfill"]).expect_code(74).expect_stderr("the log file cannot be written");
+}
+
 /// In a mount namespace of its own, the system's folder is nobody else's.
 #[test]
 fn the_systems_database_is_made_for_its_group_whatever_the_umask() {

@@ -28,10 +28,11 @@ struct Reading {
 
 /// All of them, at the instant to judge at.
 pub(super) fn of(scene: &Scene) -> Result<Documents, Failure> {
+    let next_run = scene.next_run();
     let store = scene.reader()?;
     let read = read(scene, &store).map_err(|error| Failure::of_reader(&error))?;
     let Reading { health, metrics, quality, slo } = &read;
-    let (next_run, now) = (scene.next_run(), scene.now());
+    let (next_run, now) = (next_run.at(), scene.now());
     Ok(Documents::new(
         document(|out| render::health::json(out, health, &scene.settings, next_run, now))?,
         document(|out| render::metrics::json(out, metrics, now))?,
