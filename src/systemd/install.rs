@@ -95,6 +95,7 @@ pub fn install(
     root: Option<&Path>,
 ) -> Result<Installed, Unwritten> {
     let mut installed = Installed::default();
+    installed.left.extend(formerly(layout, files, root));
     for unit in files {
         let top = root.unwrap_or(Path::new("/"));
         let path = place(layout.manager, top, unit.name);
@@ -129,6 +130,27 @@ pub fn install(
         installed.left.push("loginctl enable-linger".to_owned());
     }
     Ok(installed)
+}
+
+/// Says so, where the units that stand there are for another config: there is one schedule a manager.
+fn formerly(layout: &Layout, files: &[UnitFile], root: Option<&Path>) -> Option<String> {
+    let unit = files.first()?;
+    let path = place(layout.manager, root.unwrap_or(Path::new("/")), unit.name);
+    let held = fs::read_to_string(path).ok()?;
+    let (before, now) = (config_of(&held)?, config_of(&unit.text)?);
+    let words = || {
+        format!(
+            "the timers were those of {before}, and are now those of {now}: nothing runs the former"
+        )
+    };
+    (before != now).then(words)
+}
+
+/// What a service's text names as the config.
+fn config_of(service: &str) -> Option<&str> {
+    let start = service.lines().find(|line| line.starts_with("ExecStart="))?;
+    let (_, rest) = start.split_once(" --config ")?;
+    rest.rsplit_once(' ').map(|(config, _)| config)
 }
 
 fn is_there(path: &str) -> bool {

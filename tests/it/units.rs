@@ -2,6 +2,7 @@
 //! installation writes it once.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -176,6 +177,59 @@ fn a_users_units_name_the_users_config_and_are_written_once() {
     let left = first.json()["left"].to_string();
     assert!(left.contains("loginctl enable-linger"), "{left}");
     assert!(left.contains("systemctl --user enable --now mdctl-backfill.timer"), "{left}");
+}
+
+#[test]
+fn units_that_were_for_another_config_are_said_to_be() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a/mdctl.toml", "");
+    sandbox.write("b/mdctl.toml", "");
+    let install = |config| sandbox.mdctl(&["units", "install", "--user", "--config", config]);
+    assert!(!install("a/mdctl.toml").expect_code(0).stdout.contains("the former"));
+    let output = install("b/mdctl.toml");
+    let (before, now) = (sandbox.path("a/mdctl.toml"), sandbox.path("b/mdctl.toml"));
+    let words =
+        format!("were those of {}, and are now those of {}", before.display(), now.display());
+    output.expect_code(0).expect_stdout(&words);
+}
+
+/// In a mount namespace of its own nothing of the system is touched: its folders are empty ones there, and
+/// no systemd is at work.
+#[test]
+fn a_system_install_makes_the_user_and_the_folders_and_says_what_is_left() {
+    let script = "for folder in /etc /run /var/lib /var/log; do mount -t tmpfs none $folder; done && \
+                  echo root:x:0:0::/:/bin/sh >/etc/passwd && echo root:x:0: >/etc/group && \
+                  mkdir /etc/mdctl /var/lib/bin && cp \"$0\" /var/lib/bin/mdctl && \
+                  echo 'run.grace = \"5s\"' >/etc/mdctl/mdctl.toml && umask 077 && \
+                  mkdir /var/lib/mdctl && echo old >/var/lib/mdctl/mdctl.db && \
+                  cd / && /var/lib/bin/mdctl units install && \
+                  stat -c '%a %U %G %n' /etc/mdctl /etc/mdctl/* /var/lib/mdctl /var/lib/mdctl/* /var/log/mdctl";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script, BINARY]);
+    let sandbox = Sandbox::new();
+    let output = sandbox.finish(&mut command);
+    let lacks =
+        ["unshare failed", "systemd-sysusers mdctl.conf", "systemd-tmpfiles --create mdctl.conf"];
+    let said = format!("{}{}", output.stdout, output.stderr);
+    if !rustix::process::geteuid().is_root() || lacks.iter().any(|lack| said.contains(lack)) {
+        let mut err = std::io::stderr().lock();
+        let _ = writeln!(err, "\n*** SKIPPED: no system to install into: {} ***", output.stderr);
+        return;
+    }
+    output.expect_code(0);
+    for line in [
+        "done       systemd-sysusers /etc/sysusers.d/mdctl.conf",
+        "done       systemd-tmpfiles --create /etc/tmpfiles.d/mdctl.conf",
+        "left to do:\n  systemctl daemon-reload\n  systemctl enable --now mdctl-backfill.timer",
+        "750 root mdctl /etc/mdctl\n",
+        "700 root root /etc/mdctl/credentials\n",
+        "640 root mdctl /etc/mdctl/mdctl.toml\n",
+        "750 mdctl mdctl /var/lib/mdctl\n",
+        "640 mdctl mdctl /var/lib/mdctl/mdctl.db\n",
+        "750 mdctl mdctl /var/log/mdctl\n",
+    ] {
+        output.expect_stdout(line);
+    }
 }
 
 #[test]

@@ -67,9 +67,9 @@ impl Plan {
             _ => {}
         }
         if sandboxed && !layout.is_at_the_usual_place() {
+            let config = layout.config.display();
             notes.push(format!(
-                "the user mdctl must be able to read {}: chgrp mdctl it, chmod 640",
-                layout.config.display()
+                "the user mdctl must be able to read the config: chgrp mdctl {config} && chmod 640 {config}"
             ));
         }
         notes.extend(foreign_folders(&layout));
