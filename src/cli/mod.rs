@@ -22,6 +22,7 @@ mod bars;
 mod breaker;
 mod db;
 mod deed;
+mod doctor;
 mod enrich;
 mod failure;
 mod features;
@@ -163,6 +164,7 @@ enum Command {
     Resume(pause::Resume),
     Breaker(breaker::Breaker),
     Db(db::Db),
+    Doctor(doctor::Doctor),
 }
 
 /// Runs the program on the process's own arguments.
@@ -213,6 +215,8 @@ fn run(cli: Cli) -> Done {
         Command::Resume(command) => pause::resume(command, &scene()?),
         Command::Breaker(command) => breaker::exec(command, &scene()?),
         Command::Db(command) => db::exec(command, &scene()?),
+        // That the config cannot be followed is for it to tell.
+        Command::Doctor(command) => doctor::exec(command, &cli.global),
     }
 }
 
@@ -240,6 +244,7 @@ fn schema(command: &Command) -> Result<Schema, Failure> {
         Command::Pause(_) | Command::Resume(_) => render::pause::schema(),
         Command::Breaker(command) => command.schema(),
         Command::Db(command) => command.schema(),
+        Command::Doctor(_) => render::doctor::schema(),
     })
 }
 

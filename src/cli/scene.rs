@@ -348,7 +348,7 @@ pub(super) fn closed_before(due: &Due, timeframe: Timeframe, as_of: i64) -> i64 
     in_session.max(as_of.saturating_sub(timeframe.seconds()).saturating_add(1))
 }
 
-fn look(colour: Colour) -> Look {
+pub(super) fn look(colour: Colour) -> Look {
     let terminal = io::stdout().is_terminal();
     let colour = match colour {
         Colour::Always => true,

@@ -21,6 +21,8 @@ const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 /// The user's config folder; else `.config` in `HOME`.
 const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 const HOME: &str = "HOME";
+/// Where programs are.
+const PATH: &str = "PATH";
 /// Where a test wants the program to panic; read in builds for tests only.
 #[cfg(debug_assertions)]
 const PANIC: &str = "MDCTL_TEST_PANIC";
@@ -71,6 +73,12 @@ pub fn user_config_folder() -> Option<PathBuf> {
     value(XDG_CONFIG_HOME)
         .map(PathBuf::from)
         .or_else(|| value(HOME).map(|home| PathBuf::from(home).join(".config")))
+}
+
+/// Where programs are looked for by their names.
+#[must_use]
+pub fn program_folders() -> Vec<PathBuf> {
+    value(PATH).map_or_else(Vec::new, |path| env::split_paths(&path).collect())
 }
 
 /// Who calls, for the audit log: the name of the one who logged in, else the number of the user.

@@ -71,7 +71,17 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("dbg!", &[]),
     ("unsafe ", &[]),
     ("process::exit", &["main.rs", "fetch/engine.rs"]),
-    ("rustix", &["clock.rs", "config/env.rs", "fetch/engine.rs", "notify/", "store/disk.rs"]),
+    (
+        "rustix",
+        &[
+            "clock.rs",
+            "config/access.rs",
+            "config/env.rs",
+            "fetch/engine.rs",
+            "notify/",
+            "store/disk.rs",
+        ],
+    ),
     ("thread::sleep", &[]),
 ];
 

@@ -16,6 +16,8 @@ mod snooze;
 mod tell;
 mod unreadable;
 
+pub(super) use tell::origin;
+
 /// What fires of the rules that are watched; tell what changed, snooze.
 ///
 /// The built-in rules, and those of [[alerts]] in the config, are held against what health, metrics,
