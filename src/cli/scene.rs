@@ -27,7 +27,7 @@ use crate::report::quality::{self as quality_report, Counted, SeriesQuality};
 use crate::report::staleness::Staleness;
 use crate::report::{Facts, actions};
 use crate::store::{Store, StoreResult, lock};
-use crate::{fetch, pipeline};
+use crate::{fetch, pipeline, systemd};
 
 use super::failure::Failure;
 use super::{Colour, Global, LogFormat};
@@ -129,6 +129,13 @@ impl Scene {
     /// The instant to judge at.
     pub(super) fn now(&self) -> i64 {
         self.as_of.unwrap_or(self.wall_now)
+    }
+
+    /// Warns of files with secrets that others can read: for commands that read them themselves.
+    pub(super) fn warn_of_exposed(&self) {
+        for exposed in self.settings.exposed_secrets() {
+            tracing::warn!("{}; this mends it: {}", exposed.message, exposed.remedy);
+        }
     }
 
     /// The store, to read.
@@ -240,6 +247,11 @@ impl Scene {
             unsent: store.alerts_unsent()?,
             wall_now: self.wall_now,
         })
+    }
+
+    /// When systemd starts the next run of this config, by the wall clock; `None` where nobody knows.
+    pub(super) fn next_run(&self) -> Option<i64> {
+        systemd::next_run(&systemd::timers(&self.settings.config_path)?, self.wall_now)
     }
 
     /// What is left of the providers' quotas at this instant, by name.

@@ -23,6 +23,8 @@ const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 const HOME: &str = "HOME";
 /// Where programs are.
 const PATH: &str = "PATH";
+/// The user's runtime folder, while they are logged in or linger.
+const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
 /// Where a test wants the program to panic; read in builds for tests only.
 #[cfg(debug_assertions)]
 const PANIC: &str = "MDCTL_TEST_PANIC";
@@ -79,6 +81,12 @@ pub fn user_config_folder() -> Option<PathBuf> {
 #[must_use]
 pub fn program_folders() -> Vec<PathBuf> {
     value(PATH).map_or_else(Vec::new, |path| env::split_paths(&path).collect())
+}
+
+/// The user's runtime folder.
+#[must_use]
+pub fn runtime_folder() -> Option<PathBuf> {
+    value(XDG_RUNTIME_DIR).map(PathBuf::from)
 }
 
 /// Who calls, for the audit log: the name of the one who logged in, else the number of the user.

@@ -77,6 +77,7 @@ pub(super) fn exec(command: &Alerts, scene: &Scene) -> Done {
                 .hinted("leave one of them out"))
         }
         None if command.notify => {
+            scene.warn_of_exposed();
             let told = tell::tell(scene)?;
             let exit = show(scene, &told.report, Some(&told.deliveries))?;
             told.trouble.map_or(Ok(exit), |error| Err(error.into()))

@@ -9,9 +9,12 @@ use crate::config::access::Access;
 use crate::config::{self, ConfigError, Settings, Source};
 use crate::file;
 use crate::render;
-use crate::report::doctor::{self, Database, Examination, Holder, Key, Seen, Tried};
+use crate::report::doctor::{
+    self, Database, Examination, Holder, Key, Seen, TimerSeen, Timers, Tried,
+};
 use crate::report::health::Health;
 use crate::store::{Store, StoreError, StoreResult, lock};
+use crate::systemd::{self, Manager};
 
 use super::failure::Failure;
 use super::scene::Scene;
@@ -107,6 +110,7 @@ fn examine(command: &Doctor, scene: &Scene) -> Examination {
         plan,
         holder,
         providers,
+        timers: timers(&settings.config_path),
         ears: ears::listen(scene, command.send_test),
     };
     doctor::judge(&seen)
@@ -114,6 +118,22 @@ fn examine(command: &Doctor, scene: &Scene) -> Examination {
 
 fn folder_of(path: &Path) -> Result<Access, String> {
     Access::of(file::folder_of(path)).map_err(|error| error.to_string())
+}
+
+/// What systemd knows of the config's timers.
+fn timers(config: &Path) -> Timers {
+    if ![Manager::System, Manager::User].into_iter().any(systemd::is_at_work) {
+        return Timers::NoSystemd;
+    }
+    let seen = |timer: systemd::Timer| TimerSeen {
+        unit: timer.chore.timer(),
+        installed: timer.installed,
+        enabled: timer.enabled,
+        active: timer.active,
+        next_at: timer.next_at,
+    };
+    systemd::timers(config)
+        .map_or(Timers::Silent, |timers| Timers::Known(timers.into_iter().map(seen).collect()))
 }
 
 /// The database's file and those beside it, as far as they are there.

@@ -14,10 +14,12 @@ mod database;
 mod files;
 mod notifiers;
 mod providers;
+mod timers;
 
 pub use database::{Database, Holder, Plan};
 pub use notifiers::Ear;
 pub use providers::{Key, Tried};
+pub use timers::{TimerSeen, Timers};
 
 /// What was seen, each by its own look.
 #[derive(Debug)]
@@ -46,6 +48,8 @@ pub struct Seen<'a> {
     pub holder: Option<Holder>,
     /// The providers, by name.
     pub providers: Vec<Tried<'a>>,
+    /// The timers.
+    pub timers: Timers,
     /// Those who are told, by name.
     pub ears: Vec<Ear<'a>>,
 }
@@ -195,6 +199,7 @@ pub fn judge(seen: &Seen<'_>) -> Examination {
         findings.push(providers::provider(seen, provider));
     }
     findings.push(providers::clock(seen));
+    findings.extend(timers::timers(seen));
     findings.push(database::last_run(seen));
     findings.extend(notifiers::notifiers(seen));
     Examination { findings, config_is_broken: false }
