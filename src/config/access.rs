@@ -15,6 +15,9 @@ use super::{Notifier, NotifierKind, Settings};
 /// The group of a system install.
 pub const SYSTEM_GROUP: &str = "mdctl";
 
+const USERS: &str = "/etc/passwd";
+const GROUPS: &str = "/etc/group";
+
 /// Who may do what with a file or folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
@@ -52,8 +55,8 @@ impl Access {
         Ok(Self {
             path: path.to_owned(),
             mode: held.mode() & 0o7777,
-            owner: name_in("/etc/passwd", held.uid()),
-            group: name_in("/etc/group", held.gid()),
+            owner: name_in(USERS, held.uid()),
+            group: name_in(GROUPS, held.gid()),
             writable: rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok(),
         })
     }
@@ -131,16 +134,38 @@ pub(super) fn is_program(program: &str, folder: &Path) -> bool {
     env::program_folders().into_iter().any(|place| runs(folder.join(place).join(program)))
 }
 
+/// The number of a user; `None` when there is none of that name.
+#[must_use]
+pub fn user_id(name: &str) -> Option<u32> {
+    id_in(USERS, name)
+}
+
+/// The number of a group; `None` when there is none of that name.
+#[must_use]
+pub fn group_id(name: &str) -> Option<u32> {
+    id_in(GROUPS, name)
+}
+
+fn id_in(file: &str, name: &str) -> Option<u32> {
+    let found = names_in(file).into_iter().find(|(named, _)| named == name);
+    found.and_then(|(_, id)| id.parse().ok())
+}
+
 /// The name of a user or group; its number where the file does not tell.
 fn name_in(file: &str, id: u32) -> String {
     let id = id.to_string();
+    let found = names_in(file).into_iter().find(|(_, held)| *held == id);
+    found.map_or(id, |(name, _)| name)
+}
+
+/// Names and numbers, as this machine's own file has them.
+fn names_in(file: &str) -> Vec<(String, String)> {
     let text = fs::read_to_string(file).unwrap_or_default();
-    let mut lines = text.lines().map(|line| line.split(':'));
-    let named = lines.find_map(|mut fields| {
-        let name = fields.next()?;
-        (fields.nth(1)? == id).then(|| name.to_owned())
-    });
-    named.unwrap_or(id)
+    let named = |line: &str| {
+        let mut fields = line.split(':');
+        Some((fields.next()?.to_owned(), fields.nth(1)?.to_owned()))
+    };
+    text.lines().filter_map(named).collect()
 }
 
 impl Settings {

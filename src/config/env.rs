@@ -89,6 +89,12 @@ pub fn runtime_folder() -> Option<PathBuf> {
     value(XDG_RUNTIME_DIR).map(PathBuf::from)
 }
 
+/// Whether root calls, who may do everything.
+#[must_use]
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
 /// Who calls, for the audit log: the name of the one who logged in, else the number of the user.
 ///
 /// It tells colleagues whom to ask and proves nothing: these variables are the caller's own.
