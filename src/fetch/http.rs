@@ -355,9 +355,14 @@ fn hurdle(error: &reqwest::Error) -> &'static str {
     if !error.is_connect() {
         return "";
     }
+    // An error of input within another is not among its causes.
     let is_secrecy = |cause: &(dyn std::error::Error + 'static)| {
-        let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
-        matches!(kind, Some(io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof))
+        let outer = cause.downcast_ref::<io::Error>();
+        let inner = outer.and_then(io::Error::get_ref).and_then(|inner| inner.downcast_ref());
+        let kinds = [outer, inner].into_iter().flatten().map(io::Error::kind);
+        kinds
+            .into_iter()
+            .any(|kind| matches!(kind, io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof))
     };
     if causes(error).any(|cause| cause.to_string() == "dns error") {
         " (DNS)"

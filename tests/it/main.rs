@@ -12,6 +12,7 @@ mod control;
 mod crash;
 mod derived;
 mod disk;
+mod doctor;
 mod edit;
 mod endings;
 mod enrich;

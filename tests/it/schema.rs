@@ -50,7 +50,7 @@ fn check(sandbox: &Sandbox, arguments: &[&str], more: &[&str]) -> Value {
 }
 
 /// Every command that only looks.
-const LOOKS: [&[&str]; 19] = [
+const LOOKS: [&[&str]; 20] = [
     &["health"],
     &["staleness"],
     &["history"],
@@ -70,6 +70,7 @@ const LOOKS: [&[&str]; 19] = [
     &["symbols", "list"],
     &["db", "info"],
     &["db", "check"],
+    &["doctor"],
 ];
 
 /// Three symbols, of which one is not there, one has a hole and rows that cannot be true, and all have a

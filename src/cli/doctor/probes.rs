@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::{Group, ProviderSettings, Settings};
-use crate::domain::probe::Probe;
+use crate::domain::probe::{Probe, Soundness};
 use crate::domain::range::TimeRange;
 use crate::domain::timeframe::{DAY, Timeframe};
 use crate::domain::words::instant;
@@ -37,6 +37,9 @@ pub(super) fn hindrance(
             "there is no database yet in which its quota is kept; mdctl db migrate makes it"
         }
         Database::Unreadable(..) => "its quota is kept in the database, which cannot be read",
+        Database::Read { soundness: Soundness::Damaged(_), .. } => {
+            "its quota is kept in the database, which is damaged"
+        }
         Database::Read { .. } if !database.is_current() => {
             "its quota is kept in the database, which has an older schema; first mdctl db migrate"
         }
