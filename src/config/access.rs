@@ -169,10 +169,15 @@ fn names_in(file: &str) -> Vec<(String, String)> {
 }
 
 impl Settings {
+    /// Every file that holds a secret, or is to hold one, each with what it holds.
+    pub fn files_with_secrets(&self) -> impl Iterator<Item = (PathBuf, String)> {
+        let config = self.secret_in_config().map(|what| (self.config_path.clone(), what));
+        config.into_iter().chain(self.secret_files())
+    }
+
     /// The files that hold the secrets of providers and notifiers, each with what it holds. What systemd
     /// hands over is its own business.
-    #[must_use]
-    pub fn secret_files(&self) -> Vec<(PathBuf, String)> {
+    fn secret_files(&self) -> Vec<(PathBuf, String)> {
         let mut files = Vec::new();
         let mut add = |source: &SecretSource, what: String| {
             files.extend(source.file().map(|path| (path, what)));
@@ -197,8 +202,7 @@ impl Settings {
 
     /// What secret the config itself holds: addresses of notifiers, which let in whoever knows them. Keys
     /// never stand in it. `None` when it holds none.
-    #[must_use]
-    pub fn secret_in_config(&self) -> Option<String> {
+    fn secret_in_config(&self) -> Option<String> {
         let holds = |notifier: &Notifier| {
             let tells = !matches!(notifier.kind, NotifierKind::PagerDuty { .. });
             tells && notifier.url().is_some_and(Address::is_written_secret)
@@ -211,15 +215,13 @@ impl Settings {
     /// reads it.
     #[must_use]
     pub fn exposed_secrets(&self) -> Vec<Exposed> {
-        let config = self.secret_in_config().map(|what| (self.config_path.clone(), what));
         let look = |(path, what): (PathBuf, String)| {
             let access = Access::of(&path).ok()?;
             let who = access.exposure()?;
             let message = format!("{} holds {what}, and {who}", path.display());
             Some(Exposed { message, remedy: access.remedy(), path })
         };
-        let mut exposed: Vec<Exposed> =
-            config.into_iter().chain(self.secret_files()).filter_map(look).collect();
+        let mut exposed: Vec<Exposed> = self.files_with_secrets().filter_map(look).collect();
         exposed.dedup_by(|a, b| a.path == b.path);
         exposed
     }

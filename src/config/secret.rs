@@ -46,6 +46,19 @@ impl KeySource {
             self.second.as_ref().filter(|second| self.key.read().is_ok() && second.read().is_err());
         lacking.unwrap_or(&self.key).remedy()
     }
+
+    /// The environment variables that it is kept in.
+    #[must_use]
+    pub fn variables(&self) -> Vec<&str> {
+        [Some(&self.key), self.second.as_ref()]
+            .into_iter()
+            .flatten()
+            .filter_map(|source| match &source.0 {
+                SecretPlace::Env(name) => Some(name.as_str()),
+                _ => None,
+            })
+            .collect()
+    }
 }
 
 impl SecretSource {
@@ -66,9 +79,7 @@ impl SecretSource {
             SecretPlace::Env(_) => None,
             SecretPlace::File(path) => Some(path.clone()),
             SecretPlace::Credential { name, beside } => {
-                let given = env::credentials_folder().map(|folder| folder.join(name));
-                let is_given = given.is_some_and(|path| path.exists());
-                (!is_given).then(|| beside.clone())
+                given(name).is_none().then(|| beside.clone())
             }
         }
     }
@@ -77,7 +88,7 @@ impl SecretSource {
     #[must_use]
     pub fn remedy(&self) -> String {
         match &self.0 {
-            SecretPlace::Env(name) => format!("export {name}=..."),
+            SecretPlace::Env(name) => format!("export {name}=...   # where mdctl is called from"),
             SecretPlace::File(path) | SecretPlace::Credential { beside: path, .. } => {
                 let folder = crate::file::folder_of(path);
                 let make = if folder.exists() {
@@ -86,7 +97,7 @@ impl SecretSource {
                     format!("install -d -m 700 {}; ", quoted(folder))
                 };
                 format!(
-                    "{make}install -m 600 /dev/stdin {}   (then the secret itself, Enter and Ctrl-D)",
+                    "{make}install -m 600 /dev/stdin {}   # then the secret, Enter and Ctrl-D",
                     quoted(path)
                 )
             }
@@ -99,8 +110,7 @@ impl SecretSource {
                 .ok_or_else(|| format!("the environment variable {name} is not set"))?,
             SecretPlace::File(path) => read_secret(path)?,
             SecretPlace::Credential { name, beside } => {
-                let given = env::credentials_folder().map(|folder| folder.join(name));
-                read_secret(given.filter(|path| path.exists()).as_deref().unwrap_or(beside))?
+                read_secret(given(name).as_deref().unwrap_or(beside))?
             }
         };
         let secret = secret.trim();
@@ -110,6 +120,14 @@ impl SecretSource {
         }
         Ok(secret.to_owned())
     }
+}
+
+/// Where systemd put a credential: under its own name, or under that of the folder that it came with
+/// (`LoadCredential=mdctl:FOLDER`).
+fn given(name: &str) -> Option<PathBuf> {
+    let folder = env::credentials_folder()?;
+    let names = [name.to_owned(), format!("mdctl_{name}")];
+    names.into_iter().map(|name| folder.join(name)).find(|path| path.exists())
 }
 
 fn read_secret(path: &Path) -> Result<String, String> {

@@ -102,6 +102,7 @@ fn examine(command: &Doctor, scene: &Scene) -> Examination {
         now: scene.wall_now,
         config: Access::of(&settings.config_path).ok(),
         exposed: settings.exposed_secrets(),
+        guarded: settings.files_with_secrets().filter(|(path, _)| path.exists()).count() as u64,
         folder: folder_of(&settings.database),
         database_files: database_files(&settings.database),
         outputs: outputs(settings),

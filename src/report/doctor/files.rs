@@ -56,12 +56,9 @@ pub(super) fn secrets(seen: &Seen<'_>) -> Vec<Finding> {
     });
     let mut findings: Vec<Finding> = exposed.collect();
     if findings.is_empty() {
-        let files = seen.settings.secret_files().len() as u64;
-        let held = seen.settings.secret_in_config().is_some();
-        let message = match (files, held) {
-            (0, false) => "no file holds one".to_owned(),
-            (0, true) => "the config holds one and is read by nobody else".to_owned(),
-            (files, _) => format!("{} of secrets, read by nobody else", counted(files, "file")),
+        let message = match seen.guarded {
+            0 => "no file holds one".to_owned(),
+            files => format!("{} with secrets, for nobody else to read", counted(files, "file")),
         };
         findings.push(Finding::ok("secrets", "secrets", message));
     }

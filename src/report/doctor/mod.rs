@@ -32,6 +32,8 @@ pub struct Seen<'a> {
     pub config: Option<Access>,
     /// Files with secrets that others can read.
     pub exposed: Vec<Exposed>,
+    /// How many files with secrets there are.
+    pub guarded: u64,
     /// The database's folder, and why it cannot be looked at.
     pub folder: Result<Access, String>,
     /// The database and what stands beside it, as far as that is there; the database first.

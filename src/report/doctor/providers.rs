@@ -109,8 +109,9 @@ fn files(name: &str, folder: &str, found: &Result<(), String>) -> Finding {
 /// What went wrong with the one request, and what to do about it.
 fn wrong(name: &str, about: &str, base_url: &str, fault: &Fault) -> Finding {
     let said = &fault.message;
-    let see =
-        || format!("curl -svo /dev/null {base_url}   (the name, the network, a firewall or proxy)");
+    let see = || {
+        format!("curl -svo /dev/null {base_url}   # the name, the network, a firewall or a proxy")
+    };
     let (state, message, remedy) = match fault.kind {
         ErrorKind::Auth => (
             State::Critical,

@@ -37,7 +37,7 @@ pub(super) fn timers(seen: &Seen<'_>) -> Vec<Finding> {
         Timers::NoSystemd => {
             return skipped(
                 "no systemd is at work here; what cron or others call is not looked at",
-                "crontab -l shows whether it calls mdctl",
+                "crontab -l shows whether it calls mdctl; mdctl units print --cron has the lines",
             );
         }
         Timers::Silent => {
@@ -68,7 +68,7 @@ fn timer(timer: &TimerSeen) -> Finding {
         }
     };
     let remedy = if *installed {
-        format!("systemctl enable --now {unit}   (with --user for a user's own)")
+        format!("systemctl enable --now {unit}   # with --user for a user's own")
     } else {
         "mdctl units install".to_owned()
     };

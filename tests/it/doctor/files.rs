@@ -43,7 +43,7 @@ fn a_key_that_others_can_read_is_warned_of_where_it_is_read() {
     assert!(status.expect("a shell").success());
     let found = examine(&sandbox);
     found.output.expect_code(0);
-    found.check("secrets").says("ok", "1 file of secrets");
+    found.check("secrets").says("ok", "1 file with secrets");
     let run = sandbox.backfill(&[]);
     assert!(!run.stderr.contains("chmod"), "{run}");
 }
@@ -75,7 +75,7 @@ fn a_config_is_secret_only_when_it_holds_something_secret() {
     assert!(!found.output.stdout.contains("sekrit-hook"), "{}", found.output);
     sandbox.mdctl(&["alerts", "--notify"]).expect_stderr("chmod 600");
     chmod(&sandbox, "mdctl.toml", 0o600);
-    examine(&sandbox).check("secrets").says("ok", "the config holds one");
+    examine(&sandbox).check("secrets").says("ok", "1 file with secrets");
     // One that is only this machine's is none.
     chmod(&sandbox, "mdctl.toml", 0o644);
     sandbox.write(

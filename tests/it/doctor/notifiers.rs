@@ -54,7 +54,7 @@ fn nobody_is_told_anything_unless_asked_for() {
     for name in ["hook", "team", "oncall", "cron", "page"] {
         found.about("notifier", name).says("ok", "complete; --send-test tries it");
     }
-    found.check("secrets").says("ok", "2 files of secrets");
+    found.check("secrets").says("ok", "2 files with secrets");
     assert!(receiver.requests().is_empty() && !sandbox.path("page.json").exists());
 }
 

@@ -174,14 +174,13 @@ fn a_key_that_is_lacking_is_told_with_the_command_that_puts_it_there() {
     assert!(server.requests().is_empty());
     // The remedy works as it stands.
     let remedy = found.check("key").remedy;
-    let remedy = remedy.split("   (").next().unwrap_or_default().to_owned();
     let mut shell = std::process::Command::new("sh");
-    shell.args(["-c", &format!("echo {KEY} | ({remedy})")]).current_dir(sandbox.path(""));
+    shell.args(["-c", &format!("echo {KEY} | {{ {remedy}\n}}")]).current_dir(sandbox.path(""));
     assert!(shell.status().expect("a shell").success(), "{remedy}");
     let found = examine(&sandbox);
     found.output.expect_code(0);
     found.check("key").says("ok", "where it is looked for");
-    found.check("secrets").says("ok", "1 file of secrets");
+    found.check("secrets").says("ok", "1 file with secrets");
     assert_eq!(server.requests().len(), 1);
 }
 

@@ -76,7 +76,7 @@ fn the_systems_config_is_roots_and_the_group_reads_it() {
     chown(sandbox.path("etc/mdctl/mdctl.toml"), Some(0), Some(4_712)).expect("root's");
     let output = run(&sandbox, "4711:4712", &["doctor", "--json"]);
     let found = Found { document: output.json(), output };
-    found.check("secrets").says("ok", "the config holds one");
+    found.check("secrets").says("ok", "1 file with secrets");
     found.check("config_access").says("ok", "rw-r----- root:mdctl");
     found.check("database_access").says("ok", "mdctl:mdctl");
     // Nothing is written over.
