@@ -64,7 +64,7 @@ type Done = Result<Exit, Failure>;
     after_help = "Exit codes: 0 all well, 1 some jobs failed or degraded, 2 all failed or critical, 3 unknown,\n\
                   4 deferred, 64 usage, 73 cannot create, 74 input or output, 75 locked, 78 config,\n\
                   130 and 143 stopped by a signal.\n\n\
-                  Start with `mdctl init`, then `mdctl backfill`, then `mdctl health`."
+                  Start with `mdctl init`, then `mdctl doctor`, `mdctl backfill` and `mdctl health`."
 )]
 struct Cli {
     #[command(flatten)]

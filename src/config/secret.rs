@@ -1,5 +1,7 @@
 //! Where secrets are to be found when they are needed: keys, tokens, and addresses that are secrets.
 
+use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -90,16 +92,7 @@ impl SecretSource {
         match &self.0 {
             SecretPlace::Env(name) => format!("export {name}=...   # where mdctl is called from"),
             SecretPlace::File(path) | SecretPlace::Credential { beside: path, .. } => {
-                let folder = crate::file::folder_of(path);
-                let make = if folder.exists() {
-                    String::new()
-                } else {
-                    format!("install -d -m 700 {}; ", quoted(folder))
-                };
-                format!(
-                    "{make}install -m 600 /dev/stdin {}   # then the secret, Enter and Ctrl-D",
-                    quoted(path)
-                )
+                keep_remedy(path)
             }
         }
     }
@@ -120,6 +113,25 @@ impl SecretSource {
         }
         Ok(secret.to_owned())
     }
+}
+
+/// The command that puts a secret into the file at `path`, or shows who may read the one that is there.
+fn keep_remedy(path: &Path) -> String {
+    let is_kept_from_us =
+        || File::open(path).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
+    if is_kept_from_us() {
+        return format!("ls -l {}   # who may read it; root may: sudo mdctl doctor", quoted(path));
+    }
+    let folder = crate::file::folder_of(path);
+    let make = if folder.exists() {
+        String::new()
+    } else {
+        format!("install -d -m 700 {}; ", quoted(folder))
+    };
+    format!(
+        "{make}install -m 600 /dev/stdin {}   # then the secret, Enter and Ctrl-D",
+        quoted(path)
+    )
 }
 
 /// Where systemd put a credential: under its own name, or under that of the folder that it came with

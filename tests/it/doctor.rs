@@ -14,7 +14,9 @@ mod files;
 mod newcomer;
 mod notifiers;
 mod providers;
+mod room;
 mod system;
+mod timers;
 
 /// What an examination found; its code is the one that the document names.
 #[track_caller]

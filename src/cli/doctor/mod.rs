@@ -96,6 +96,8 @@ fn examine(command: &Doctor, scene: &Scene) -> Examination {
         .then(|| Holder { process: lock::holder(&settings.database) });
     let plan = plan::next(scene, store.as_ref());
     drop(store);
+    // Before the threads that fetch: they take signals for themselves.
+    let ears = ears::listen(scene, command.send_test);
     let providers = providers(scene, &database, health.as_ref(), holder.is_some());
     let seen = Seen {
         settings,
@@ -112,7 +114,7 @@ fn examine(command: &Doctor, scene: &Scene) -> Examination {
         holder,
         providers,
         timers: timers(&settings.config_path),
-        ears: ears::listen(scene, command.send_test),
+        ears,
     };
     doctor::judge(&seen)
 }

@@ -82,7 +82,7 @@ pub(super) fn folder(seen: &Seen<'_>) -> Finding {
             access.words()
         );
         return Finding::critical("folder", &subject, message).mended_by(format!(
-            "run as {}, or see ls -ld {} and findmnt -T {}",
+            "sudo -u {} mdctl doctor, or see ls -ld {} and findmnt -T {}",
             access.owner,
             quoted(folder),
             quoted(folder)
@@ -116,7 +116,11 @@ pub(super) fn database_access(seen: &Seen<'_>) -> Option<Finding> {
             file.path.display(),
             file.words()
         );
-        let remedy = format!("run as {}, or see ls -l {}*", database.owner, quoted(&database.path));
+        let remedy = format!(
+            "sudo -u {} mdctl doctor, or see ls -l {}*",
+            database.owner,
+            quoted(&database.path)
+        );
         return Some(Finding::critical(code, &subject, message).mended_by(remedy));
     }
     let foreign = seen.database_files.iter().find(|file| file.owner != database.owner);

@@ -124,7 +124,7 @@ fn who_cannot_write_the_database_is_told_so() {
     found
         .check("folder")
         .says("critical", "this user cannot write the database's folder")
-        .mended_by("run as root");
+        .mended_by("sudo -u root mdctl doctor");
     found.check("database_access").says("critical", "no run can begin");
     assert_eq!(server.requests().len(), 0, "what cannot be written down is not asked");
     // A database that may not even be read.
@@ -134,6 +134,15 @@ fn who_cannot_write_the_database_is_told_so() {
     output.expect_code(2);
     let found = Found { document: output.json(), output };
     found.check("database").says("critical", "cannot be opened");
+    // A key that is kept from this user is not to be made anew.
+    let config = sandbox.read("mdctl.toml");
+    sandbox.write("mdctl.toml", config.replace("{ env = \"KEY\" }", "{ file = \"p.key\" }"));
+    sandbox.write("p.key", KEY);
+    chmod(&sandbox, "p.key", 0o600);
+    let mut command = sandbox.command(&["doctor", "--json"]);
+    let output = sandbox.finish(command.uid(65_534).gid(65_534));
+    let found = Found { document: output.json(), output };
+    found.check("key").says("critical", "Permission denied").mended_by("sudo mdctl doctor");
     // A lock of somebody else's.
     let lock = sandbox.path("mdctl.db.lock");
     std::os::unix::fs::chown(&lock, Some(65_534), Some(65_534)).expect("another's");
