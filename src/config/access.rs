@@ -92,16 +92,24 @@ impl Access {
     }
 
     /// Who else than its owner can write it; `None` when nobody can. In a folder with the sticky bit nobody
-    /// takes away what is another's.
+    /// takes away what is another's; and the group that is called like the owner is the owner's own.
     #[must_use]
     pub fn writers(&self) -> Option<String> {
         let sticky = self.mode & 0o1000 != 0;
         let who = match self.mode {
             mode if mode & 0o002 != 0 && !sticky => "everybody on this machine".to_owned(),
-            mode if mode & 0o020 != 0 && !sticky => format!("the group {}", self.group),
+            mode if mode & 0o020 != 0 && !sticky && self.group != self.owner => {
+                format!("the group {}", self.group)
+            }
             _ => return None,
         };
         Some(format!("{who} can write it ({})", self.words()))
+    }
+
+    /// Whether everybody on this machine can write it.
+    #[must_use]
+    pub const fn is_everybodys(&self) -> bool {
+        self.mode & 0o1002 == 0o002
     }
 
     /// The command that leaves it to those whom it concerns.
@@ -270,6 +278,7 @@ mod tests {
     fn a_sticky_folder_is_nobody_elses() {
         assert_eq!(access(0o1777, "root").writers(), None);
         assert_eq!(access(0o755, "root").writers(), None);
+        assert_eq!(access(0o775, "root").writers(), None, "a group of the owner's own");
         assert!(access(0o777, "root").writers().is_some_and(|who| who.starts_with("everybody")));
         assert!(
             access(0o775, "staff").writers().is_some_and(|who| who.starts_with("the group staff"))

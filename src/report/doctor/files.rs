@@ -3,7 +3,7 @@
 use crate::config::access::{Access, quoted};
 use crate::domain::words::counted;
 
-use super::{Finding, Seen};
+use super::{Finding, Seen, State};
 
 pub(super) fn config(seen: &Seen<'_>) -> Finding {
     let settings = seen.settings;
@@ -38,7 +38,8 @@ pub(super) fn access_of_config(access: &Access) -> Finding {
     match access.writers() {
         Some(who) => {
             let message = format!("{who}, and with it decide where keys are sent and what is run");
-            Finding::critical("config_access", &path, message)
+            let state = if access.is_everybodys() { State::Critical } else { State::Warning };
+            Finding::new("config_access", &path, state, message)
                 .mended_by(format!("chmod go-w {}", quoted(&access.path)))
         }
         None => Finding::ok(
