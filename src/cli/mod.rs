@@ -311,12 +311,12 @@ mod tests {
         for manager in [Manager::System, Manager::User] {
             let files = units::files(&Layout { manager, ..Layout::usual() }).unwrap();
             let lines = files.iter().flat_map(|file| file.text.lines());
-            are_followed(lines.filter_map(|line| line.strip_prefix("ExecStart=")), 5);
+            are_followed(lines.filter_map(|line| line.strip_prefix("ExecStart=")), 6);
         }
         let crontab = cron::crontab(&Layout::usual()).unwrap();
         let calls = crontab
             .split(" >/dev/null")
             .filter_map(|text| Some(&text[text.rfind("/usr/bin/mdctl")?..]));
-        are_followed(calls, 8);
+        are_followed(calls, 9);
     }
 }

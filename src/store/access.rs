@@ -6,10 +6,11 @@
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use crate::domain::place;
+use crate::file;
 
 /// The owner's alone.
 const PRIVATE: u32 = 0o600;
@@ -39,8 +40,7 @@ const fn is_read_by_group(mode: u32) -> bool {
     mode & 0o040 != 0
 }
 
-/// Opens a file to write, and makes it with that mode where it is not there: what root makes in somebody's
-/// folder is theirs, who could not work with it otherwise. What stands in it stays.
+/// Opens a file to write, and makes it with that mode where it is not there; what stands in it stays.
 pub(super) fn open(path: &Path, mode: u32) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true);
@@ -48,11 +48,7 @@ pub(super) fn open(path: &Path, mode: u32) -> io::Result<File> {
         Ok(file) => {
             // Whatever the umask says.
             file.set_permissions(Permissions::from_mode(mode))?;
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            let folder = fs::metadata(folder.unwrap_or(Path::new(".")))?;
-            if file.metadata()?.uid() == 0 && folder.uid() != 0 {
-                fchown(&file, Some(folder.uid()), Some(folder.gid()))?;
-            }
+            file::hand_over(&file, file::folder_of(path))?;
             Ok(file)
         }
         // Somebody else may have made it meanwhile.

@@ -21,7 +21,7 @@ pub enum Chore {
     Enrich,
     /// The rules, and who is told.
     Alerts,
-    /// What the database needs: prune, check, backup.
+    /// What the database needs: check, backup, prune.
     Maintenance,
 }
 

@@ -145,11 +145,13 @@ fn what_root_did_by_hand_does_not_stop_the_owner() {
         .expect("mode");
     sandbox.backfill(&[]).expect_code(0);
     sandbox.mdctl(&["alerts", "--notify"]);
+    sandbox.mdctl(&["db", "backup"]).expect_code(0);
     sandbox.mdctl(&["symbols", "add", "BBB"]).expect_code(0);
     assert_eq!(owner(&sandbox.path("mdctl.toml")), (0, GROUP), "an edit keeps the config's group");
-    for entry in fs::read_dir(sandbox.path("")).expect("the folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_file() && !path.ends_with("mdctl.toml") {
+    let entries = |name| fs::read_dir(sandbox.path(name)).expect("the folder");
+    let paths = entries("").chain(entries("backups")).map(|entry| entry.expect("an entry").path());
+    for path in paths {
+        if !path.ends_with("mdctl.toml") && !path.ends_with("home") {
             assert_eq!(owner(&path), (OWNER, GROUP), "{}", path.display());
         }
     }

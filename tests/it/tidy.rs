@@ -20,7 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("file", &[]),
     ("config", &["domain", "calendar", "provider", "file"]),
     ("fetch", &["domain", "provider", "clock", "config"]),
-    ("store", &["domain"]),
+    ("store", &["domain", "file"]),
     ("exit", &["config", "domain", "store"]),
     (
         "pipeline",
@@ -61,7 +61,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("tokio", &["fetch/"]),
     ("ratatui", &["cli/watch/", "render/watch/"]),
     ("crossterm", &["cli/watch/"]),
-    ("signal_hook", &["cli/watch/"]),
+    ("signal_hook", &["cli/watch/", "cli/db/"]),
     ("Utc::now", &["clock.rs"]),
     ("SystemTime::now", &["clock.rs"]),
     ("env::var", &["config/env.rs"]),

@@ -95,7 +95,7 @@ fn sound(subject: &str, soundness: &Soundness, size: u64) -> Finding {
         Soundness::Damaged(lines) => {
             let first = lines.first().map_or("", String::as_str);
             Finding::critical("database", subject, format!("it is damaged: {first}"))
-                .mended_by("mdctl db check tells all of it; then restore a backup, or move the file away and mdctl backfill anew")
+                .mended_by("mdctl db check tells all of it; then mdctl db restore, or move the file away and mdctl backfill anew")
         }
     }
 }
