@@ -22,6 +22,7 @@ mod bars;
 mod breaker;
 mod db;
 mod deed;
+mod doctor;
 mod enrich;
 mod failure;
 mod features;
@@ -63,7 +64,7 @@ type Done = Result<Exit, Failure>;
     after_help = "Exit codes: 0 all well, 1 some jobs failed or degraded, 2 all failed or critical, 3 unknown,\n\
                   4 deferred, 64 usage, 73 cannot create, 74 input or output, 75 locked, 78 config,\n\
                   130 and 143 stopped by a signal.\n\n\
-                  Start with `mdctl init`, then `mdctl backfill`, then `mdctl health`."
+                  Start with `mdctl init`, then `mdctl doctor`, `mdctl backfill` and `mdctl health`."
 )]
 struct Cli {
     #[command(flatten)]
@@ -164,6 +165,7 @@ enum Command {
     Resume(pause::Resume),
     Breaker(breaker::Breaker),
     Db(db::Db),
+    Doctor(doctor::Doctor),
     Units(units::Units),
 }
 
@@ -215,6 +217,8 @@ fn run(cli: Cli) -> Done {
         Command::Resume(command) => pause::resume(command, &scene()?),
         Command::Breaker(command) => breaker::exec(command, &scene()?),
         Command::Db(command) => db::exec(command, &scene()?),
+        // That the config cannot be followed is for it to tell.
+        Command::Doctor(command) => doctor::exec(command, &cli.global),
         // It may write units before there is a config.
         Command::Units(command) => units::exec(command, &cli.global),
     }
@@ -244,6 +248,7 @@ fn schema(command: &Command) -> Result<Schema, Failure> {
         Command::Pause(_) | Command::Resume(_) => render::pause::schema(),
         Command::Breaker(command) => command.schema(),
         Command::Db(command) => command.schema(),
+        Command::Doctor(_) => render::doctor::schema(),
         Command::Units(command) => command.schema(),
     })
 }

@@ -132,6 +132,13 @@ impl Scene {
         self.as_of.unwrap_or(self.wall_now)
     }
 
+    /// Warns of files with secrets that others can read: for commands that read them themselves.
+    pub(super) fn warn_of_exposed(&self) {
+        for exposed in self.settings.exposed_secrets() {
+            tracing::warn!("{}; this mends it: {}", exposed.message, exposed.remedy);
+        }
+    }
+
     /// The store, to read.
     pub(super) fn reader(&self) -> Result<Store, Failure> {
         Store::open_read(&self.settings.database).map_err(|error| Failure::of_reader(&error))
@@ -354,7 +361,7 @@ pub(super) fn closed_before(due: &Due, timeframe: Timeframe, as_of: i64) -> i64 
     in_session.max(as_of.saturating_sub(timeframe.seconds()).saturating_add(1))
 }
 
-fn look(colour: Colour) -> Look {
+pub(super) fn look(colour: Colour) -> Look {
     let terminal = io::stdout().is_terminal();
     let colour = match colour {
         Colour::Always => true,

@@ -21,6 +21,8 @@ const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 /// The user's config folder; else `.config` in `HOME`.
 const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 const HOME: &str = "HOME";
+/// Where programs are.
+const PATH: &str = "PATH";
 /// The user's runtime folder, while they are logged in or linger.
 const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
 /// Where a test wants the program to panic; read in builds for tests only.
@@ -73,6 +75,12 @@ pub fn user_config_folder() -> Option<PathBuf> {
     value(XDG_CONFIG_HOME)
         .map(PathBuf::from)
         .or_else(|| value(HOME).map(|home| PathBuf::from(home).join(".config")))
+}
+
+/// Where programs are looked for by their names.
+#[must_use]
+pub fn program_folders() -> Vec<PathBuf> {
+    value(PATH).map_or_else(Vec::new, |path| env::split_paths(&path).collect())
 }
 
 /// The user's runtime folder.

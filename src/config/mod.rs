@@ -23,6 +23,7 @@ use crate::domain::series::{AssetClass, SeriesKey, Symbol};
 use crate::domain::timeframe::Timeframe;
 use crate::provider::Provider;
 
+pub mod access;
 pub mod edit;
 pub mod env;
 mod error;

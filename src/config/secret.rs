@@ -1,11 +1,14 @@
 //! Where secrets are to be found when they are needed: keys, tokens, and addresses that are secrets.
 
+use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::domain::secret::ApiKey;
 
+use super::access::quoted;
 use super::{env, resolve};
 
 /// Where a key, and its second half, are to be found when they are needed.
@@ -38,6 +41,14 @@ impl KeySource {
         Ok(ApiKey::new(key, second))
     }
 
+    /// The command that puts what is lacking of it where it is looked for; when nothing is, all of it.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        let lacking =
+            self.second.as_ref().filter(|second| self.key.read().is_ok() && second.read().is_err());
+        lacking.unwrap_or(&self.key).remedy()
+    }
+
     /// The environment variables that it is kept in.
     #[must_use]
     pub fn variables(&self) -> Vec<&str> {
@@ -62,6 +73,30 @@ impl SecretSource {
         self.read().map(Into::into)
     }
 
+    /// The file that it is kept in, as far as that is the user's to guard; `None` when it is in no file, or
+    /// in one that systemd hands over.
+    #[must_use]
+    pub fn file(&self) -> Option<PathBuf> {
+        match &self.0 {
+            SecretPlace::Env(_) => None,
+            SecretPlace::File(path) => Some(path.clone()),
+            SecretPlace::Credential { name, beside } => {
+                given(name).is_none().then(|| beside.clone())
+            }
+        }
+    }
+
+    /// The command that puts it where it is looked for.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        match &self.0 {
+            SecretPlace::Env(name) => format!("export {name}=...   # where mdctl is called from"),
+            SecretPlace::File(path) | SecretPlace::Credential { beside: path, .. } => {
+                keep_remedy(path)
+            }
+        }
+    }
+
     fn read(&self) -> Result<String, String> {
         let secret = match &self.0 {
             SecretPlace::Env(name) => env::value(name)
@@ -78,6 +113,25 @@ impl SecretSource {
         }
         Ok(secret.to_owned())
     }
+}
+
+/// The command that puts a secret into the file at `path`, or shows who may read the one that is there.
+fn keep_remedy(path: &Path) -> String {
+    let is_kept_from_us =
+        || File::open(path).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
+    if is_kept_from_us() {
+        return format!("ls -l {}   # who may read it; root may: sudo mdctl doctor", quoted(path));
+    }
+    let folder = crate::file::folder_of(path);
+    let make = if folder.exists() {
+        String::new()
+    } else {
+        format!("install -d -m 700 {}; ", quoted(folder))
+    };
+    format!(
+        "{make}install -m 600 /dev/stdin {}   # then the secret, Enter and Ctrl-D",
+        quoted(path)
+    )
 }
 
 /// Where systemd put a credential: under its own name, or under that of the folder that it came with
@@ -117,6 +171,22 @@ impl Address {
         resolve::own_address(url.expose_secret())
             .map_err(|error| format!("the address {error}"))?;
         Ok(url)
+    }
+
+    /// Where it is kept; `None` when it stands in the config.
+    pub(super) const fn source(&self) -> Option<&SecretSource> {
+        match &self.0 {
+            AddressSource::Written(_) => None,
+            AddressSource::Kept(source) => Some(source),
+        }
+    }
+
+    /// Whether it stands in the config and leads off this machine: whoever knows it is let in.
+    pub(super) fn is_written_secret(&self) -> bool {
+        match &self.0 {
+            AddressSource::Written(url) => url.expose_secret().starts_with("https:"),
+            AddressSource::Kept(_) => false,
+        }
     }
 }
 

@@ -6,8 +6,9 @@
 //! ([`series`], [`shard`]), what is said of it ([`mod@reference`]), what is missing ([`gap`]), what is to
 //! be done ([`task`]), what a run did ([`run`], [`event`]), what the store remembers ([`fact`],
 //! [`provider_state`], [`total`]) and in which file ([`database`]), what people order ([`control`]), by
-//! which rules all of that is judged ([`policy`]), and what is watched and promised ([`alert`]); last, where
-//! a system install has its files ([`place`]), and how times and counts are said ([`words`]).
+//! which rules all of that is judged ([`policy`]), what is watched and promised ([`alert`]), and what is
+//! tried ([`probe`]); last, where a system install has its files ([`place`]), and how times and counts are
+//! said ([`words`]).
 
 pub mod action;
 pub mod alert;
@@ -21,6 +22,7 @@ pub mod feature;
 pub mod gap;
 pub mod place;
 pub mod policy;
+pub mod probe;
 pub mod provider_state;
 pub mod range;
 pub mod reference;

@@ -15,6 +15,7 @@ mod control;
 mod crash;
 mod derived;
 mod disk;
+mod doctor;
 mod edit;
 mod endings;
 mod enrich;

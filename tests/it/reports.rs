@@ -587,6 +587,7 @@ fn help_needs_no_config() {
     let sandbox = Sandbox::new();
     let help = sandbox.mdctl(&["--help"]);
     let commands = [
+        "doctor",
         "init",
         "symbols",
         "backfill",

@@ -50,7 +50,7 @@ fn check(sandbox: &Sandbox, arguments: &[&str], more: &[&str]) -> Value {
 }
 
 /// Every command that only looks.
-const LOOKS: [&[&str]; 21] = [
+const LOOKS: [&[&str]; 22] = [
     &["health"],
     &["staleness"],
     &["history"],
@@ -70,6 +70,7 @@ const LOOKS: [&[&str]; 21] = [
     &["symbols", "list"],
     &["db", "info"],
     &["db", "check"],
+    &["doctor"],
     &["units", "print"],
     &["units", "print", "--cron"],
 ];

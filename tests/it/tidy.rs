@@ -72,7 +72,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("dbg!", &[]),
     ("unsafe ", &[]),
     ("process::exit", &["main.rs", "fetch/engine.rs"]),
-    ("rustix", &["clock.rs", "config/env.rs", "fetch/engine.rs", "notify/", "store/", "systemd/"]),
+    ("rustix", &["clock.rs", "config/", "fetch/engine.rs", "notify/", "store/", "systemd/"]),
     ("thread::sleep", &[]),
 ];
 
