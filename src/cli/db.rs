@@ -29,13 +29,27 @@ pub(super) struct Db {
 #[derive(Clone, Copy, Debug, Subcommand)]
 enum What {
     /// Make the database, or bring its schema up to this program's.
+    #[command(after_help = "Examples:
+  mdctl db migrate")]
     Migrate,
-    /// SQLite's integrity check and the program's own invariants; exits 74 when something is wrong.
+    /// SQLite's integrity check and the program's own invariants.
+    ///
+    /// Exits 74 when something is wrong.
+    #[command(after_help = "Examples:
+  mdctl db check
+  mdctl db check --db copy.db      another database")]
     Check,
     /// Sizes, versions and rows.
+    #[command(after_help = "Examples:
+  mdctl db info
+  mdctl db info --json")]
     Info,
-    /// Delete log rows and runs that are older than `[database] retention` keeps them, some at a time. Totals
-    /// and bars stay; the room is used again.
+    /// Delete log rows and runs that are older than `[database] retention` keeps them.
+    ///
+    /// It does so some rows at a time. Totals and bars stay; the room is used again.
+    #[command(after_help = "Examples:
+  mdctl db prune
+  mdctl db prune --quiet           from a timer")]
     Prune,
 }
 
