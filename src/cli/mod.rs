@@ -24,6 +24,8 @@ mod completions;
 mod db;
 mod deed;
 mod enrich;
+#[cfg(test)]
+mod examples;
 mod failure;
 mod features;
 mod gaps;
@@ -293,4 +295,11 @@ fn print(write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> Result<(),
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}
