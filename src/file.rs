@@ -1,9 +1,12 @@
 //! A file that takes the place of another as a whole: whoever reads it meanwhile sees the one or the other.
+//! And one that takes a name that nobody has, once it is whole.
 
-use std::fs::{self, File, Metadata, Permissions};
+use std::fs::{self, DirBuilder, File, Metadata, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, fchown, lchown,
+};
+use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
@@ -39,6 +42,10 @@ pub fn replace(path: &Path, text: &[u8], mode: Mode) -> io::Result<()> {
     // The file beside it has a name that nobody knows.
     let mut file = beside(folder, mode).map_err(|error| io::Error::from(error.kind()))?;
     file.write_all(text)?;
+    match &held {
+        Some(held) => keep_owner(file.as_file(), held),
+        None => hand_over(file.as_file(), folder)?,
+    }
     if let Some(permissions) = permissions(mode, held.as_ref()) {
         file.as_file().set_permissions(permissions)?;
     }
@@ -54,6 +61,35 @@ pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+/// Gives what root has just made in somebody's folder to whom the folder belongs: they could not work with
+/// it otherwise. What others make stays theirs.
+///
+/// # Errors
+///
+/// When the system refuses it.
+pub fn hand_over(made: &File, folder: &Path) -> io::Result<()> {
+    let folder = fs::metadata(folder)?;
+    if made.metadata()?.uid() == 0 && folder.uid() != 0 {
+        fchown(made, Some(folder.uid()), Some(folder.gid()))?;
+    }
+    Ok(())
+}
+
+/// Makes a folder with that mode; likewise whose the one above it is.
+///
+/// # Errors
+///
+/// When it is there, or cannot be made.
+pub fn make_folder(path: &Path, bits: u32) -> io::Result<()> {
+    DirBuilder::new().mode(bits).create(path)?;
+    let (above, made) = (fs::metadata(folder_of(path))?, path.symlink_metadata()?);
+    if made.is_dir() && made.uid() == 0 && above.uid() != 0 {
+        // Whoever put a link in its place meanwhile gets the link.
+        lchown(path, Some(above.uid()), Some(above.gid()))?;
+    }
+    Ok(())
+}
+
 /// A new file in `folder`.
 fn beside(folder: &Path, mode: Mode) -> io::Result<NamedTempFile> {
     let bits = if mode == Mode::Private { 0o600 } else { 0o666 };
@@ -63,10 +99,89 @@ fn beside(folder: &Path, mode: Mode) -> io::Result<NamedTempFile> {
         .tempfile_in(folder)
 }
 
+/// Gives a new file the owner and the group of the one before, as far as may be: what root replaces stays
+/// whose it was, and whose group reads it.
+fn keep_owner(file: &File, held: &Metadata) {
+    if file.metadata().is_ok_and(|new| (new.uid(), new.gid()) != (held.uid(), held.gid())) {
+        let _ = fchown(file, Some(held.uid()), Some(held.gid()))
+            .or_else(|_| fchown(file, None, Some(held.gid())));
+    }
+}
+
 /// What is to be set; `None` when it stays as it was made.
 fn permissions(mode: Mode, held: Option<&Metadata>) -> Option<Permissions> {
     match mode {
         Mode::Public => Some(Permissions::from_mode(0o644)),
         Mode::Private | Mode::Usual => held.map(Metadata::permissions),
+    }
+}
+
+/// A file that is being made beside where it is to stand. Until it is whole it has another name, which is
+/// hidden; dropped before, it is gone.
+#[derive(Debug)]
+pub struct Draft {
+    file: NamedTempFile,
+    target: PathBuf,
+}
+
+/// What the names of drafts begin with.
+const DRAFT: &str = ".mdctl-draft-";
+
+impl Draft {
+    /// Begins an empty file that is to become `target`, readable as `bits` say. Drafts in the same folder
+    /// whose makers were killed are removed.
+    ///
+    /// # Errors
+    ///
+    /// When `target` is there already, or its folder cannot be written.
+    pub fn of(target: &Path, bits: u32) -> io::Result<Self> {
+        if target.symlink_metadata().is_ok() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let folder = folder_of(target);
+        sweep(folder);
+        let file = tempfile::Builder::new()
+            .prefix(DRAFT)
+            .permissions(Permissions::from_mode(0o600))
+            .tempfile_in(folder)
+            .map_err(|error| io::Error::from(error.kind()))?;
+        hand_over(file.as_file(), folder)?;
+        file.as_file().set_permissions(Permissions::from_mode(bits))?;
+        // As long as it is held, somebody is at work on it.
+        file.as_file().lock()?;
+        Ok(Self { file, target: target.to_owned() })
+    }
+
+    /// Where it is until it is whole.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// Gives it its name, once all of it has reached the disk; what came to stand there meanwhile stays.
+    ///
+    /// # Errors
+    ///
+    /// When the disk fails, or something came to stand there.
+    pub fn finish(self) -> io::Result<()> {
+        self.file.as_file().sync_all()?;
+        self.file.persist_noclobber(&self.target).map_err(|error| error.error)?;
+        File::open(folder_of(&self.target))?.sync_all()
+    }
+}
+
+/// Removes the drafts that nobody is at work on.
+fn sweep(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    let drafts = entries.flatten().filter(|entry| {
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        is_file && entry.file_name().to_string_lossy().starts_with(DRAFT)
+    });
+    for draft in drafts {
+        let is_left = File::open(draft.path()).is_ok_and(|file| file.try_lock().is_ok());
+        if is_left {
+            // Another one may have swept it at the same time.
+            let _ = fs::remove_file(draft.path());
+        }
     }
 }

@@ -46,6 +46,7 @@ mod status;
 mod stored;
 mod symbols;
 mod times;
+mod units;
 mod watch;
 
 use failure::Failure;
@@ -177,6 +178,7 @@ enum Command {
     Resume(pause::Resume),
     Breaker(breaker::Breaker),
     Db(db::Db),
+    Units(units::Units),
     Completions(completions::Completions),
     Man(man::Manual),
 }
@@ -232,6 +234,8 @@ fn run(cli: Cli) -> Done {
         Command::Resume(command) => pause::resume(command, &scene()?),
         Command::Breaker(command) => breaker::exec(command, &scene()?),
         Command::Db(command) => db::exec(command, &scene()?),
+        // It may write units before there is a config.
+        Command::Units(command) => units::exec(command, &cli.global),
     }
 }
 
@@ -261,6 +265,7 @@ fn schema(command: &Command) -> Result<Schema, Failure> {
         Command::Pause(_) | Command::Resume(_) => render::pause::schema(),
         Command::Breaker(command) => command.schema(),
         Command::Db(command) => command.schema(),
+        Command::Units(command) => command.schema(),
     })
 }
 
@@ -296,10 +301,38 @@ fn print(write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> Result<(),
 
 #[cfg(test)]
 mod tests {
+    use crate::systemd::units::{self, Layout};
+    use crate::systemd::{Manager, cron};
+
     use super::*;
 
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    /// Asserts that the command line follows each of the calls.
+    fn are_followed<'text>(calls: impl Iterator<Item = &'text str>, least: usize) {
+        let calls: Vec<&str> = calls.collect();
+        assert!(calls.len() >= least, "{calls:?}");
+        for call in calls {
+            if let Err(error) = Cli::try_parse_from(call.split(' ')) {
+                panic!("{call}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn units_and_cron_start_what_there_is() {
+        for manager in [Manager::System, Manager::User] {
+            let files = units::files(&Layout { manager, ..Layout::usual() }).unwrap();
+            let lines = files.iter().flat_map(|file| file.text.lines());
+            are_followed(lines.filter_map(|line| line.strip_prefix("ExecStart=")), 6);
+        }
+        let crontab = cron::crontab(&Layout::usual()).unwrap();
+        let calls = crontab
+            .split(" >/dev/null")
+            .filter_map(|text| Some(&text[text.rfind("/usr/bin/mdctl")?..]));
+        are_followed(calls, 9);
     }
 }

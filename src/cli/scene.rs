@@ -27,7 +27,7 @@ use crate::report::quality::{self as quality_report, Counted, SeriesQuality};
 use crate::report::staleness::Staleness;
 use crate::report::{Facts, actions};
 use crate::store::{Store, StoreResult, lock};
-use crate::{fetch, pipeline};
+use crate::{fetch, pipeline, systemd};
 
 use super::failure::Failure;
 use super::{Colour, Global, LogFormat};
@@ -240,6 +240,11 @@ impl Scene {
             unsent: store.alerts_unsent()?,
             wall_now: self.wall_now,
         })
+    }
+
+    /// When systemd starts the next run of this config, by the wall clock; `None` where nobody knows.
+    pub(super) fn next_run(&self) -> Option<i64> {
+        systemd::next_run(&systemd::timers(&self.settings.config_path)?, self.wall_now)
     }
 
     /// What is left of the providers' quotas at this instant, by name.

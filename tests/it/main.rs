@@ -3,10 +3,13 @@
 //! Every test has its own folder, its own server and its own database; none depends on another, on
 //! the wall clock, or on the network.
 
+mod access;
 mod actions;
 mod agreement;
 mod alerts;
+mod backup;
 mod breaker;
+mod check;
 mod config;
 mod control;
 mod crash;
@@ -45,4 +48,5 @@ mod store;
 mod support;
 mod tidy;
 mod trace;
+mod units;
 mod watch;

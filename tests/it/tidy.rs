@@ -20,7 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("file", &[]),
     ("config", &["domain", "calendar", "provider", "file"]),
     ("fetch", &["domain", "provider", "clock", "config"]),
-    ("store", &["domain"]),
+    ("store", &["domain", "file"]),
     ("exit", &["config", "domain", "store"]),
     (
         "pipeline",
@@ -44,7 +44,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("report", &["domain", "calendar", "freshness", "quality", "plan", "config", "exit"]),
     ("notify", &["domain", "report", "config", "exit"]),
-    ("render", &["domain", "report", "plan", "config"]),
+    ("systemd", &["config", "file"]),
+    ("render", &["domain", "report", "plan", "config", "systemd"]),
     ("logging", &["clock", "domain"]),
     ("trace", &["clock", "domain"]),
 ];
@@ -62,7 +63,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("crossterm", &["cli/watch/"]),
     ("clap_complete", &["cli/completions.rs"]),
     ("clap_mangen", &["cli/man.rs"]),
-    ("signal_hook", &["cli/watch/"]),
+    ("signal_hook", &["cli/watch/", "cli/db/"]),
     ("Utc::now", &["clock.rs"]),
     ("SystemTime::now", &["clock.rs"]),
     ("env::var", &["config/env.rs"]),
@@ -73,7 +74,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("dbg!", &[]),
     ("unsafe ", &[]),
     ("process::exit", &["main.rs", "fetch/engine.rs"]),
-    ("rustix", &["clock.rs", "config/env.rs", "fetch/engine.rs", "notify/", "store/disk.rs"]),
+    ("rustix", &["clock.rs", "config/env.rs", "fetch/engine.rs", "notify/", "store/", "systemd/"]),
     ("thread::sleep", &[]),
 ];
 
