@@ -73,3 +73,21 @@ fn words_are_parted_as_a_shell_parts_them() {
     let line = "mdctl pause --for 2h --reason \"the disk's\" --x='a b' | jq '.x'   what it does";
     assert_eq!(words(line), ["mdctl", "pause", "--for", "2h", "--reason", "the disk's", "--x=a b"]);
 }
+
+#[test]
+fn the_kubernetes_job_calls_the_program_as_it_is_called() {
+    let job = include_str!("../../examples/kubernetes/indexed-job.yaml");
+    let of = |key: &str| job.lines().find_map(|line| line.trim().strip_prefix(key));
+    let machines: u32 = of("completions: ").and_then(|n| n.parse().ok()).expect("how many");
+    assert_eq!(of("parallelism: "), of("completions: "), "all at once");
+    let below = job.lines().skip_while(|line| line.trim() != "args:").skip(1);
+    let arguments: Vec<&str> = below.map_while(|line| line.trim().strip_prefix("- ")).collect();
+    let shard = format!("--shard=$(JOB_COMPLETION_INDEX)/{machines}");
+    assert!(arguments.contains(&shard.as_str()), "{arguments:?} takes no share of {machines}");
+    for index in 0..machines {
+        let filled =
+            arguments.iter().map(|a| a.replace("$(JOB_COMPLETION_INDEX)", &index.to_string()));
+        let call: Vec<String> = ["mdctl".to_owned()].into_iter().chain(filled).collect();
+        Cli::try_parse_from(&call).unwrap_or_else(|error| panic!("{call:?}: {error}"));
+    }
+}
