@@ -20,16 +20,20 @@ mod alerts;
 mod backfill;
 mod bars;
 mod breaker;
+mod completions;
 mod db;
 mod deed;
 mod doctor;
 mod enrich;
+#[cfg(test)]
+mod examples;
 mod failure;
 mod features;
 mod gaps;
 mod health;
 mod history;
 mod init;
+mod man;
 mod metrics;
 mod pause;
 mod quality;
@@ -61,10 +65,21 @@ type Done = Result<Exit, Failure>;
 #[command(
     name = "mdctl",
     version,
-    after_help = "Exit codes: 0 all well, 1 some jobs failed or degraded, 2 all failed or critical, 3 unknown,\n\
-                  4 deferred, 64 usage, 73 cannot create, 74 input or output, 75 locked, 78 config,\n\
-                  130 and 143 stopped by a signal.\n\n\
-                  Start with `mdctl init`, then `mdctl doctor`, `mdctl backfill` and `mdctl health`."
+    after_help = "Examples:
+  mdctl init        a config that works as it is, and an empty database
+  mdctl doctor      whether everything is there that it needs
+  mdctl backfill    everything that is due and not stored
+  mdctl health      the verdict, and what mends it
+
+Exit codes:
+  0          all well
+  1, 2       some, all jobs failed; of a verdict: degraded, critical
+  3          unknown: the database cannot be read
+  4          some jobs were left for the next run
+  64, 78     the command line, the config cannot be followed
+  73, 74     a file cannot be made, the disk or the database fails
+  75         another run holds the lock
+  130, 143   stopped by SIGINT, SIGTERM"
 )]
 struct Cli {
     #[command(flatten)]
@@ -167,6 +182,8 @@ enum Command {
     Db(db::Db),
     Doctor(doctor::Doctor),
     Units(units::Units),
+    Completions(completions::Completions),
+    Man(man::Manual),
 }
 
 /// Runs the program on the process's own arguments.
@@ -196,6 +213,9 @@ fn run(cli: Cli) -> Done {
     match &cli.command {
         // It makes the config that the others stand on.
         Command::Init(command) => init::exec(command, &cli.global),
+        // These work without one.
+        Command::Completions(command) => completions::exec(command, &cli.global),
+        Command::Man(command) => man::exec(command, &cli.global),
         Command::Symbols(command) => symbols::exec(command, &scene()?),
         Command::Backfill(command) => backfill::exec(command, &scene()?),
         Command::Enrich(command) => enrich::exec(command, &scene()?),
@@ -241,6 +261,8 @@ fn schema(command: &Command) -> Result<Schema, Failure> {
         Command::Slo(_) => render::slo::schema(),
         Command::Report(_) => render::page::schema(),
         Command::Watch(_) => return Err(watch::no_document()),
+        Command::Completions(_) => return Err(completions::no_document()),
+        Command::Man(_) => return Err(man::no_document()),
         Command::Alerts(command) => command.schema(),
         Command::Metrics(_) => render::metrics::schema(),
         Command::Bars(_) => render::bars::schema(),

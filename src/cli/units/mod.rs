@@ -48,12 +48,18 @@ pub(super) struct Units {
 #[derive(Debug, Subcommand)]
 enum What {
     /// Print the units, each under the path of its file.
+    #[command(after_help = "Examples:
+  mdctl units print --user
+  mdctl units print --cron         lines for crontab -e")]
     Print {
         /// Lines for a crontab instead; their times are cron's to change.
         #[arg(long, conflicts_with = "schedule")]
         cron: bool,
     },
     /// Write the units, make user and folders, start the timers. Drop-ins stay; to do it again does no harm.
+    #[command(after_help = "Examples:
+  sudo mdctl units install
+  mdctl units install --user --schedule enrich=02:00")]
     Install {
         /// Into this folder, which becomes a system's /, as of an image: nothing is made or started.
         #[arg(long, value_name = "DIR", conflicts_with = "user")]
