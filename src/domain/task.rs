@@ -1,5 +1,7 @@
 //! The work list of a run, as the plan hands it to `fetch`.
 
+use std::path::PathBuf;
+
 use super::range::TimeRange;
 use super::run::ErrorKind;
 use super::series::{AssetClass, SeriesKey, Symbol};
@@ -82,6 +84,8 @@ pub struct Task {
     pub bars: u64,
     /// Pages after the first, estimated.
     pub further_pages: u64,
+    /// The file that it is imported from; `None` where its provider is asked.
+    pub file: Option<PathBuf>,
 }
 
 impl Task {

@@ -4,8 +4,9 @@ use rusqlite::{Connection, Row, params};
 use ulid::Ulid;
 
 use crate::domain::fact::{FailureFact, FetchFacts, Info, JobFact, RequestCount, RunFact};
+use crate::domain::import::ImportFact;
 use crate::domain::run::{RunId, RunStatus, Totals};
-use crate::domain::series::Symbol;
+use crate::domain::series::{SeriesKey, Symbol};
 
 use super::{Store, StoreResult, count, migrate, sql_count, word};
 
@@ -173,6 +174,45 @@ impl Store {
                 failures.push(failure_of(row)?);
             }
             Ok(failures)
+        })
+    }
+
+    /// What a run brought from each file that it imported, in the order in which they came; nothing in a
+    /// database of an older schema.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn imports_of(&self, run_id: &RunId) -> StoreResult<Vec<ImportFact>> {
+        self.read(|connection| {
+            if !connection.column_exists(None, "fetch_log", "file")? {
+                return Ok(Vec::new());
+            }
+            let mut statement = connection.prepare_cached(
+                "SELECT file, symbol, timeframe, min(range_from) FILTER (WHERE range_to > range_from),
+                        max(range_to) FILTER (WHERE range_to > range_from) - 1,
+                        sum(records_fetched), sum(records_inserted), sum(coalesce(records_updated, 0)),
+                        sum(records_kept), sum(records_rejected)
+                   FROM fetch_log WHERE run_id = ? AND file IS NOT NULL
+                  GROUP BY 1, 2, 3 ORDER BY min(rowid)",
+            )?;
+            let mut rows = statement.query([&run_id.0])?;
+            let mut imports = Vec::new();
+            while let Some(row) = rows.next()? {
+                let (symbol, timeframe): (String, String) = (row.get(1)?, row.get(2)?);
+                imports.push(ImportFact {
+                    file: row.get(0)?,
+                    key: SeriesKey { symbol: word(&symbol)?, timeframe: word(&timeframe)? },
+                    first_ts: row.get(3)?,
+                    last_ts: row.get(4)?,
+                    rows: count(row.get(5)?),
+                    inserted: count(row.get(6)?),
+                    updated: count(row.get(7)?),
+                    kept: count(row.get(8)?),
+                    rejected: count(row.get(9)?),
+                });
+            }
+            Ok(imports)
         })
     }
 

@@ -41,7 +41,7 @@ mod traffic;
 mod trouble;
 
 pub use alert::Holding;
-pub use bar::{Again, BarQuery, Put};
+pub use bar::{Again, BarQuery, Claim, Put};
 pub use prune::Pruned;
 pub use run::NewRun;
 pub use series::Tracked;

@@ -110,6 +110,7 @@ fn task() -> Task {
         purpose: Purpose::New,
         bars: 10,
         further_pages: 0,
+        file: None,
     }
 }
 
