@@ -177,7 +177,10 @@ fn fit(settings: &Settings, key: SeriesKey) -> Result<SeriesKey, Failure> {
                 group.name,
                 tracked.join(", ")
             ))
-            .hinted(format!("add {timeframe:?} to the group's `timeframes` in the config", timeframe = timeframe.as_str())))
+            .hinted(format!(
+                "add {timeframe:?} to the group's `timeframes` in the config",
+                timeframe = timeframe.as_str()
+            )))
         }
     }
 }
@@ -239,7 +242,9 @@ fn unknown(settings: &Settings, path: &Path, name: &str) -> Result<SeriesKey, Fa
         return Ok(SeriesKey { symbol: symbol.clone(), timeframe });
     }
     let failure = Failure::usage(format!("{shown} is of the unknown symbol `{written}`"));
-    let add = format!("`mdctl symbols add {written}` adds it; else say of which series it is: --symbol SYMBOL --timeframe {timeframe}");
+    let add = format!(
+        "`mdctl symbols add {written}` adds it; else say of which series it is: --symbol SYMBOL --timeframe {timeframe}"
+    );
     Err(match nearest(written, symbols().map(|symbol| symbol.as_str())) {
         Some(near) => failure.hinted(format!("did you mean `{near}`? {add}")),
         None => failure.hinted(add),

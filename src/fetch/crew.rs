@@ -337,7 +337,8 @@ impl Crew {
             }
             Source::Files { folder } => {
                 let own = || file_path(&folder, &task.ask_symbol, task.key.timeframe);
-                self.file(task, task.file.clone().unwrap_or_else(own)).await
+                let named = task.file.as_ref().map(|file| file.path.clone());
+                self.file(task, named.unwrap_or_else(own)).await
             }
             Source::Http { provider, base_url } => {
                 let lane = Lane { crew: self, line, provider, base_url: &base_url, rank };

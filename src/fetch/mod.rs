@@ -328,7 +328,7 @@ fn attempt(task: &Task, range: TimeRange, number: u32) -> Attempt {
         response_time: Duration::ZERO,
         bytes: 0,
         http_status: None,
-        file: task.file.clone(),
+        file: task.file.as_ref().map(|file| file.path.clone()),
         fault: None,
     }
 }

@@ -5,6 +5,7 @@
 //! still to be asked for. And how the series stands with its provider, failures, settling and last answer,
 //! is none of its business.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::calendar::due::Due;
@@ -13,12 +14,16 @@ use crate::domain::bar::{Adjustment, Bar};
 use crate::domain::range::{RangeSet, TimeRange};
 use crate::domain::run::{ErrorKind, Fault, IMPORT};
 use crate::domain::series::SeriesKey;
-use crate::domain::task::{About, Job, Purpose, Task};
+use crate::domain::task::{About, Job, NamedFile, Purpose, Task};
 use crate::plan::{BEGINNING, Plan, gaps};
-use crate::store::{Claim, StoreResult, Writer};
+use crate::store::{Claim, Store, StoreResult, Writer};
 use crate::validate::Checked;
 
 use super::line::Line;
+use super::want::Holdings;
+
+/// Closes that a file is held against, about.
+const COMPARED: i64 = 64;
 
 /// What is to be imported, and on what terms.
 #[derive(Clone, Debug)]
@@ -54,8 +59,18 @@ impl Terms {
 }
 
 impl Import {
-    /// The plan: a job a symbol, a task a file.
-    pub(super) fn plan(&self, settings: &Settings, now: i64) -> Plan {
+    /// The plan: a job a symbol, a task a file; `store` is `None` where there is none yet.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub(super) fn plan(
+        &self,
+        settings: &Settings,
+        store: Option<&Store>,
+        holdings: &Holdings,
+        now: i64,
+    ) -> StoreResult<Plan> {
         let mut jobs: Vec<Job> = Vec::new();
         for file in &self.files {
             let symbol = &file.key.symbol;
@@ -71,14 +86,32 @@ impl Import {
                 purpose: Purpose::Hole,
                 bars: 0,
                 further_pages: 0,
-                file: Some(file.path.clone()),
+                file: Some(NamedFile {
+                    path: file.path.clone(),
+                    closes: self.closes(store, holdings, &file.key)?,
+                }),
             };
             match jobs.iter_mut().find(|job| job.symbol == *symbol) {
                 Some(job) => job.tasks.push(task),
                 None => jobs.push(Job { symbol: symbol.clone(), tasks: vec![task] }),
             }
         }
-        Plan { jobs, ..Plan::default() }
+        Ok(Plan { jobs, ..Plan::default() })
+    }
+
+    /// What the prices of a file of that series are to be like; nothing when it is said to be right.
+    fn closes(
+        &self,
+        store: Option<&Store>,
+        holdings: &Holdings,
+        key: &SeriesKey,
+    ) -> StoreResult<BTreeMap<i64, f64>> {
+        let fact = holdings.series.get(key).filter(|_| !self.terms.replace);
+        let Some((store, fact)) = store.zip(fact) else { return Ok(BTreeMap::new()) };
+        match fact.first_ts.zip(fact.watermark_ts) {
+            Some((first, last)) => store.closes_across(fact.series_id, (first, last), COMPARED),
+            None => Ok(BTreeMap::new()),
+        }
     }
 }
 
@@ -99,8 +132,8 @@ pub(super) fn range_of(checked: &Checked) -> TimeRange {
     let bars = checked.accepted.first().into_iter().chain(checked.accepted.last());
     let refused = checked.rejected.iter().filter_map(|row| row.ts);
     let times = bars.map(|bar| bar.ts).chain(refused);
-    let (first, last) = times
-        .fold((i64::MAX, i64::MIN), |(first, last), ts| (first.min(ts), last.max(ts)));
+    let (first, last) =
+        times.fold((i64::MAX, i64::MIN), |(first, last), ts| (first.min(ts), last.max(ts)));
     if first > last { TimeRange::new(0, 0) } else { TimeRange::new(first, last.saturating_add(1)) }
 }
 

@@ -123,22 +123,23 @@ pub fn plan(
     now: i64,
 ) -> StoreResult<(Plan, Vec<String>)> {
     let holdings = store.map(holdings).transpose()?.unwrap_or_default();
-    Ok(planned(settings, request, &holdings, request.as_of.unwrap_or(now)))
+    planned(settings, store, request, &holdings, request.as_of.unwrap_or(now))
 }
 
 /// The plan of a request, and what it had to leave out, a sentence each.
 fn planned(
     settings: &Settings,
+    store: Option<&Store>,
     request: &Request,
     holdings: &Holdings,
     now: i64,
-) -> (Plan, Vec<String>) {
+) -> StoreResult<(Plan, Vec<String>)> {
     if let Some(import) = &request.import {
-        return (import.plan(settings, now), Vec::new());
+        return Ok((import.plan(settings, store, holdings, now)?, Vec::new()));
     }
     let (wants, notes) = wanted(settings, request, holdings, now);
     let inquiries = want::inquiries(settings, &request.selection, holdings);
-    (plan::make(&wants, &inquiries, &request.options, now), notes)
+    Ok((plan::make(&wants, &inquiries, &request.options, now), notes))
 }
 
 /// Whom a request asks.
@@ -335,7 +336,7 @@ fn work(
     let (settings, run_id) = (record.settings, record.run_id);
     let now = request.as_of.unwrap_or_else(clock::now);
     let holdings = holdings(store)?;
-    let (plan, notes) = planned(settings, request, &holdings, now);
+    let (plan, notes) = planned(settings, Some(store), request, &holdings, now)?;
     let providers = asked(settings, request);
     store.write(|tx| jobs_open(tx, run_id, &plan))?;
     sink(Event::Planned {

@@ -18,6 +18,9 @@ use super::desk::Desk;
 use super::import::{self, Terms};
 use super::line::Line;
 
+/// Rows that are kept of an imported page of which all were refused.
+const MOST_REFUSED: usize = 100;
+
 impl Desk<'_> {
     /// Validates a page and stores it with everything that follows from it.
     pub(super) fn page(
@@ -100,7 +103,8 @@ impl Desk<'_> {
         }
         let put = tx.bars_put(line.series_id, &self.run_id, now, &checked.accepted, claim)?;
         tx.rejections_add(line.series_id, &self.run_id, &checked.rejected)?;
-        let is_new = put.inserted > 0 || self.jobs.get(&fetched.task.key.symbol).is_some_and(|job| job.brought());
+        let is_new = put.inserted > 0
+            || self.jobs.get(&fetched.task.key.symbol).is_some_and(|job| job.brought());
         // A file that is imported again has nothing new to find.
         if fetched.from_file && (is_new || !fetched.is_import()) {
             Self::note_repeated(tx, line.series_id, &checked.repeated)?;
@@ -220,7 +224,10 @@ impl Desk<'_> {
         let (group, member) = self.place(&fetched.task.key.symbol);
         let due = self.settings.due(group, member);
         if let Some(line) = self.series.get_mut(&fetched.task.key) {
-            tx.rejections_add(line.series_id, &self.run_id, &checked.rejected)?;
+            // A whole file of another grid, or of no prices, would drown what the series' own rows tell.
+            let most = if fetched.is_import() { MOST_REFUSED } else { usize::MAX };
+            let told = &checked.rejected[..checked.rejected.len().min(most)];
+            tx.rejections_add(line.series_id, &self.run_id, told)?;
             // Rows came and could not be true: said once, and not asked for again unless to repair.
             if fault.kind == ErrorKind::Validation && !fetched.is_import() {
                 line.asked = true;

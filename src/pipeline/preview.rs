@@ -60,7 +60,8 @@ impl Desk<'_> {
         let (group, member) = self.place(&fetched.task.key.symbol);
         let rows = fetched.rows() as u64;
         let checked = judged(&mut fetched, &self.settings.due(group, member));
-        let file = fetched.task.file.as_deref().map(Path::to_string_lossy).unwrap_or_default();
+        let file = fetched.attempt.file.as_deref().map(Path::to_string_lossy);
+        let file = file.unwrap_or_default().into_owned();
         if let Some(fault) = self.contradiction(&fetched, &checked) {
             preview.failures.push(Failure {
                 series: fetched.task.key.clone(),
@@ -82,7 +83,8 @@ impl Desk<'_> {
         };
         let trial = trial_of(preview, &file, &fetched);
         add(trial, &checked, rows);
-        trial.first_differing = trial.first_differing.into_iter().chain(differing.first().copied()).min();
+        trial.first_differing =
+            trial.first_differing.into_iter().chain(differing.first().copied()).min();
         trial.fact.inserted += new;
         let differing = differing.len() as u64;
         if self.terms.is_some_and(|terms| terms.replace) {

@@ -33,9 +33,8 @@ pub(super) fn rows<'a>(
     let mut rows = Rows::new(COLUMNS, look);
     for fact in facts {
         let plain = |text: String| (text, Tone::Plain);
-        let doubtful = |number: u64| {
-            (count(number), if number > 0 { Tone::Doubtful } else { Tone::Plain })
-        };
+        let doubtful =
+            |number: u64| (count(number), if number > 0 { Tone::Doubtful } else { Tone::Plain });
         rows.add_toned([
             plain(fact.file.clone()),
             plain(fact.key.symbol.to_string()),
@@ -64,7 +63,11 @@ pub(super) fn advice<'a>(
     writeln!(
         out,
         "{} from the stored ones, which stay; if the files are right: --replace",
-        if kept == 1 { "1 bar differs".to_owned() } else { format!("{} differ", counted(kept, "bar")) }
+        if kept == 1 {
+            "1 bar differs".to_owned()
+        } else {
+            format!("{} differ", counted(kept, "bar"))
+        }
     )
 }
 

@@ -1,5 +1,7 @@
 //! Bars: written when they are new or differ, read in ranges.
 
+use std::collections::BTreeMap;
+
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -374,6 +376,33 @@ impl Store {
         Ok(first.unwrap_or(query.range.end))
     }
 
+    /// Some closes of a series by `ts`, about so many, from the first to the last and evenly in between.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn closes_across(
+        &self,
+        series_id: i64,
+        (first, last): (i64, i64),
+        about: i64,
+    ) -> StoreResult<BTreeMap<i64, f64>> {
+        let step = (last - first) / about.max(1);
+        self.read(|connection| {
+            let mut next = connection.prepare_cached(
+                "SELECT ts, close FROM bars WHERE series_id = ? AND ts >= ? ORDER BY ts LIMIT 1",
+            )?;
+            let mut closes = BTreeMap::new();
+            for place in 0..=about {
+                let mut rows = next.query([series_id, first + place * step])?;
+                if let Some(row) = rows.next()? {
+                    closes.insert(row.get(0)?, row.get(1)?);
+                }
+            }
+            Ok(closes)
+        })
+    }
+
     /// The `ts` of the first and the last stored bar of `range`, and how many there are between.
     ///
     /// # Errors
@@ -513,7 +542,9 @@ mod tests {
         let mut store = Store::open_write(&folder.path().join("mdctl.db")).expect("a database");
         let bars: Vec<Bar> = (0..bars).map(bar).collect();
         let run = RunId("run".to_owned());
-        store.write(|tx| tx.bars_put(1, &run, 0, &bars, Claim::Provider)).expect("the bars are stored");
+        store
+            .write(|tx| tx.bars_put(1, &run, 0, &bars, Claim::Provider))
+            .expect("the bars are stored");
         (folder, store)
     }
 
@@ -550,7 +581,9 @@ mod tests {
         let all = reader.bars_read(&query, |_| {
             seen += 1;
             if seen % 10_000 == 5_000 {
-                store.write(|tx| tx.bars_put(2, &RunId("run".to_owned()), 0, &[bar(seen)], Claim::Provider))?;
+                store.write(|tx| {
+                    tx.bars_put(2, &RunId("run".to_owned()), 0, &[bar(seen)], Claim::Provider)
+                })?;
                 assert!(store.log_empty()?, "the reader is in the way");
             }
             StoreResult::Ok(())

@@ -55,7 +55,8 @@ impl Store {
         })
     }
 
-    /// The newest run before `before` that stored what it could: not failed, crashed, stopped or skipped.
+    /// The newest run before `before` that stored what it could: not failed, crashed, stopped or skipped, and
+    /// no import.
     ///
     /// # Errors
     ///
@@ -64,6 +65,7 @@ impl Store {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(&format!(
                 "SELECT {} FROM runs WHERE started_at < ? AND status IN ('succeeded', 'deferred', 'partial')
+                   AND command <> 'import'
                  ORDER BY run_id DESC LIMIT 1",
                 run_columns(connection)?
             ))?;
@@ -72,13 +74,21 @@ impl Store {
         })
     }
 
-    /// The newest run that succeeded.
+    /// The newest run that succeeded, imports left out.
     ///
     /// # Errors
     ///
     /// When the database cannot be read.
     pub fn run_last_succeeded(&self) -> StoreResult<Option<RunFact>> {
-        Ok(self.runs_last(1, None, None, Some(RunStatus::Succeeded))?.pop())
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {} FROM runs WHERE status = 'succeeded' AND command <> 'import'
+                 ORDER BY run_id DESC LIMIT 1",
+                run_columns(connection)?
+            ))?;
+            let mut rows = statement.query([])?;
+            rows.next()?.map(run_of).transpose()
+        })
     }
 
     /// The runs whose id begins with `prefix`; two at most, enough to tell whether it is unique.
@@ -126,7 +136,7 @@ impl Store {
         })
     }
 
-    /// The newest job of `symbol`, and the newest one of it that was completed.
+    /// The newest job of `symbol`, and the newest one of it that was completed; imports have no say.
     ///
     /// # Errors
     ///
@@ -138,6 +148,7 @@ impl Store {
                     "SELECT run_id, symbol, status, retry_count, started_at, completed_at,
                             records_inserted, records_updated, last_error
                        FROM jobs WHERE symbol = ?1 AND (?2 IS NULL OR status = ?2)
+                        AND run_id NOT IN (SELECT run_id FROM runs WHERE command = 'import')
                       ORDER BY run_id DESC LIMIT 1",
                 )?;
                 let mut rows = statement.query(params![symbol.as_str(), only])?;

@@ -127,12 +127,7 @@ impl Writer<'_> {
     /// # Errors
     ///
     /// When the database cannot be written.
-    pub fn series_fetched(
-        &self,
-        series_id: i64,
-        at: Option<i64>,
-        put: &Put,
-    ) -> StoreResult<()> {
+    pub fn series_fetched(&self, series_id: i64, at: Option<i64>, put: &Put) -> StoreResult<()> {
         let first = put.grown.map(|grown| grown.start);
         let last = put.grown.map(|grown| grown.end - 1);
         self.connection
