@@ -23,6 +23,7 @@ mod flow;
 mod gaps;
 mod happy;
 mod hostile;
+mod import;
 mod logs;
 mod metrics;
 mod others;
