@@ -170,6 +170,8 @@ enum Command {
 /// Runs the program on the process's own arguments.
 #[must_use]
 pub fn main() -> Exit {
+    // Before anything is read that is to be kept.
+    env::keep_to_itself();
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let wants_json = arguments.iter().any(|argument| argument == "--json");
     let cli = match Cli::try_parse_from(arguments) {
@@ -284,5 +286,25 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    /// What is typed stands in every list of processes, and in the shell's history.
+    #[test]
+    fn no_flag_takes_a_secret() {
+        fn look(command: &clap::Command) {
+            for argument in command.get_arguments() {
+                let names = argument.get_long().into_iter().chain([argument.get_id().as_str()]);
+                let values =
+                    argument.get_value_names().into_iter().flatten().map(|name| name.as_str());
+                for name in names.chain(values) {
+                    let name = name.to_lowercase();
+                    let words = ["key", "secret", "token", "password", "credential", "header"];
+                    let told = words.iter().find(|word| name.contains(*word));
+                    assert!(told.is_none(), "{} --{name}", command.get_name());
+                }
+            }
+            command.get_subcommands().for_each(look);
+        }
+        look(&Cli::command());
     }
 }

@@ -37,6 +37,7 @@ mod reports;
 mod restated;
 mod rows;
 mod schema;
+mod secrets;
 mod silent;
 mod simulated;
 mod slo;

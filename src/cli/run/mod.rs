@@ -127,6 +127,7 @@ pub(super) fn make(mut request: Request, patience: Duration, scene: &Scene) -> D
     let mut progress = Progress::new(&scene.screen, scene.bar);
     let mut trace = trace(scene, &request);
     let outcome = pipeline::run(&scene.settings, &engine, &mut store, &request, &mut |event| {
+        env::panic_if_rehearsed("telling");
         teller.tell(&event);
         progress.take(&event);
         trace.iter_mut().for_each(|trace| trace.take(&event));
