@@ -32,6 +32,7 @@ mod features;
 mod gaps;
 mod health;
 mod history;
+mod import;
 mod init;
 mod man;
 mod metrics;
@@ -162,6 +163,7 @@ enum Command {
     Symbols(symbols::Symbols),
     Backfill(backfill::Backfill),
     Enrich(enrich::Enrich),
+    Import(import::ImportArgs),
     Health(health::Health),
     Staleness(staleness::Staleness),
     History(history::History),
@@ -189,6 +191,8 @@ enum Command {
 /// Runs the program on the process's own arguments.
 #[must_use]
 pub fn main() -> Exit {
+    // Before anything is read that is to be kept.
+    env::keep_to_itself();
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let wants_json = arguments.iter().any(|argument| argument == "--json");
     let cli = match Cli::try_parse_from(arguments) {
@@ -219,6 +223,7 @@ fn run(cli: Cli) -> Done {
         Command::Symbols(command) => symbols::exec(command, &scene()?),
         Command::Backfill(command) => backfill::exec(command, &scene()?),
         Command::Enrich(command) => enrich::exec(command, &scene()?),
+        Command::Import(command) => import::exec(command, &scene()?),
         Command::Health(command) => health::exec(command, &scene()?),
         Command::Staleness(command) => staleness::exec(command, &scene()?),
         Command::History(command) => history::exec(command, &scene()?),
@@ -251,6 +256,7 @@ fn schema(command: &Command) -> Result<Schema, Failure> {
         Command::Symbols(command) => command.schema(),
         Command::Backfill(command) => command.run.schema(),
         Command::Enrich(command) => command.run.schema(),
+        Command::Import(command) => command.schema(),
         Command::Health(_) => render::health::schema(),
         Command::Staleness(_) => render::staleness::schema(),
         Command::History(command) => command.schema(),
@@ -340,5 +346,25 @@ mod tests {
             .split(" >/dev/null")
             .filter_map(|text| Some(&text[text.rfind("/usr/bin/mdctl")?..]));
         are_followed(calls, 9);
+    }
+
+    /// What is typed stands in every list of processes, and in the shell's history.
+    #[test]
+    fn no_flag_takes_a_secret() {
+        fn look(command: &clap::Command) {
+            for argument in command.get_arguments() {
+                let names = argument.get_long().into_iter().chain([argument.get_id().as_str()]);
+                let values =
+                    argument.get_value_names().into_iter().flatten().map(|name| name.as_str());
+                for name in names.chain(values) {
+                    let name = name.to_lowercase();
+                    let words = ["key", "secret", "token", "password", "credential", "header"];
+                    let told = words.iter().find(|word| name.contains(*word));
+                    assert!(told.is_none(), "{} --{name}", command.get_name());
+                }
+            }
+            command.get_subcommands().for_each(look);
+        }
+        look(&Cli::command());
     }
 }

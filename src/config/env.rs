@@ -28,6 +28,9 @@ const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
 /// Where a test wants the program to panic; read in builds for tests only.
 #[cfg(debug_assertions)]
 const PANIC: &str = "MDCTL_TEST_PANIC";
+/// What libraries read that may hold a secret: how the collector of traces is let in.
+pub(super) const SECRETS_OF_LIBRARIES: [&str; 2] =
+    ["OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"];
 /// Who called: set by sudo, by the login, and by older systems' login.
 const CALLERS: [&str; 3] = ["SUDO_USER", "USER", "LOGNAME"];
 
@@ -36,6 +39,15 @@ const CALLERS: [&str; 3] = ["SUDO_USER", "USER", "LOGNAME"];
 pub fn value(name: &str) -> Option<String> {
     #[expect(clippy::disallowed_methods, reason = "the one reader of the environment")]
     env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Keeps what this process holds to itself, keys and this environment among it: no core file is made of it,
+/// whatever is allowed to be, and other processes of the same user can neither read its memory and
+/// environment nor trace it. Those that it starts are as usual again.
+pub fn keep_to_itself() {
+    // A system that knows no such thing has to do without.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
 /// Whether systemd started this process as a unit.

@@ -4,7 +4,7 @@
 //! `Settings`. Precedence is command line over environment over file over defaults. Keys are named
 //! here and read only when a request is made ([`KeySource::resolve`]): reports need none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -311,6 +311,17 @@ impl Settings {
     #[must_use]
     pub fn own_file(&self, path: &Path) -> Option<&'static str> {
         own_file(path, &self.config_path, &self.database)
+    }
+
+    /// The environment variables that hold secrets, by what the config says of them and what libraries read:
+    /// nothing that is started has a use for them.
+    #[must_use]
+    pub fn secret_variables(&self) -> BTreeSet<String> {
+        let keys = self.providers.values().filter_map(|provider| provider.key.as_ref());
+        let notifiers = self.notifiers.values().flat_map(Notifier::secrets);
+        let sources = keys.flat_map(KeySource::halves).chain(notifiers);
+        let named = sources.filter_map(SecretSource::variable);
+        named.chain(env::SECRETS_OF_LIBRARIES).map(str::to_owned).collect()
     }
 
     /// Every tracked symbol with its group.

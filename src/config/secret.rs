@@ -63,7 +63,22 @@ impl KeySource {
     }
 }
 
+impl KeySource {
+    /// Where its one or two halves are.
+    pub(super) fn halves(&self) -> impl Iterator<Item = &SecretSource> {
+        std::iter::once(&self.key).chain(&self.second)
+    }
+}
+
 impl SecretSource {
+    /// The environment variable that holds it, if one does.
+    pub(super) fn variable(&self) -> Option<&str> {
+        match &self.0 {
+            SecretPlace::Env(name) => Some(name),
+            SecretPlace::File(_) | SecretPlace::Credential { .. } => None,
+        }
+    }
+
     /// Reads the secret from where it is kept.
     ///
     /// # Errors
@@ -158,6 +173,14 @@ pub(super) enum AddressSource {
 }
 
 impl Address {
+    /// Where it is kept; `None` where it stands in the config.
+    pub(super) const fn source(&self) -> Option<&SecretSource> {
+        match &self.0 {
+            AddressSource::Written(_) => None,
+            AddressSource::Kept(source) => Some(source),
+        }
+    }
+
     /// The address; of a secret one it is read from where it is kept.
     ///
     /// # Errors

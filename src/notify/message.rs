@@ -160,6 +160,7 @@ mod tests {
             host: "db1".to_owned(),
             database: format!("/{}/mdctl.db", "é".repeat(200)),
             folder: ".".into(),
+            secrets: std::collections::BTreeSet::new(),
         };
         let (one, other) = (dedup_key("One", &origin), dedup_key("Other", &origin));
         assert!(one.len() <= LONGEST_KEY && other.len() <= LONGEST_KEY, "{one} {other}");

@@ -3,6 +3,7 @@
 //! Whatever goes wrong here is a sentence, never a failed run. Addresses and tokens are read when they are
 //! needed and stand in no error; what the other side answers is not read beyond its status.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc;
@@ -33,6 +34,8 @@ pub struct Origin {
     pub database: String,
     /// The config's folder, in which a command is started.
     pub folder: PathBuf,
+    /// The environment variables that a command does not get to see.
+    pub secrets: BTreeSet<String>,
 }
 
 /// What one notifier is to be told.

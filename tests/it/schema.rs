@@ -101,6 +101,17 @@ fn every_look_is_what_its_schema_says() {
 }
 
 #[test]
+fn what_an_import_prints_is_what_its_schema_says() {
+    let (_server, sandbox) = troubled();
+    sandbox.write("AAA_1d.csv", "ts,open,high,low,close\n2024-01-02,9,9,9,9\n2024-03-14,1,1,1,1\n");
+    for more in [&["--dry-run"][..], &[]] {
+        let document = check(&sandbox, &["import", "AAA_1d.csv", "BBB_1d.csv"], more);
+        assert_eq!(document["imports"][0]["inserted"], 1, "{document}");
+        assert_eq!(document["failures"][0]["error_kind"], "not_found", "{document}");
+    }
+}
+
+#[test]
 fn and_with_nothing_to_see() {
     let (_server, sandbox) = faulty_stocks(&["AAA"], |_| Answer::status(500, ""));
     check(&sandbox, &["health"], &[]);

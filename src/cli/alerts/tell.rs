@@ -87,6 +87,7 @@ pub(in crate::cli) fn origin(scene: &Scene) -> Origin {
         host: deed::host(),
         database: database.canonicalize().as_ref().unwrap_or(database).display().to_string(),
         folder: folder.unwrap_or(Path::new(".")).to_owned(),
+        secrets: scene.settings.secret_variables(),
     }
 }
 

@@ -1,0 +1,353 @@
+//! Bars from files that somebody names: the same line as a provider's, and what is stored stays.
+
+use std::fmt::Write as _;
+
+use crate::support::market::{Market, Row, date, day, rfc3339, row, rows, sessions};
+use crate::support::server::{Answer, Server};
+use crate::support::{
+    AS_OF, Output, Sandbox, asked, daily_sessions, daily_stocks, faulty_stocks, group, polygon,
+};
+
+mod files;
+mod others;
+
+/// Rows as a file.
+fn csv(rows: &[Row]) -> String {
+    rows.iter().fold("ts,open,high,low,close,volume\n".to_owned(), |mut text, row| {
+        let Row { open, high, low, close, volume, .. } = row;
+        let _ = writeln!(text, "{},{open},{high},{low},{close},{volume}", rfc3339(row.ts));
+        text
+    })
+}
+
+/// An `import` that is judged at [`AS_OF`].
+fn import(sandbox: &Sandbox, arguments: &[&str]) -> Output {
+    sandbox.mdctl(&[&["import", "--as-of", AS_OF], arguments].concat())
+}
+
+/// A server that nobody should ask, and a sandbox that tracks daily bars there.
+fn unasked(symbols: &[&str]) -> (Server, Sandbox) {
+    faulty_stocks(symbols, |_| Answer::status(500, ""))
+}
+
+/// Everything in the database that a run may write, besides its own log.
+fn contents(sandbox: &Sandbox) -> Vec<String> {
+    let database = sandbox.database();
+    let tables = [
+        "SELECT concat_ws('|', 'bar', series_id, ts, open, high, low, close, volume, vwap, trades) FROM bars",
+        "SELECT concat_ws('|', 'coverage', series_id, from_ts, to_ts) FROM coverage",
+        "SELECT concat_ws('|', 'gap', series_id, from_ts, to_ts, missing, reason, checked_count) FROM gaps",
+        "SELECT concat_ws('|', 'rejected', series_id, ts, reason, text) FROM rejected_bars",
+        "SELECT concat_ws('|', 'revision', series_id, ts, old_close, new_close) FROM revisions",
+        "SELECT concat_ws('|', 'anomaly', series_id, ts, code, count) FROM anomalies",
+        "SELECT concat_ws('|', 'feature', series_id, ts, sma_20, rsi_14) FROM features",
+        "SELECT concat_ws('|', 'series', symbol, timeframe, first_ts, watermark_ts, bar_count,
+                          consecutive_failures, last_error, last_fetched_at) FROM series",
+    ];
+    tables.iter().flat_map(|sql| database.texts(&format!("{sql} ORDER BY 1"))).collect()
+}
+
+#[test]
+fn what_follows_from_a_providers_bars_follows_from_a_files() {
+    let config = polygon("http://127.0.0.1:9", "")
+        + &group(
+            "p",
+            "stock",
+            &["AAA"],
+            "timeframes = [\"1d\", \"1w\"]\nlookback = { \"1d\" = \"60d\" }",
+        );
+    let sandbox = Sandbox::with(&config).without_key();
+    let days = sessions("2024-01-02", AS_OF);
+    let bad = "2024-03-18,1,2,3,2,1\n";
+    sandbox.write("AAA_1d.csv", csv(&rows(&days)) + bad);
+    let output = import(&sandbox, &["AAA_1d.csv"]);
+    output.expect_code(0).expect_stdout("import succeeded");
+    output.expect_stdout(&sandbox.path("AAA_1d.csv").display().to_string());
+    let database = sandbox.database();
+    assert_eq!(database.times("AAA", "1d"), days);
+    assert_eq!(database.times("AAA", "1w").len(), 11, "weeks are made of its days");
+    assert_eq!(database.number("SELECT count(*) FROM features WHERE sma_20 IS NOT NULL"), 33);
+    assert_eq!(database.texts("SELECT reason FROM rejected_bars"), ["future_ts"]);
+    assert_eq!(database.texts("SELECT DISTINCT status FROM freshness"), ["fresh"]);
+    assert_eq!(database.number("SELECT count(*) FROM quality_metrics"), 2);
+    let run =
+        "SELECT concat_ws(' ', command, status, symbols_total, requests, exit_code) FROM runs";
+    assert_eq!(database.texts(run), ["import succeeded 1 0 0"]);
+    let log = "SELECT concat_ws(' ', provider, records_fetched, records_inserted, records_rejected,
+                      date(range_from, 'unixepoch'), success) FROM fetch_log WHERE file LIKE '/%AAA_1d.csv'";
+    assert_eq!(database.texts(log), ["import 53 52 1 2024-01-02 1"]);
+    assert_eq!(
+        database.number("SELECT count(*) FROM series WHERE last_fetched_at > 0"),
+        1,
+        "the weeks"
+    );
+}
+
+#[test]
+fn what_a_file_lacks_is_still_asked_of_the_provider_and_nothing_else() {
+    let (server, sandbox) = daily_stocks(&["AAA"]);
+    let days = daily_sessions();
+    let held: Vec<i64> = days[2..16].iter().copied().filter(|ts| *ts != days[7]).collect();
+    sandbox.write("AAA_1d.csv", csv(&rows(&held)));
+    import(&sandbox, &["AAA_1d.csv"]).expect_code(0);
+    assert_eq!(server.take_requests().len(), 0, "an import asks nobody");
+    let gaps = ["unfetched 2", "unfetched 1", "unfetched 5"];
+    assert_eq!(sandbox.database().gaps("AAA"), gaps);
+    sandbox.backfill(&[]).expect_code(0);
+    let database = sandbox.database();
+    assert_eq!(database.times("AAA", "1d"), days);
+    assert_eq!(database.gaps("AAA"), Vec::<String>::new());
+    let run = "SELECT records_inserted FROM runs WHERE command = 'backfill'";
+    assert_eq!(database.numbers(run), [8]);
+    assert!(!asked(&server.take_requests()).is_empty());
+    sandbox.backfill(&[]).expect_code(0);
+    assert_eq!(server.take_requests().len(), 0, "all of it is known");
+}
+
+#[test]
+fn a_whole_file_leaves_nothing_to_ask_for() {
+    let (server, sandbox) = daily_stocks(&["AAA"]);
+    sandbox.write("AAA_1d.csv", csv(&rows(&daily_sessions())));
+    import(&sandbox, &["AAA_1d.csv"]).expect_code(0);
+    sandbox.backfill(&[]).expect_code(0);
+    assert_eq!(server.requests().len(), 0);
+}
+
+#[test]
+fn what_is_stored_stays_unless_the_file_is_said_to_be_right() {
+    let (_server, sandbox) = daily_stocks(&["AAA"]);
+    sandbox.backfill(&[]).expect_code(0);
+    let whole = "SELECT concat_ws(' ', ts, open, high, low, close, volume, vwap, trades) FROM bars ORDER BY ts";
+    let before = sandbox.database().texts(whole);
+    let days = sessions("2024-02-01", AS_OF);
+    let mut given = rows(&days);
+    let changed = given.len() - 3;
+    given[changed].close += 0.25;
+    sandbox.write("AAA_1d.csv", csv(&given));
+
+    let output = import(&sandbox, &["AAA_1d.csv", "--json"]);
+    let file = output.expect_code(0).json()["imports"][0].clone();
+    let figures = |file: &serde_json::Value| {
+        ["rows", "inserted", "updated", "kept", "same", "rejected"].map(|name| file[name].as_u64())
+    };
+    assert_eq!(figures(&file), [31, 10, 0, 1, 20, 0].map(Some), "no vwap is no other vwap");
+    let database = sandbox.database();
+    let now = database.texts(whole);
+    assert_eq!(now[10..], before, "not a field of them");
+    assert_eq!(database.number("SELECT count(*) FROM revisions"), 0);
+    import(&sandbox, &["AAA_1d.csv"]).expect_stdout("1 bar differs from the stored ones");
+
+    let output = import(&sandbox, &["AAA_1d.csv", "--replace", "--json"]);
+    let file = output.expect_code(0).json()["imports"][0].clone();
+    assert_eq!(figures(&file), [31, 0, 1, 0, 30, 0].map(Some));
+    let database = sandbox.database();
+    let revised = "SELECT concat_ws(' ', ts, new_close - old_close, command)
+                     FROM revisions JOIN runs USING (run_id)";
+    assert_eq!(database.texts(revised), [format!("{} 0.25 import", given[changed].ts)]);
+}
+
+#[test]
+fn what_the_provider_says_later_counts() {
+    let (_server, sandbox) = daily_stocks(&["AAA"]);
+    let days = daily_sessions();
+    let mut given = rows(&days[..20]);
+    given[19].close += 0.25;
+    sandbox.write("AAA_1d.csv", csv(&given));
+    import(&sandbox, &["AAA_1d.csv"]).expect_code(0);
+    // The last bars are read again with the one that is new.
+    sandbox.backfill(&[]).expect_code(0);
+    let database = sandbox.database();
+    let closes: Vec<f64> = database.rows("SELECT close FROM bars ORDER BY ts", |row| row.get(0));
+    assert_eq!(closes, rows(&days).iter().map(|row| row.close).collect::<Vec<_>>());
+    assert_eq!(
+        database.texts(
+            "SELECT command FROM revisions JOIN runs USING (run_id) WHERE new_close <> old_close"
+        ),
+        ["backfill"]
+    );
+}
+
+#[test]
+fn a_gap_closes_by_what_came_and_its_rest_was_not_looked_at() {
+    let days = daily_sessions();
+    let without = [&days[..4], &days[7..]].concat();
+    let market = Market::daily(&["AAA"], &without);
+    let (_server, sandbox) = faulty_stocks(&["AAA"], move |request| market.polygon(request));
+    sandbox.backfill(&[]).expect_code(0);
+    assert_eq!(sandbox.database().gaps("AAA"), ["provider_empty 3"]);
+    let looked = "SELECT checked_count || ' ' || (next_check_at > 0) FROM gaps ORDER BY from_ts";
+    assert_eq!(sandbox.database().texts(looked), ["1 1"]);
+    sandbox.write("AAA_1d.csv", csv(&rows(&days[5..6])));
+    // Long after the provider was to be asked again.
+    sandbox.mdctl(&["import", "--as-of", "2024-06-28", "AAA_1d.csv"]).expect_code(0);
+    let database = sandbox.database();
+    let gaps = database.texts(
+        "SELECT reason || ' ' || missing || ' ' || checked_count FROM gaps
+          WHERE reason = 'provider_empty' ORDER BY from_ts",
+    );
+    assert_eq!(gaps, ["provider_empty 1 1", "provider_empty 1 1"]);
+    assert_eq!(database.times("AAA", "1d").len(), 19);
+}
+
+#[test]
+fn the_same_file_again_changes_nothing() {
+    let (_server, sandbox) = unasked(&["AAA"]);
+    let mut given = rows(&daily_sessions());
+    given.swap(3, 9);
+    let repeated = given[5];
+    given.push(repeated);
+    let text = csv(&given) + "2024-02-16,1,2,3,2,1\nnever,1,1,1,1,1\n2150-01-03,1,1,1,1,1\n";
+    sandbox.write("AAA_1d.csv", text);
+    import(&sandbox, &["AAA_1d.csv"]).expect_code(0);
+    let before = contents(&sandbox);
+    assert!(before.iter().any(|row| row.starts_with("anomaly") && row.contains("out_of_order")));
+    for flags in [&[][..], &["--replace"]] {
+        import(&sandbox, &[&["AAA_1d.csv"], flags].concat()).expect_code(0);
+        assert_eq!(contents(&sandbox), before, "{flags:?}");
+    }
+}
+
+#[test]
+fn prices_that_are_not_the_series_own_are_refused_as_a_whole() {
+    let (_server, sandbox) = daily_stocks(&["AAA"]);
+    sandbox.backfill(&[]).expect_code(0);
+    let before = contents(&sandbox);
+    let quarter = |ts: &i64| {
+        let Row { open, high, low, close, .. } = row(*ts);
+        Row { open: open / 4.0, high: high / 4.0, low: low / 4.0, close: close / 4.0, ..row(*ts) }
+    };
+    // Adjusted for a split that came after the first two weeks that are stored.
+    let days = sessions("2023-06-01", AS_OF);
+    let (old, new) = days.split_at(days.len() - 10);
+    let given = [old.iter().map(quarter).collect(), rows(new)].concat();
+    sandbox.write("AAA_1d.csv", csv(&given));
+    for flags in [&["--dry-run"][..], &[]] {
+        let output = import(&sandbox, &[&["AAA_1d.csv"], flags].concat());
+        let said = output.stdout.clone() + &output.stderr;
+        assert!(said.contains("11 of 21 closes"), "{output}");
+        assert!(said.contains("2024-02-15T00:00:00Z is 0.25 times"), "{output}");
+    }
+    assert_eq!(contents(&sandbox), before);
+    let database = sandbox.database();
+    let failed =
+        database.texts("SELECT concat_ws(' ', symbol, timeframe, stage, error_kind) FROM failures");
+    assert_eq!(failed, ["AAA 1d fetch validation"]);
+    assert_eq!(database.numbers("SELECT exit_code FROM runs WHERE command = 'import'"), [2]);
+    import(&sandbox, &["AAA_1d.csv", "--replace"]).expect_code(0);
+    assert_eq!(sandbox.database().number("SELECT count(*) FROM revisions"), 11);
+}
+
+#[test]
+fn prices_that_are_said_to_be_adjusted_do_not_go_into_a_raw_series() {
+    let (_server, sandbox) = daily_stocks(&["AAA", "BBB"]);
+    sandbox.backfill(&["AAA"]).expect_code(0);
+    sandbox.write("AAA_1d.csv", csv(&rows(&sessions("2024-01-02", "2024-01-31"))));
+    import(&sandbox, &["AAA_1d.csv", "--adjusted", "splits"])
+        .expect_code(2)
+        .expect_stderr("its prices are `splits` ones, those of the stored series `raw` ones");
+    assert_eq!(sandbox.database().times("AAA", "1d"), daily_sessions());
+    import(&sandbox, &["AAA_1d.csv", "--adjusted", "none"]).expect_code(0);
+    // Of a series without bars it says what they are.
+    sandbox.write("BBB_1d.csv", csv(&rows(&daily_sessions())));
+    import(&sandbox, &["BBB_1d.csv", "--adjusted", "splits"]).expect_code(0);
+    let stands = "SELECT symbol || ' ' || adjustment FROM series ORDER BY symbol";
+    assert_eq!(sandbox.database().texts(stands), ["AAA raw", "BBB splits"]);
+}
+
+#[test]
+fn splits_are_held_against_imported_bars() {
+    for (before, status) in [(4.0, "applied"), (1.0, "disputed")] {
+        let provider = "[providers.f]\nkind = \"files\"\npath = \"data\"\n";
+        let config = provider.to_owned() + &group("f", "stock", &["AAA"], r#"timeframes = ["1d"]"#);
+        let sandbox = Sandbox::with(&config);
+        sandbox.write("data/AAA_actions.csv", "ex_date,kind,value\n2024-03-01,split,4\n");
+        sandbox.backfill(&[]).expect_code(2);
+        let scaled = daily_sessions().into_iter().map(|ts| {
+            let times = if ts < day("2024-03-01") { before } else { 1.0 };
+            let price = 100.0 * times;
+            Row { open: price, high: price, low: price, close: price, ..row(ts) }
+        });
+        sandbox.write("AAA_1d.csv", csv(&scaled.collect::<Vec<_>>()));
+        import(&sandbox, &["AAA_1d.csv"]).expect_code(0);
+        let stands = sandbox.database().texts("SELECT status FROM corporate_actions");
+        assert_eq!(stands, [status]);
+    }
+}
+
+#[test]
+fn a_dry_run_tells_what_would_come_and_makes_nothing() {
+    let (_server, sandbox) = daily_stocks(&["AAA", "BBB"]);
+    let days = daily_sessions();
+    let mut given = rows(&days[..18]);
+    given[16].close += 0.25;
+    let text = csv(&given) + "2024-03-18,1,1,1,1,1\n2024-02-17,1,1,2,1,1\n";
+    sandbox.write("AAA_1d.csv", text);
+    let dry = ["AAA_1d.csv", "BBB_1d.csv", "--dry-run"];
+    let output = import(&sandbox, &dry);
+    output.expect_code(0).expect_stdout("18 bars would be new, 0 changed; nothing was written");
+    output.expect_stdout("1 row refused: high_lt_low").expect_stdout("1 row refused: future_ts");
+    output.expect_stdout("BBB 1d: not_found: cannot open");
+    assert!(!sandbox.path("mdctl.db").exists() && !sandbox.path("mdctl.db.lock").exists());
+
+    sandbox.backfill(&[]).expect_code(0);
+    let before = (contents(&sandbox), sandbox.database().number("SELECT count(*) FROM runs"));
+    let json = import(&sandbox, &["AAA_1d.csv", "--dry-run", "--json"]).expect_code(0).json();
+    let file = &json["imports"][0];
+    let figures = ["rows", "inserted", "updated", "kept", "same", "rejected"];
+    assert_eq!(figures.map(|name| file[name].as_u64()), [20, 0, 0, 1, 17, 2].map(Some));
+    let first = date(given[16].ts) + "T00:00:00Z";
+    assert_eq!(file["first_differing_at"], first);
+    assert_eq!(file["reasons"], serde_json::json!({"future_ts": 1, "high_lt_low": 1}));
+    let json = import(&sandbox, &["AAA_1d.csv", "--dry-run", "--replace", "--json"]).json();
+    assert_eq!([&json["imports"][0]["updated"], &json["imports"][0]["kept"]], [1, 0]);
+    let after = (contents(&sandbox), sandbox.database().number("SELECT count(*) FROM runs"));
+    assert_eq!(after, before);
+}
+
+#[test]
+fn history_tells_what_came_from_which_file() {
+    let (_server, sandbox) = unasked(&["AAA", "BBB"]);
+    sandbox.write("here/AAA_1d.csv", csv(&rows(&daily_sessions()[..5])));
+    sandbox.write("there/AAA_1d.csv", csv(&rows(&daily_sessions()[3..])));
+    sandbox.write("BBB_1d.csv", csv(&rows(&daily_sessions())));
+    let files = ["here/AAA_1d.csv", "BBB_1d.csv", "there/AAA_1d.csv", "BBB_1d.csv"];
+    import(&sandbox, &files).expect_code(0);
+    let json = sandbox.mdctl(&["history", "last", "--json"]).expect_code(0).json();
+    let mut told: Vec<String> = json["imports"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|file| {
+            let path = file["file"].as_str().expect("a path");
+            let name = path.strip_prefix(&sandbox.path("").display().to_string()).unwrap_or(path);
+            format!(
+                "{} {} {} {}",
+                name.trim_start_matches('/'),
+                file["symbol"],
+                file["inserted"],
+                file["same"]
+            )
+        })
+        .collect();
+    told.sort();
+    assert_eq!(
+        told,
+        ["BBB_1d.csv \"BBB\" 21 0", "here/AAA_1d.csv \"AAA\" 5 0", "there/AAA_1d.csv \"AAA\" 16 2"]
+    );
+    sandbox.mdctl(&["history", "last"]).expect_stdout("there/AAA_1d.csv");
+    // Where nobody wrote the files down yet, nobody makes them up.
+    sandbox.go_back_to_schema_1();
+    let json = sandbox.mdctl(&["history", "last", "--json"]).expect_code(0).json();
+    assert_eq!(json["imports"], serde_json::json!([]));
+    import(&sandbox, &["BBB_1d.csv"]).expect_code(0);
+}
+
+#[test]
+fn the_database_may_not_be_there_yet_nor_a_key() {
+    let (server, sandbox) = unasked(&["AAA"]);
+    let sandbox = sandbox.without_key();
+    sandbox.write("AAA_1d.csv", csv(&rows(&daily_sessions())));
+    import(&sandbox, &["AAA_1d.csv"]).expect_code(0);
+    assert_eq!(sandbox.database().times("AAA", "1d"), daily_sessions());
+    assert_eq!(server.requests().len(), 0);
+}
