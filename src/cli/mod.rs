@@ -165,6 +165,12 @@ enum Command {
     Db(db::Db),
 }
 
+/// The command line: what it takes, and what it says of itself.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Runs the program on the process's own arguments.
 #[must_use]
 pub fn main() -> Exit {
