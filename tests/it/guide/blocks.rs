@@ -29,7 +29,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let now = chrono::Utc::now().timestamp();
+        let now = mdctl::clock::now();
         let days: Vec<i64> = ((now - 100 * DAY) / DAY * DAY..now).step_by(86_400).collect();
         let hours: Vec<i64> = ((now - 10 * DAY) / HOUR * HOUR..now).step_by(3_600).collect();
         let market = ["BTCUSDT", "ETHUSDT"].into_iter().fold(Market::new(), |market, symbol| {
