@@ -37,6 +37,7 @@
 //! | [`freshness`], [`report`] | judge facts at an instant | read a clock or a file |
 //! | [`mod@trace`] | a run as spans, sent to a collector | fail a run, or hold it up for long |
 //! | [`notify`] | tells the outside of alerts and runs | fail a run, decide what is news |
+//! | [`systemd`] | writes units, asks systemd about them | wait for long, fail a report |
 //! | [`render`] | tables, JSON, the page and the live screen | arithmetic beyond units |
 //! | [`cli`] | flags, wiring, errors in words, exit codes | decide what a number means |
 //!
@@ -79,5 +80,6 @@ pub mod quality;
 pub mod render;
 pub mod report;
 pub mod store;
+pub mod systemd;
 pub mod trace;
 pub mod validate;

@@ -22,6 +22,7 @@ mod bars;
 mod breaker;
 mod db;
 mod deed;
+mod doctor;
 mod enrich;
 mod failure;
 mod features;
@@ -163,6 +164,7 @@ enum Command {
     Resume(pause::Resume),
     Breaker(breaker::Breaker),
     Db(db::Db),
+    Doctor(doctor::Doctor),
 }
 
 /// The command line: what it takes, and what it says of itself.
@@ -219,6 +221,8 @@ fn run(cli: Cli) -> Done {
         Command::Resume(command) => pause::resume(command, &scene()?),
         Command::Breaker(command) => breaker::exec(command, &scene()?),
         Command::Db(command) => db::exec(command, &scene()?),
+        // That the config cannot be followed is for it to tell.
+        Command::Doctor(command) => doctor::exec(command, &cli.global),
     }
 }
 
@@ -246,6 +250,7 @@ fn schema(command: &Command) -> Result<Schema, Failure> {
         Command::Pause(_) | Command::Resume(_) => render::pause::schema(),
         Command::Breaker(command) => command.schema(),
         Command::Db(command) => command.schema(),
+        Command::Doctor(_) => render::doctor::schema(),
     })
 }
 

@@ -22,6 +22,7 @@ use crate::domain::series::{AssetClass, SeriesKey, Symbol};
 use crate::domain::timeframe::Timeframe;
 use crate::provider::Provider;
 
+pub mod access;
 pub mod edit;
 pub mod env;
 mod error;
@@ -42,10 +43,10 @@ pub use values::Span;
 pub const FILE_NAME: &str = "mdctl.toml";
 
 /// The folder of a system install's config.
-const SYSTEM_FOLDER: &str = "/etc/mdctl";
+pub const SYSTEM_FOLDER: &str = "/etc/mdctl";
 
 /// The folder of a system install's database.
-const SYSTEM_STATE_FOLDER: &str = "/var/lib/mdctl";
+pub const SYSTEM_STATE_FOLDER: &str = "/var/lib/mdctl";
 
 /// Everything that a command needs to know of the config.
 #[derive(Clone, Debug)]

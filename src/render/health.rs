@@ -21,12 +21,18 @@ use crate::domain::words::{count, counted, instant, span};
 /// Failures in the document, at most.
 const MOST_FAILURES: usize = 50;
 
-/// Writes the verdict for people.
+/// Writes the verdict for people; `next_run` is when systemd starts the next run, where it says.
 ///
 /// # Errors
 ///
 /// When `out` cannot be written.
-pub fn table(out: &mut dyn Write, health: &Health, look: Look, now: i64) -> io::Result<()> {
+pub fn table(
+    out: &mut dyn Write,
+    health: &Health,
+    next_run: Option<i64>,
+    look: Look,
+    now: i64,
+) -> io::Result<()> {
     writeln!(out, "{}", health.summary)?;
     if !health.issues.is_empty() {
         writeln!(out)?;
@@ -46,6 +52,9 @@ pub fn table(out: &mut dyn Write, health: &Health, look: Look, now: i64) -> io::
     }
     if let Some(run) = &evidence.running {
         writeln!(out, "run {} is at work since {}", run.run_id, instant(run.started_at))?;
+    }
+    if let Some(at) = next_run {
+        writeln!(out, "next run in {}, at {}", span(at.saturating_sub(now)), instant(at))?;
     }
     Ok(())
 }
@@ -177,12 +186,18 @@ pub fn schema() -> Schema {
     schema::of::<Document<'static>>("mdctl health --json")
 }
 
-/// Writes the verdict as JSON, as of `now`.
+/// Writes the verdict as JSON, as of `now`; `next_run` is when systemd starts the next run, where it says.
 ///
 /// # Errors
 ///
 /// When `out` cannot be written.
-pub fn json(out: &mut dyn Write, health: &Health, settings: &Settings, now: i64) -> io::Result<()> {
+pub fn json(
+    out: &mut dyn Write,
+    health: &Health,
+    settings: &Settings,
+    next_run: Option<i64>,
+    now: i64,
+) -> io::Result<()> {
     let evidence = health.evidence.as_ref();
     let failures = evidence.map_or(&[][..], |evidence| &evidence.recent_failures);
     let breakers = evidence.map_or(&[][..], |evidence| &evidence.breakers);
@@ -196,7 +211,7 @@ pub fn json(out: &mut dyn Write, health: &Health, settings: &Settings, now: i64)
         last_success_at: evidence
             .and_then(|evidence| evidence.last_success.as_ref())
             .map(|run| instant(run.completed_at.unwrap_or(run.started_at))),
-        next_run_at: None,
+        next_run_at: next_run.map(instant),
         monitored_symbols: health.monitored_symbols,
         monitored_series: settings.series().count() as u64,
         stale_features_count: health.stale_features,

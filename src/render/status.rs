@@ -33,6 +33,8 @@ pub struct Overview {
     pub running: Option<RunFact>,
     /// The last run that ended; those that a pause made skip do not count.
     pub last: Option<RunFact>,
+    /// When systemd starts the next run, epoch seconds UTC; `None` where nobody knows.
+    pub next_run_at: Option<i64>,
     /// The jobs of the run at work, else of the last.
     pub queue: Vec<JobFact>,
     /// What is measured of the last day.
@@ -89,6 +91,9 @@ pub fn table(out: &mut dyn Write, overview: &Overview, look: Look) -> io::Result
             write_totals(out, run)?;
         }
         (None, None) => writeln!(out, "no runs yet; `mdctl backfill` makes the first")?,
+    }
+    if let Some(at) = overview.next_run_at {
+        writeln!(out, "next run: {}", instant(at))?;
     }
     let fetch = &overview.metrics.fetch;
     if let (Some(avg), Some(p95)) = (fetch.avg_ms, fetch.p95_ms) {
@@ -207,7 +212,7 @@ pub fn json(out: &mut dyn Write, overview: &Overview, now: i64) -> io::Result<()
             running: overview.running.is_some(),
             paused: overview.pause.is_some(),
             last_run_at: overview.last.as_ref().map(|run| instant(run.started_at)),
-            next_run_at: None,
+            next_run_at: overview.next_run_at.map(instant),
         },
         last_job: overview.last.as_ref().map(|run| LastJob {
             started_at: instant(run.started_at),

@@ -45,6 +45,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("report", &["domain", "calendar", "freshness", "quality", "plan", "config", "exit"]),
     ("notify", &["domain", "report", "config", "exit"]),
+    ("systemd", &["config"]),
     ("render", &["domain", "report", "plan", "config"]),
     ("logging", &["clock", "domain"]),
     ("trace", &["clock", "domain"]),
@@ -72,7 +73,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("dbg!", &[]),
     ("unsafe ", &[]),
     ("process::exit", &["main.rs", "fetch/engine.rs"]),
-    ("rustix", &["clock.rs", "config/env.rs", "fetch/engine.rs", "notify/", "store/disk.rs"]),
+    ("rustix", &["clock.rs", "config/", "fetch/engine.rs", "notify/", "store/", "systemd/"]),
     ("thread::sleep", &[]),
 ];
 
