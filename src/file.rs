@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, Metadata, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 use std::path::Path;
 
 use tempfile::NamedTempFile;
@@ -39,6 +39,9 @@ pub fn replace(path: &Path, text: &[u8], mode: Mode) -> io::Result<()> {
     // The file beside it has a name that nobody knows.
     let mut file = beside(folder, mode).map_err(|error| io::Error::from(error.kind()))?;
     file.write_all(text)?;
+    if let Some(held) = &held {
+        keep_owner(file.as_file(), held);
+    }
     if let Some(permissions) = permissions(mode, held.as_ref()) {
         file.as_file().set_permissions(permissions)?;
     }
@@ -61,6 +64,15 @@ fn beside(folder: &Path, mode: Mode) -> io::Result<NamedTempFile> {
         .prefix(".mdctl-")
         .permissions(Permissions::from_mode(bits))
         .tempfile_in(folder)
+}
+
+/// Gives a new file the owner and the group of the one before, as far as may be: what root replaces stays
+/// whose it was, and whose group reads it.
+fn keep_owner(file: &File, held: &Metadata) {
+    if file.metadata().is_ok_and(|new| (new.uid(), new.gid()) != (held.uid(), held.gid())) {
+        let _ = fchown(file, Some(held.uid()), Some(held.gid()))
+            .or_else(|_| fchown(file, None, Some(held.gid())));
+    }
 }
 
 /// What is to be set; `None` when it stays as it was made.

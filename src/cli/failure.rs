@@ -185,6 +185,10 @@ fn creation_hint(path: &Path, error: &io::Error) -> String {
     if is_exhausted(error) {
         return SPACE.to_owned();
     }
+    if error.kind() == io::ErrorKind::PermissionDenied && path.exists() {
+        let path = path.display();
+        return format!("see whose it is: ls -l {path}; call mdctl as that user, or as root");
+    }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new(".")).display();
     format!(

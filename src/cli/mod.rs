@@ -43,6 +43,7 @@ mod status;
 mod stored;
 mod symbols;
 mod times;
+mod units;
 mod watch;
 
 use failure::Failure;
@@ -165,6 +166,7 @@ enum Command {
     Breaker(breaker::Breaker),
     Db(db::Db),
     Doctor(doctor::Doctor),
+    Units(units::Units),
 }
 
 /// The command line: what it takes, and what it says of itself.
@@ -223,6 +225,8 @@ fn run(cli: Cli) -> Done {
         Command::Db(command) => db::exec(command, &scene()?),
         // That the config cannot be followed is for it to tell.
         Command::Doctor(command) => doctor::exec(command, &cli.global),
+        // It may write units before there is a config.
+        Command::Units(command) => units::exec(command, &cli.global),
     }
 }
 
@@ -251,6 +255,7 @@ fn schema(command: &Command) -> Result<Schema, Failure> {
         Command::Breaker(command) => command.schema(),
         Command::Db(command) => command.schema(),
         Command::Doctor(_) => render::doctor::schema(),
+        Command::Units(command) => command.schema(),
     })
 }
 
@@ -286,10 +291,38 @@ fn print(write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> Result<(),
 
 #[cfg(test)]
 mod tests {
+    use crate::systemd::units::{self, Layout};
+    use crate::systemd::{Manager, cron};
+
     use super::*;
 
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    /// Asserts that the command line follows each of the calls.
+    fn are_followed<'text>(calls: impl Iterator<Item = &'text str>, least: usize) {
+        let calls: Vec<&str> = calls.collect();
+        assert!(calls.len() >= least, "{calls:?}");
+        for call in calls {
+            if let Err(error) = Cli::try_parse_from(call.split(' ')) {
+                panic!("{call}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn units_and_cron_start_what_there_is() {
+        for manager in [Manager::System, Manager::User] {
+            let files = units::files(&Layout { manager, ..Layout::usual() }).unwrap();
+            let lines = files.iter().flat_map(|file| file.text.lines());
+            are_followed(lines.filter_map(|line| line.strip_prefix("ExecStart=")), 5);
+        }
+        let crontab = cron::crontab(&Layout::usual()).unwrap();
+        let calls = crontab
+            .split(" >/dev/null")
+            .filter_map(|text| Some(&text[text.rfind("/usr/bin/mdctl")?..]));
+        are_followed(calls, 8);
     }
 }

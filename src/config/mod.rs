@@ -14,6 +14,7 @@ use crate::calendar::due::Due;
 use crate::calendar::{Calendar, Layout};
 use crate::domain::alert::{Objectives, Rule};
 use crate::domain::feature::FeatureSet;
+use crate::domain::place;
 use crate::domain::policy::{
     BreakerPolicy, Bulkhead, FreshnessPolicy, HealthPolicy, Publication, RateLimit, RequestLimits,
     RetryPolicy,
@@ -43,10 +44,10 @@ pub use values::Span;
 pub const FILE_NAME: &str = "mdctl.toml";
 
 /// The folder of a system install's config.
-pub const SYSTEM_FOLDER: &str = "/etc/mdctl";
+pub const SYSTEM_FOLDER: &str = place::CONFIG;
 
 /// The folder of a system install's database.
-pub const SYSTEM_STATE_FOLDER: &str = "/var/lib/mdctl";
+pub const SYSTEM_STATE_FOLDER: &str = place::STATE;
 
 /// Everything that a command needs to know of the config.
 #[derive(Clone, Debug)]

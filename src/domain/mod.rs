@@ -6,7 +6,8 @@
 //! ([`series`], [`shard`]), what is said of it ([`mod@reference`]), what is missing ([`gap`]), what is to
 //! be done ([`task`]), what a run did ([`run`], [`event`]), what the store remembers ([`fact`],
 //! [`provider_state`], [`total`]), what people order ([`control`]), by which rules all of that is judged
-//! ([`policy`]), what is watched and promised ([`alert`]), and what is tried ([`probe`]); last, how times and counts are said ([`words`]).
+//! ([`policy`]), what is watched and promised ([`alert`]), and what is tried ([`probe`]); last, where a
+//! system install has its files ([`place`]), and how times and counts are said ([`words`]).
 
 pub mod action;
 pub mod alert;
@@ -17,6 +18,7 @@ pub mod event;
 pub mod fact;
 pub mod feature;
 pub mod gap;
+pub mod place;
 pub mod policy;
 pub mod probe;
 pub mod provider_state;

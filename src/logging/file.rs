@@ -1,6 +1,7 @@
 //! The rolling file: a file a day beside the path that the config names, `NAME.DATE`, so many of them.
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt as _, lchown};
 use std::path::Path;
 
 use chrono::NaiveDate;
@@ -17,8 +18,24 @@ pub(super) fn rolling(path: &Path, keep: usize) -> Result<RollingFileAppender, S
         .filename_prefix(name)
         .build(folder)
         .map_err(|error| format!("{}: {error}", path.display()))?;
+    hand_over(folder, name);
     prune(folder, name, keep.max(1));
     Ok(appender)
+}
+
+/// What root begins in somebody's folder is theirs, who could not go on with it otherwise.
+fn hand_over(folder: &Path, name: &str) {
+    let (Ok(owner), Ok(entries)) = (fs::metadata(folder), fs::read_dir(folder)) else { return };
+    for entry in entries.flatten() {
+        let is_ours = entry.file_name().to_str().is_some_and(|file| day_of(file, name).is_some());
+        let is_roots = entry
+            .metadata()
+            .is_ok_and(|held| held.is_file() && held.uid() == 0 && held.nlink() == 1);
+        if is_ours && is_roots && owner.uid() != 0 {
+            // Of another's file nobody but root says whose it is.
+            let _ = lchown(entry.path(), Some(owner.uid()), Some(owner.gid()));
+        }
+    }
 }
 
 /// Removes the oldest files beyond `keep`.

@@ -29,6 +29,7 @@ pub mod staleness;
 pub mod status;
 pub mod symbols;
 pub mod table;
+pub mod units;
 pub mod watch;
 
 use std::io::{self, Write};

@@ -1,9 +1,11 @@
 //! One run at a time per database: a lock of the operating system that dies with its process.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+
+use super::access;
 
 /// A held lock; let go when dropped, or when the process ends in whatever way.
 #[derive(Debug)]
@@ -37,7 +39,7 @@ fn beside(database: &Path, ending: &str) -> PathBuf {
 ///
 /// When the lock's file cannot be made or opened.
 pub fn try_lock(database: &Path) -> io::Result<Option<Lock>> {
-    let file = open(&path_of(database))?;
+    let file = open(database, &path_of(database))?;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(Some(Lock { _file: file })),
@@ -59,7 +61,7 @@ pub fn try_lock(database: &Path) -> io::Result<Option<Lock>> {
 ///
 /// When the lock's file cannot be made or opened.
 pub fn wait_for_lock(database: &Path) -> io::Result<Lock> {
-    let file = open(&path_of(database))?;
+    let file = open(database, &path_of(database))?;
     file.lock()?;
     Ok(Lock { _file: file })
 }
@@ -70,7 +72,7 @@ pub fn wait_for_lock(database: &Path) -> io::Result<Lock> {
 ///
 /// When the lock's file cannot be made or opened.
 pub fn wait_for_alerts(database: &Path) -> io::Result<Lock> {
-    let file = open(&alerts_path_of(database))?;
+    let file = open(database, &alerts_path_of(database))?;
     file.lock()?;
     Ok(Lock { _file: file })
 }
@@ -90,8 +92,9 @@ pub fn alerts_note_set(database: &Path, note: &str) -> io::Result<()> {
     std::fs::write(alerts_path_of(database), note)
 }
 
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)
+/// Whoever may read the database may see whether it is locked.
+fn open(database: &Path, path: &Path) -> io::Result<File> {
+    access::open(path, access::mode(database))
 }
 
 /// Whether a process holds the lock of `database`. One that is not there is free; of one that may not be

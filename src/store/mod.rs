@@ -10,14 +10,13 @@
 //!
 //! The store judges nothing: what is due, late or wrong is for `calendar`, `plan` and `report`.
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
+mod access;
 mod action;
 mod alert;
 mod bar;
@@ -60,6 +59,8 @@ pub struct Store {
     connection: Connection,
     path: PathBuf,
     log: Log,
+    /// Whether the log stays when nobody has the database open any more.
+    keeps_log: bool,
 }
 
 /// A write transaction; dropped without [`Store::write`] finishing, nothing of it remains.
@@ -71,7 +72,7 @@ pub struct Writer<'store> {
 impl Store {
     /// Opens `path` to write, makes it if it is not there, and brings its schema up to date.
     ///
-    /// A new file is readable by its owner only.
+    /// A new file is readable by its owner only, that of a system install by its group, too.
     ///
     /// # Errors
     ///
@@ -84,13 +85,14 @@ impl Store {
     fn open_limited(path: &Path, limits: Limits) -> StoreResult<Self> {
         let create = |error| StoreError::Create { path: path.to_owned(), error };
         if !path.exists() {
-            // Somebody else may make it meanwhile: what stands in it stays.
-            let mut options = OpenOptions::new();
-            options.write(true).create(true).truncate(false).mode(0o600);
-            options.open(path).map_err(create)?;
+            access::open(path, access::mode(path)).map_err(create)?;
         }
         let connection = connect_to_write(path).map_err(|error| error.at(path))?;
-        Ok(Self { connection, path: path.to_owned(), log: Log::of(path, limits) })
+        let keeps_log = access::is_of_group(path);
+        connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keeps_log)
+            .map_err(|error| StoreError::from(error).at(path))?;
+        Ok(Self { connection, path: path.to_owned(), log: Log::of(path, limits), keeps_log })
     }
 
     /// Opens `path` to read; it may be written to meanwhile.
@@ -114,7 +116,8 @@ impl Store {
         connection
             .execute_batch("PRAGMA cache_size = -16000; PRAGMA query_only = ON;")
             .map_err(|error| StoreError::from(error).at(path))?;
-        Ok(Self { connection, path: path.to_owned(), log: Log::of(path, Limits::USUAL) })
+        let log = Log::of(path, Limits::USUAL);
+        Ok(Self { connection, path: path.to_owned(), log, keeps_log: false })
     }
 
     /// Runs `work` in one transaction: all of it is written, or nothing.
@@ -148,6 +151,16 @@ impl Store {
     pub fn checkpoint(&self) -> StoreResult<()> {
         self.log_empty().map_err(|error| error.at(&self.path))?;
         Ok(())
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        if self.keeps_log {
+            // SQLite empties a log as it removes it. Who is in the way is not waited for: the next one does.
+            let _ = self.connection.busy_timeout(Duration::ZERO);
+            let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        }
     }
 }
 

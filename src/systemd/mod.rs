@@ -5,7 +5,10 @@
 
 mod ask;
 pub mod calendar;
+pub mod cron;
+pub mod install;
 mod timers;
+pub mod units;
 
 pub use timers::{Timer, is_at_work, next_run, timers};
 

@@ -202,6 +202,12 @@ fn a_key_comes_from_a_file_or_a_credential() {
     command.env("CREDENTIALS_DIRECTORY", sandbox.path("given"));
     sandbox.finish(&mut command).expect_code(0);
     assert_eq!(sent().as_deref(), Some("Bearer from-systemd"));
+    // A folder of credentials as a whole: systemd puts its name before theirs.
+    sandbox.write("folder/mdctl_polygon", "from-a-folder\n");
+    let mut command = sandbox.command(&["backfill", "--as-of", AS_OF, "--full"]);
+    command.env("CREDENTIALS_DIRECTORY", sandbox.path("folder"));
+    sandbox.finish(&mut command).expect_code(0);
+    assert_eq!(sent().as_deref(), Some("Bearer from-a-folder"));
     let gone = with("{ file = \"gone.txt\" }");
     gone.backfill(&[]).expect_code(2).expect_stderr("gone.txt");
     assert_eq!(sent(), None);

@@ -3,6 +3,7 @@
 //! Every test has its own folder, its own server and its own database; none depends on another, on
 //! the wall clock, or on the network.
 
+mod access;
 mod actions;
 mod agreement;
 mod alerts;
@@ -44,4 +45,5 @@ mod store;
 mod support;
 mod tidy;
 mod trace;
+mod units;
 mod watch;

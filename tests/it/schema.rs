@@ -50,7 +50,7 @@ fn check(sandbox: &Sandbox, arguments: &[&str], more: &[&str]) -> Value {
 }
 
 /// Every command that only looks.
-const LOOKS: [&[&str]; 19] = [
+const LOOKS: [&[&str]; 21] = [
     &["health"],
     &["staleness"],
     &["history"],
@@ -70,6 +70,8 @@ const LOOKS: [&[&str]; 19] = [
     &["symbols", "list"],
     &["db", "info"],
     &["db", "check"],
+    &["units", "print"],
+    &["units", "print", "--cron"],
 ];
 
 /// Three symbols, of which one is not there, one has a hole and rows that cannot be true, and all have a
@@ -135,6 +137,7 @@ fn every_deed_is_what_its_schema_says() {
     check(&sandbox, &["alerts", "unsnooze", "StaleSeries"], &[]);
     check(&sandbox, &["symbols", "add", "DDD"], &[]);
     check(&sandbox, &["symbols", "remove", "DDD"], &[]);
+    check(&sandbox, &["units", "install", "--user"], &[]);
     check(&Sandbox::new(), &["init"], &[]);
 }
 

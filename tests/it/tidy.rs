@@ -45,8 +45,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("report", &["domain", "calendar", "freshness", "quality", "plan", "config", "exit"]),
     ("notify", &["domain", "report", "config", "exit"]),
-    ("systemd", &["config"]),
-    ("render", &["domain", "report", "plan", "config"]),
+    ("systemd", &["config", "file"]),
+    ("render", &["domain", "report", "plan", "config", "systemd"]),
     ("logging", &["clock", "domain"]),
     ("trace", &["clock", "domain"]),
 ];

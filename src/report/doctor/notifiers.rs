@@ -2,6 +2,7 @@
 
 use crate::config::Notifier;
 
+use super::super::health::Code;
 use super::{Finding, Seen};
 
 /// One who is told.
@@ -47,7 +48,7 @@ fn notifier(seen: &Seen<'_>, ear: &Ear<'_>) -> Finding {
                     "see [notify.{name}] in the config; mdctl doctor --send-test tries again"
                 ))
         }
-        None => match seen.issue_of(&["alerts_unsent"], name) {
+        None => match seen.issue_of(&[Code::AlertsUnsent], name) {
             Some(issue) => Finding::of_issue("notifier", issue),
             None => {
                 Finding::ok("notifier", name, format!("{kind}: complete; --send-test tries it"))

@@ -1,0 +1,170 @@
+//! What units are written for: from the flags and the config to a layout, and what is to be known of it.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::{self, Settings, Source};
+use crate::domain::place;
+use crate::file::folder_of;
+use crate::systemd::Manager;
+use crate::systemd::units::Layout;
+
+use super::super::Global;
+use super::super::failure::Failure;
+use super::Units;
+
+/// What a sandboxed unit does not see: homes, and temporary folders other than its own.
+const HIDDEN: [&str; 5] = ["/home", "/root", "/run/user", "/tmp", "/var/tmp"];
+
+/// What the units are wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Goal {
+    /// To be looked at, or put somewhere by hand.
+    Print,
+    /// To be lines of a crontab.
+    Cron,
+    /// To work here, now.
+    Install,
+    /// To work in an image that is being made.
+    Image,
+}
+
+/// A layout, and what is to be known of it.
+pub(super) struct Plan {
+    pub(super) layout: Layout,
+    pub(super) notes: Vec<String>,
+}
+
+impl Plan {
+    /// The layout of what was asked for.
+    pub(super) fn make(command: &Units, goal: Goal, global: &Global) -> Result<Self, Failure> {
+        let manager = if command.user { Manager::User } else { Manager::System };
+        let config = config_path(manager, goal, global)?;
+        let database = global.db.as_deref().map(absolute).transpose()?;
+        // That of an image may come later.
+        let is_read = goal != Goal::Image && config.is_file();
+        let settings = if is_read || goal == Goal::Install {
+            Some(settings(&config, database.as_deref())?)
+        } else {
+            None
+        };
+        let program = std::env::current_exe()
+            .map_err(|error| Failure::io("cannot find out where this program is", &error))?;
+        let sandboxed = manager == Manager::System && goal != Goal::Cron;
+        let layout = Layout {
+            manager,
+            program,
+            config,
+            database,
+            schedules: command.schedule.iter().flat_map(|it| it.0.clone()).collect(),
+            writable: settings.as_ref().filter(|_| sandboxed).map_or_else(Vec::new, writable),
+            grace: settings.as_ref().map_or_else(Default::default, |it| it.run.grace),
+        };
+        let mut notes = settings.as_ref().map_or_else(Vec::new, unheard_keys);
+        let hidden = hidden(&layout, settings.as_ref());
+        match hidden.first() {
+            Some(path) if sandboxed && goal == Goal::Install => return Err(unseen(path)),
+            Some(path) if sandboxed => notes.push(unseen(path).line()),
+            _ => {}
+        }
+        if sandboxed && !layout.is_at_the_usual_place() {
+            notes.push(format!(
+                "the user mdctl must be able to read {}: chgrp mdctl it, chmod 640",
+                layout.config.display()
+            ));
+        }
+        notes.extend(foreign_folders(&layout));
+        Ok(Self { layout, notes })
+    }
+}
+
+/// The system's units are for the system's config, wherever they are asked for.
+fn config_path(manager: Manager, goal: Goal, global: &Global) -> Result<PathBuf, Failure> {
+    if manager == Manager::User || goal == Goal::Cron {
+        return absolute(&config::find(global.config.as_deref())?);
+    }
+    match &global.config {
+        Some(path) => absolute(path),
+        None => Ok(Path::new(place::CONFIG).join(config::FILE_NAME)),
+    }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path)
+        .map_err(|error| Failure::io(format!("cannot tell where {} is", path.display()), &error))
+}
+
+fn settings(config: &Path, database: Option<&Path>) -> Result<Settings, Failure> {
+    if config == Path::new(place::CONFIG).join(config::FILE_NAME) && !config.exists() {
+        let failure = config::find(Some(config)).map(drop).map_err(Failure::from);
+        return Err(failure
+            .err()
+            .unwrap_or_else(|| Failure::usage("there is no config"))
+            .hinted("`sudo mdctl init --system` writes one; --config PATH names another"));
+    }
+    Ok(config::load(&config::find(Some(config))?, database)?)
+}
+
+/// The folders that are written into besides those of a system install.
+fn writable(settings: &Settings) -> Vec<PathBuf> {
+    let files = [
+        Some(&settings.database),
+        settings.log.as_ref().map(|log| &log.path),
+        settings.textfile.as_ref(),
+        settings.page.as_ref(),
+    ];
+    let mut folders: Vec<PathBuf> =
+        files.into_iter().flatten().map(|file| folder_of(file).to_owned()).collect();
+    folders.retain(|folder| ![place::STATE, place::LOGS].iter().any(|own| folder.starts_with(own)));
+    folders.sort();
+    folders.dedup();
+    folders
+}
+
+/// Folders that are not the units' own by themselves.
+fn foreign_folders(layout: &Layout) -> Vec<String> {
+    let note = |folder: &PathBuf| {
+        let folder = folder.display();
+        format!("the user mdctl must be able to write into {folder}: see ls -ld {folder}")
+    };
+    layout.writable.iter().map(note).collect()
+}
+
+/// Keys in variables of a shell, which no unit hears of.
+fn unheard_keys(settings: &Settings) -> Vec<String> {
+    let credentials = folder_of(&settings.config_path).join("credentials");
+    let mut notes = Vec::new();
+    for provider in settings.providers.values() {
+        for variable in provider.key.iter().flat_map(|key| key.variables()) {
+            let name = variable.to_lowercase();
+            notes.push(format!(
+                "units have no environment variable {variable}: put the key of {} into {}, and write \
+                 {{ credential = \"{name}\" }} in the config",
+                provider.name,
+                credentials.join(&name).display()
+            ));
+        }
+    }
+    notes
+}
+
+/// What of it a sandboxed unit would not see.
+fn hidden(layout: &Layout, settings: Option<&Settings>) -> Vec<PathBuf> {
+    let folders =
+        settings.iter().flat_map(|settings| settings.providers.values()).filter_map(|provider| {
+            match &provider.source {
+                Source::Files { folder } => Some(folder),
+                Source::Http { .. } => None,
+            }
+        });
+    let paths = [&layout.program, &layout.config].into_iter().chain(&layout.writable);
+    let is_hidden = |path: &&PathBuf| HIDDEN.iter().any(|hidden| path.starts_with(hidden));
+    paths.chain(folders).filter(is_hidden).cloned().collect()
+}
+
+fn unseen(path: &Path) -> Failure {
+    let path = path.display();
+    Failure::usage(format!("a unit of the system does not see {path}")).hinted(
+        "homes and temporary folders are closed to it: move that to /usr/local/bin, /etc/mdctl or \
+         /var/lib/mdctl, or install for yourself with --user",
+    )
+}
