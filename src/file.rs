@@ -1,9 +1,10 @@
 //! A file that takes the place of another as a whole: whoever reads it meanwhile sees the one or the other.
+//! And one that takes a name that nobody has, once it is whole.
 
 use std::fs::{self, File, Metadata, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
@@ -80,5 +81,74 @@ fn permissions(mode: Mode, held: Option<&Metadata>) -> Option<Permissions> {
     match mode {
         Mode::Public => Some(Permissions::from_mode(0o644)),
         Mode::Private | Mode::Usual => held.map(Metadata::permissions),
+    }
+}
+
+/// A file that is being made beside where it is to stand. Until it is whole it has another name, which is
+/// hidden; dropped before, it is gone.
+#[derive(Debug)]
+pub struct Draft {
+    file: NamedTempFile,
+    target: PathBuf,
+}
+
+/// What the names of drafts begin with.
+const DRAFT: &str = ".mdctl-draft-";
+
+impl Draft {
+    /// Begins an empty file that is to become `target`, readable as `bits` say. Drafts in the same folder
+    /// whose makers were killed are removed.
+    ///
+    /// # Errors
+    ///
+    /// When `target` is there already, or its folder cannot be written.
+    pub fn of(target: &Path, bits: u32) -> io::Result<Self> {
+        if target.symlink_metadata().is_ok() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let folder = folder_of(target);
+        sweep(folder);
+        let file = tempfile::Builder::new()
+            .prefix(DRAFT)
+            .permissions(Permissions::from_mode(0o600))
+            .tempfile_in(folder)
+            .map_err(|error| io::Error::from(error.kind()))?;
+        file.as_file().set_permissions(Permissions::from_mode(bits))?;
+        // As long as it is held, somebody is at work on it.
+        file.as_file().lock()?;
+        Ok(Self { file, target: target.to_owned() })
+    }
+
+    /// Where it is until it is whole.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// Gives it its name, once all of it has reached the disk; what came to stand there meanwhile stays.
+    ///
+    /// # Errors
+    ///
+    /// When the disk fails, or something came to stand there.
+    pub fn finish(self) -> io::Result<()> {
+        self.file.as_file().sync_all()?;
+        self.file.persist_noclobber(&self.target).map_err(|error| error.error)?;
+        File::open(folder_of(&self.target))?.sync_all()
+    }
+}
+
+/// Removes the drafts that nobody is at work on.
+fn sweep(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    let drafts = entries.flatten().filter(|entry| {
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        is_file && entry.file_name().to_string_lossy().starts_with(DRAFT)
+    });
+    for draft in drafts {
+        let is_left = File::open(draft.path()).is_ok_and(|file| file.try_lock().is_ok());
+        if is_left {
+            // Another one may have swept it at the same time.
+            let _ = fs::remove_file(draft.path());
+        }
     }
 }

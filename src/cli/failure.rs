@@ -96,6 +96,13 @@ impl Failure {
                 "end the program that reads, such as a notebook or a forgotten sqlite3 shell (`fuser` \
                  with the file names it), then run again: what was committed is kept"
             }
+            StoreError::Outrun { .. } => {
+                "try again when the run has ended; nothing was left behind"
+            }
+            StoreError::NoCopy(_) => {
+                "see the kernel's log (`dmesg`) for a failing disk, and copy to another one"
+            }
+            StoreError::Damaged { .. } => trouble_hint(Trouble::Damaged),
             StoreError::Sqlite { trouble, .. } => trouble_hint(*trouble),
         };
         Self::new(Exit::InputOutput, "storage", error.to_string()).hinted(hint)

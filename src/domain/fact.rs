@@ -335,18 +335,3 @@ pub struct FreshnessFact {
     /// The worse of its bars' and its features' freshness.
     pub status: Freshness,
 }
-
-/// What `db info` shows.
-#[derive(Clone, Debug)]
-pub struct Info {
-    /// The schema's version.
-    pub schema_version: i64,
-    /// SQLite's own version.
-    pub sqlite_version: String,
-    /// Bytes of the file.
-    pub bytes: u64,
-    /// Bytes in it that are free to be used again.
-    pub free_bytes: u64,
-    /// Rows by table, in the order of their names.
-    pub tables: Vec<(String, u64)>,
-}

@@ -5,15 +5,17 @@
 //! what is computed from it ([`feature`]) and what looks suspicious in it ([`anomaly`]), whose it is
 //! ([`series`], [`shard`]), what is said of it ([`mod@reference`]), what is missing ([`gap`]), what is to
 //! be done ([`task`]), what a run did ([`run`], [`event`]), what the store remembers ([`fact`],
-//! [`provider_state`], [`total`]), what people order ([`control`]), by which rules all of that is judged
-//! ([`policy`]), what is watched and promised ([`alert`]), and what is tried ([`probe`]); last, where a
-//! system install has its files ([`place`]), and how times and counts are said ([`words`]).
+//! [`provider_state`], [`total`]) and in which file ([`database`]), what people order ([`control`]), by which
+//! rules all of that is judged ([`policy`]), what is watched and promised ([`alert`]), and what is tried
+//! ([`probe`]); last, where a system install has its files ([`place`]), and how times and counts are said
+//! ([`words`]).
 
 pub mod action;
 pub mod alert;
 pub mod anomaly;
 pub mod bar;
 pub mod control;
+pub mod database;
 pub mod event;
 pub mod fact;
 pub mod feature;

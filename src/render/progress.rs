@@ -23,6 +23,18 @@ pub struct Progress {
     waited: Duration,
 }
 
+/// A bar on `screen` for the pages of a database that is copied.
+#[must_use]
+pub fn copying(screen: &MultiProgress) -> ProgressBar {
+    let bar = screen.add(ProgressBar::new(0));
+    if let Ok(style) = ProgressStyle::with_template(
+        "{spinner} [{bar:24}] {percent}% copied, {elapsed} gone, {eta} left",
+    ) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar
+}
+
 impl Progress {
     /// A bar on `screen` when `shown`; else nothing.
     #[must_use]

@@ -3,11 +3,11 @@
 use rusqlite::{Connection, Row, params};
 use ulid::Ulid;
 
-use crate::domain::fact::{FailureFact, FetchFacts, Info, JobFact, RequestCount, RunFact};
+use crate::domain::fact::{FailureFact, FetchFacts, JobFact, RequestCount, RunFact};
 use crate::domain::run::{RunId, RunStatus, Totals};
 use crate::domain::series::Symbol;
 
-use super::{Store, StoreResult, count, migrate, sql_count, word};
+use super::{Store, StoreResult, count, sql_count, word};
 
 /// The columns of a run; in a database of an older schema it waited for no quota, and nobody noted the lag.
 fn run_columns(connection: &Connection) -> StoreResult<String> {
@@ -224,97 +224,6 @@ impl Store {
             }
             Ok(facts)
         })
-    }
-
-    /// Sizes and versions.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
-    pub fn info(&self) -> StoreResult<Info> {
-        self.read(|connection| {
-            let pragma =
-                |name| connection.pragma_query_value(None, name, |row| row.get(0).map(count));
-            let page = pragma("page_size")?;
-            let names: Vec<String> = connection
-                .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")?
-                .query_map([], |row| row.get(0))?
-                .collect::<Result<_, _>>()?;
-            let mut tables = Vec::new();
-            for name in names {
-                // A table's name is the schema's own word, never a user's.
-                let sql = format!("SELECT count(*) FROM \"{name}\"");
-                tables.push((name, connection.query_row(&sql, [], |row| row.get(0).map(count))?));
-            }
-            Ok(Info {
-                schema_version: migrate::version(connection)?,
-                sqlite_version: rusqlite::version().to_owned(),
-                bytes: page * pragma("page_count")?,
-                free_bytes: page * pragma("freelist_count")?,
-                tables,
-            })
-        })
-    }
-
-    /// What SQLite and the program's own invariants find wrong, a sentence each; empty when nothing.
-    /// The invariants of a damaged database are not asked for.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read at all.
-    pub fn findings(&self) -> StoreResult<Vec<String>> {
-        let mut findings = self.damage().map_err(|error| error.at(&self.path))?;
-        if !findings.is_empty() {
-            return Ok(findings);
-        }
-        const INVARIANTS: &[(&str, &str)] = &[
-            (
-                "bars without a series",
-                "SELECT count(DISTINCT series_id) FROM bars
-                  WHERE series_id NOT IN (SELECT series_id FROM series)",
-            ),
-            (
-                "series whose count, first or last bar disagree with their bars",
-                "SELECT count(*) FROM series AS s LEFT JOIN
-                   (SELECT series_id, count(*) AS n, min(ts) AS lo, max(ts) AS hi FROM bars
-                     GROUP BY series_id) AS b USING (series_id)
-                  WHERE s.bar_count <> coalesce(b.n, 0) OR s.first_ts IS NOT b.lo
-                     OR s.watermark_ts IS NOT b.hi",
-            ),
-            (
-                "overlapping stretches of coverage",
-                "SELECT count(*) FROM coverage AS a JOIN coverage AS b
-                     ON a.series_id = b.series_id AND a.from_ts < b.from_ts AND a.to_ts >= b.from_ts",
-            ),
-            (
-                "overlapping gaps",
-                "SELECT count(*) FROM gaps AS a JOIN gaps AS b
-                     ON a.series_id = b.series_id AND a.from_ts < b.from_ts AND a.to_ts > b.from_ts",
-            ),
-            (
-                "bars whose open or close lies outside their low and high",
-                "SELECT count(*) FROM bars WHERE min(open, close) < low * (1 - 2e-9)
-                     OR max(open, close) > high * (1 + 2e-9)",
-            ),
-        ];
-        for (what, sql) in INVARIANTS {
-            let found: i64 = self.connection.query_row(sql, [], |row| row.get(0))?;
-            if found > 0 {
-                findings.push(format!("{found} {what}"));
-            }
-        }
-        Ok(findings)
-    }
-
-    /// What SQLite finds wrong with the file.
-    fn damage(&self) -> StoreResult<Vec<String>> {
-        let mut findings: Vec<String> = self
-            .connection
-            .prepare("PRAGMA integrity_check(20)")?
-            .query_map([], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
-        findings.retain(|line| line != "ok");
-        Ok(findings)
     }
 }
 

@@ -40,7 +40,7 @@ impl Log {
         Self { path: beside(database, "-wal"), limits, next: limits.step, in_the_way: None }
     }
 
-    fn bytes(&self) -> u64 {
+    pub(super) fn bytes(&self) -> u64 {
         fs::metadata(&self.path).map_or(0, |metadata| metadata.len())
     }
 }

@@ -35,6 +35,14 @@ pub(super) fn migrate(connection: &mut Connection) -> StoreResult<()> {
     Ok(())
 }
 
+/// A database in memory with the schema of that version, and nothing in it.
+pub(super) fn fresh(version: i64) -> StoreResult<Connection> {
+    let connection = Connection::open_in_memory()?;
+    let known = usize::try_from(version).unwrap_or(0).min(MIGRATIONS.len());
+    MIGRATIONS[..known].iter().try_for_each(|sql| connection.execute_batch(sql))?;
+    Ok(connection)
+}
+
 /// The schema version of a database, once it is known to be ours.
 ///
 /// # Errors

@@ -20,11 +20,14 @@ mod access;
 mod action;
 mod alert;
 mod bar;
+mod check;
+mod copy;
 pub mod disk;
 mod fact;
 mod factor;
 mod feature;
 mod gap;
+mod info;
 pub mod lock;
 mod log;
 mod migrate;
@@ -39,14 +42,17 @@ mod state;
 mod total;
 mod traffic;
 mod trouble;
+mod vacuum;
 
 pub use alert::Holding;
 pub use bar::{Again, BarQuery, Put};
+pub use copy::Progress;
 pub use prune::Pruned;
 pub use run::NewRun;
 pub use series::Tracked;
 pub use state::Remembered;
 pub use trouble::{StoreError, StoreResult, Trouble, too_many_files};
+pub use vacuum::Room;
 
 use log::{Limits, Log};
 
@@ -197,6 +203,7 @@ fn connect_to_write(path: &Path) -> StoreResult<Connection> {
     let mut connection = Connection::open_with_flags(path, flags)?;
     settle(&connection)?;
     migrate::version(&connection)?;
+    vacuum::prepare(&connection)?;
     // A page's commit need not wait for the disk: the WAL keeps the file whole, and what a power
     // loss takes back is planned again. A longer WAL saves writing hot pages again and again.
     connection.execute_batch(

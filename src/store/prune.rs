@@ -1,5 +1,5 @@
-//! Old rows go: the log of requests, computations and failures, and the runs with their jobs. Totals,
-//! bars, and who did what by hand stay.
+//! Old rows go: the log of requests, computations and failures, and the runs with their jobs and what they
+//! noted of revised bars and of quality. Totals, and who did what by hand, stay.
 
 use rusqlite::params;
 
@@ -14,6 +14,10 @@ pub enum Pruned {
     ComputeLog,
     /// Failures.
     Failures,
+    /// What bars were before a run changed them.
+    Revisions,
+    /// Daily figures of quality.
+    QualityMetrics,
     /// Jobs of runs.
     Jobs,
     /// Runs.
@@ -21,12 +25,25 @@ pub enum Pruned {
 }
 
 /// Rows that go in one transaction, at most: whoever wants to write waits no longer than that takes.
-const SLICE: i64 = 20_000;
+pub(super) const SLICE: i64 = 20_000;
+
+/// The runs that are too old. The newest run and the newest good one stay, however old: by them it is told
+/// how things stand.
+const OLD_RUNS: &str = "SELECT run_id FROM runs WHERE started_at < ?1 AND status <> 'running'
+        AND run_id <> (SELECT max(run_id) FROM runs)
+        AND run_id IS NOT (SELECT max(run_id) FROM runs WHERE status = 'succeeded')";
 
 impl Pruned {
-    /// All of them, in the order in which they go: jobs before their runs.
-    pub const ALL: [Self; 5] =
-        [Self::FetchLog, Self::ComputeLog, Self::Failures, Self::Jobs, Self::Runs];
+    /// All of them, in the order in which they go: what names runs before the runs.
+    pub const ALL: [Self; 7] = [
+        Self::FetchLog,
+        Self::ComputeLog,
+        Self::Failures,
+        Self::Revisions,
+        Self::QualityMetrics,
+        Self::Jobs,
+        Self::Runs,
+    ];
 
     /// The table.
     #[must_use]
@@ -35,6 +52,8 @@ impl Pruned {
             Self::FetchLog => "fetch_log",
             Self::ComputeLog => "compute_log",
             Self::Failures => "failures",
+            Self::Revisions => "revisions",
+            Self::QualityMetrics => "quality_metrics",
             Self::Jobs => "jobs",
             Self::Runs => "runs",
         }
@@ -43,41 +62,30 @@ impl Pruned {
     /// Whether it is kept as long as runs are, and not as long as logs.
     #[must_use]
     pub const fn is_of_runs(self) -> bool {
-        matches!(self, Self::Jobs | Self::Runs)
+        matches!(self, Self::Revisions | Self::QualityMetrics | Self::Jobs | Self::Runs)
     }
 
-    /// Deletes rows from before `?1`, `?2` at most. The newest run and the newest good one stay, however
-    /// old: by them it is told how things stand.
-    const fn sql(self) -> &'static str {
-        match self {
-            Self::FetchLog => {
-                "DELETE FROM fetch_log WHERE rowid IN
-                     (SELECT rowid FROM fetch_log WHERE started_at < ?1 LIMIT ?2)"
+    /// Deletes rows from before `?1`, `?2` at most.
+    fn sql(self) -> String {
+        let table = self.table();
+        let (key, old) = match self {
+            Self::FetchLog => ("rowid", "SELECT rowid FROM fetch_log WHERE started_at < ?1".into()),
+            Self::ComputeLog | Self::Failures | Self::Revisions => {
+                ("rowid", format!("SELECT rowid FROM {table} WHERE at < ?1"))
             }
-            Self::ComputeLog => {
-                "DELETE FROM compute_log WHERE rowid IN
-                     (SELECT rowid FROM compute_log WHERE at < ?1 LIMIT ?2)"
-            }
-            Self::Failures => {
-                "DELETE FROM failures WHERE rowid IN
-                     (SELECT rowid FROM failures WHERE at < ?1 LIMIT ?2)"
-            }
-            Self::Jobs => {
-                "DELETE FROM jobs WHERE (run_id, symbol) IN
-                     (SELECT run_id, symbol FROM jobs WHERE run_id IN
-                         (SELECT run_id FROM runs WHERE started_at < ?1 AND status <> 'running'
-                             AND run_id <> (SELECT max(run_id) FROM runs)
-                             AND run_id IS NOT (SELECT max(run_id) FROM runs WHERE status = 'succeeded'))
-                      LIMIT ?2)"
-            }
-            Self::Runs => {
-                "DELETE FROM runs WHERE run_id IN
-                     (SELECT run_id FROM runs WHERE started_at < ?1 AND status <> 'running'
-                         AND run_id <> (SELECT max(run_id) FROM runs)
-                         AND run_id IS NOT (SELECT max(run_id) FROM runs WHERE status = 'succeeded')
-                      LIMIT ?2)"
-            }
-        }
+            Self::QualityMetrics => (
+                "(symbol, timeframe, metric_date)",
+                "SELECT symbol, timeframe, metric_date FROM quality_metrics
+                  WHERE metric_date < date(?1, 'unixepoch')"
+                    .into(),
+            ),
+            Self::Jobs => (
+                "(run_id, symbol)",
+                format!("SELECT run_id, symbol FROM jobs WHERE run_id IN ({OLD_RUNS})"),
+            ),
+            Self::Runs => ("run_id", OLD_RUNS.into()),
+        };
+        format!("DELETE FROM {table} WHERE {key} IN ({old} LIMIT ?2)")
     }
 }
 
@@ -88,7 +96,7 @@ impl Writer<'_> {
     ///
     /// When the database cannot be written.
     pub fn prune(&self, what: Pruned, before: i64) -> StoreResult<u64> {
-        let mut statement = self.connection.prepare_cached(what.sql())?;
+        let mut statement = self.connection.prepare_cached(&what.sql())?;
         Ok(statement.execute(params![before, SLICE])? as u64)
     }
 }

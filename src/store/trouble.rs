@@ -49,6 +49,25 @@ pub enum StoreError {
         /// Its length.
         bytes: u64,
     },
+    /// While the database was copied, a run wrote so much that its log would soon be too long.
+    #[error("a run writes faster than the database is copied: {path} has grown to {bytes} bytes")]
+    Outrun {
+        /// The log's file.
+        path: PathBuf,
+        /// Its length.
+        bytes: u64,
+    },
+    /// What was copied does not hold what it was copied from.
+    #[error("the copy at {0} does not hold the rows that were copied")]
+    NoCopy(PathBuf),
+    /// SQLite's check finds the file damaged.
+    #[error("{path} is damaged: {what}")]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// The first thing that was found, in SQLite's words.
+        what: String,
+    },
     /// SQLite's own complaint.
     #[error("{}", explain(*.trouble, .path.as_deref(), .error))]
     Sqlite {
@@ -86,6 +105,12 @@ pub enum Trouble {
 }
 
 impl StoreError {
+    /// Whether no space is left.
+    #[must_use]
+    pub const fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Sqlite { trouble: Trouble::DiskFull, .. })
+    }
+
     /// The same, about the database at `path`.
     pub(super) fn at(self, path: &Path) -> Self {
         match self {

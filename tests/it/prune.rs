@@ -53,10 +53,9 @@ fn the_config_says_for_how_long_and_the_newest_good_run_stays() {
     sandbox.backfill(&["--full"]).expect_code(2);
     age(&sandbox, 2);
     let config = sandbox.read("mdctl.toml");
-    let short =
-        "[database]\nretention = { logs = \"1d\", runs = \"1d\", bars = { \"1d\" = \"1y\" } }\n";
+    let short = "[database]\nretention = { logs = \"1d\", runs = \"1d\" }\n";
     sandbox.write("mdctl.toml", format!("{config}\n{short}"));
-    sandbox.mdctl(&["db", "prune"]).expect_code(0).expect_stderr("no bar is deleted");
+    sandbox.mdctl(&["db", "prune"]).expect_code(0);
     let left = sandbox.database().texts("SELECT status FROM runs ORDER BY run_id");
     assert_eq!(left, ["succeeded", "failed"]);
 }

@@ -215,26 +215,6 @@ fn migrate_makes_a_database_and_is_idle_on_a_new_one() {
     sandbox.mdctl(&["staleness"]).expect_code(0);
 }
 
-#[test]
-fn check_finds_nothing_wrong_after_a_run_and_what_was_broken() {
-    let (_server, sandbox) = daily_stocks(&["AAA"]);
-    sandbox.backfill(&[]).expect_code(0);
-    sandbox.mdctl(&["db", "check"]).expect_code(0);
-    sandbox.mdctl(&["db", "check", "--json"]).expect_code(0).json();
-    sandbox.tamper("UPDATE series SET bar_count = 7");
-    sandbox.mdctl(&["db", "check"]).expect_code(74).expect_stdout("1 series");
-}
-
-#[test]
-fn info_tells_what_is_there() {
-    let (_server, sandbox) = daily_stocks(&["AAA"]);
-    sandbox.backfill(&[]).expect_code(0);
-    sandbox.mdctl(&["db", "info"]).expect_code(0).expect_stdout("bars").expect_stdout("21");
-    let json = sandbox.mdctl(&["db", "info", "--json"]).expect_code(0).json();
-    assert!(json.to_string().contains("21"), "{json}");
-    assert_eq!(json["schema"], 1);
-}
-
 // One run at a time.
 
 #[test]

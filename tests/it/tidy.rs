@@ -62,7 +62,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("tokio", &["fetch/"]),
     ("ratatui", &["cli/watch/", "render/watch/"]),
     ("crossterm", &["cli/watch/"]),
-    ("signal_hook", &["cli/watch/"]),
+    ("signal_hook", &["cli/watch/", "cli/db/"]),
     ("Utc::now", &["clock.rs"]),
     ("SystemTime::now", &["clock.rs"]),
     ("env::var", &["config/env.rs"]),
