@@ -29,6 +29,7 @@ mod features;
 mod gaps;
 mod health;
 mod history;
+mod import;
 mod init;
 mod metrics;
 mod pause;
@@ -147,6 +148,7 @@ enum Command {
     Symbols(symbols::Symbols),
     Backfill(backfill::Backfill),
     Enrich(enrich::Enrich),
+    Import(import::ImportArgs),
     Health(health::Health),
     Staleness(staleness::Staleness),
     History(history::History),
@@ -205,6 +207,7 @@ fn run(cli: Cli) -> Done {
         Command::Symbols(command) => symbols::exec(command, &scene()?),
         Command::Backfill(command) => backfill::exec(command, &scene()?),
         Command::Enrich(command) => enrich::exec(command, &scene()?),
+        Command::Import(command) => import::exec(command, &scene()?),
         Command::Health(command) => health::exec(command, &scene()?),
         Command::Staleness(command) => staleness::exec(command, &scene()?),
         Command::History(command) => history::exec(command, &scene()?),
@@ -237,6 +240,7 @@ fn schema(command: &Command) -> Result<Schema, Failure> {
         Command::Symbols(command) => command.schema(),
         Command::Backfill(command) => command.run.schema(),
         Command::Enrich(command) => command.run.schema(),
+        Command::Import(command) => command.schema(),
         Command::Health(_) => render::health::schema(),
         Command::Staleness(_) => render::staleness::schema(),
         Command::History(command) => command.schema(),

@@ -223,6 +223,8 @@ impl Scene {
         let recent = i64::try_from(self.settings.health.recent.as_secs()).unwrap_or(i64::MAX);
         let since = self.wall_now.saturating_sub(recent);
         let (running, last) = self.at_work_and_last(store)?;
+        let mut recent_runs = store.runs_last(MOST_RUNS, Some(since), None, None)?;
+        recent_runs.retain(|run| !run.is_import());
         // Of a run in which nothing failed nobody asks which jobs did.
         let last_jobs = match last.as_ref().filter(|run| run.status != RunStatus::Succeeded) {
             Some(run) => store.jobs_of(&run.run_id)?,
@@ -235,7 +237,7 @@ impl Scene {
             last,
             last_jobs,
             last_success: store.run_last_succeeded()?,
-            recent_runs: store.runs_last(MOST_RUNS, Some(since), None, None)?,
+            recent_runs,
             recent_failures: store.failures_last(None, since, MOST_FAILURES)?,
             breakers: self.breakers(store)?,
             disputed: actions::judge(
@@ -265,8 +267,8 @@ impl Scene {
         Ok(breaker::judge(&self.settings, &store.provider_states()?, self.wall_now))
     }
 
-    /// The run at work, and the last one that ended. A run that a pause made skip tells nothing, and
-    /// there may be many of them: so many runs are looked at as it takes.
+    /// The run at work, and the last one that ended. A run that a pause made skip tells nothing, nor does
+    /// an import, and there may be many of them: so many runs are looked at as it takes.
     pub(super) fn at_work_and_last(
         &self,
         store: &Store,
@@ -293,6 +295,7 @@ impl Scene {
             match run.status {
                 RunStatus::Running => running.get_or_insert(run),
                 RunStatus::Skipped => continue,
+                _ if run.is_import() => continue,
                 _ => last.get_or_insert(run),
             };
         }

@@ -28,6 +28,19 @@ pub struct Bar {
     pub trades: Option<i64>,
 }
 
+impl Bar {
+    /// The same with what it does not tell as `other` tells it: volume, vwap and trades.
+    #[must_use]
+    pub fn with_blanks_of(self, other: &Self) -> Self {
+        Self {
+            volume: self.volume.or(other.volume),
+            vwap: self.vwap.or(other.vwap),
+            trades: self.trades.or(other.trades),
+            ..self
+        }
+    }
+}
+
 /// Why a row never reaches `bars`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RejectReason {

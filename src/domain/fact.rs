@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::bar::{Adjustment, BarFields, RejectReason};
 use super::feature::FeatureSet;
 use super::policy::Freshness;
-use super::run::{ErrorKind, JobStatus, RunId, RunStatus, Stage, Totals};
+use super::run::{ErrorKind, IMPORT, JobStatus, RunId, RunStatus, Stage, Totals};
 use super::series::{SeriesKey, Symbol};
 
 /// A series as it is stored.
@@ -119,6 +119,12 @@ pub struct RunFact {
 }
 
 impl RunFact {
+    /// Whether somebody imported files by hand: it says nothing of providers, nor of who calls the others.
+    #[must_use]
+    pub fn is_import(&self) -> bool {
+        self.command == IMPORT
+    }
+
     /// How long it took; `None` while it runs, and when it crashed.
     #[must_use]
     pub fn duration_seconds(&self) -> Option<i64> {

@@ -3,7 +3,7 @@
 //! Nothing here touches the world, and nothing here imports another room. In reading order:
 //! what a bar is ([`bar`], [`timeframe`], [`range`]), what splits and dividends do to it ([`action`]),
 //! what is computed from it ([`feature`]) and what looks suspicious in it ([`anomaly`]), whose it is
-//! ([`series`], [`shard`]), what is said of it ([`mod@reference`]), what is missing ([`gap`]), what is to
+//! ([`series`], [`shard`]), what is said of it ([`mod@reference`]), what is missing ([`gap`]), what files bring ([`mod@import`]), what is to
 //! be done ([`task`]), what a run did ([`run`], [`event`]), what the store remembers ([`fact`],
 //! [`provider_state`], [`total`]) and in which file ([`database`]), what people order ([`control`]), by which
 //! rules all of that is judged ([`policy`]), what is watched and promised ([`alert`]), and what is tried
@@ -20,6 +20,7 @@ pub mod event;
 pub mod fact;
 pub mod feature;
 pub mod gap;
+pub mod import;
 pub mod place;
 pub mod policy;
 pub mod probe;

@@ -2,6 +2,7 @@
 //! code, the history row, the JSON and the log all read.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,11 @@ impl fmt::Display for RunId {
         f.pad(&self.0)
     }
 }
+
+/// The command that brings bars from files named on the command line; in the log it stands in the place of
+/// their provider. It is a run like others, but none that anybody waits for: what is judged by the runs
+/// that a schedule makes passes it over.
+pub const IMPORT: &str = "import";
 
 /// Writes the text form of an enum of words in both directions.
 macro_rules! words {
@@ -243,6 +249,8 @@ pub struct Attempt {
     pub bytes: u64,
     /// The HTTP status; `None` when no answer came, and for files.
     pub http_status: Option<u16>,
+    /// The file that it was imported from; `None` where a provider was asked.
+    pub file: Option<PathBuf>,
     /// What went wrong; `None` when nothing did.
     pub fault: Option<Fault>,
 }
@@ -276,6 +284,8 @@ pub struct PageCounts {
     pub rejected: u64,
     /// Rows of running windows, or outside the asked range.
     pub dropped: u64,
+    /// Bars of an import that differ from stored ones, which stay.
+    pub kept: u64,
 }
 
 /// A row of `failures`: what failed for good in this run, where, and why.

@@ -1,5 +1,8 @@
 //! The work list of a run, as the plan hands it to `fetch`.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use super::range::TimeRange;
 use super::run::ErrorKind;
 use super::series::{AssetClass, SeriesKey, Symbol};
@@ -82,6 +85,18 @@ pub struct Task {
     pub bars: u64,
     /// Pages after the first, estimated.
     pub further_pages: u64,
+    /// The file that it is imported from; `None` where its provider is asked.
+    pub file: Option<NamedFile>,
+}
+
+/// A file that somebody named to be imported.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamedFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Some of the closes that are stored of its series, by `ts`: the file's are to be like them. Empty where
+    /// they need not be.
+    pub closes: BTreeMap<i64, f64>,
 }
 
 impl Task {

@@ -336,8 +336,9 @@ impl Crew {
                 self.actions_file(task, path).await
             }
             Source::Files { folder } => {
-                let path = file_path(&folder, &task.ask_symbol, task.key.timeframe);
-                self.file(task, path).await
+                let own = || file_path(&folder, &task.ask_symbol, task.key.timeframe);
+                let named = task.file.as_ref().map(|file| file.path.clone());
+                self.file(task, named.unwrap_or_else(own)).await
             }
             Source::Http { provider, base_url } => {
                 let lane = Lane { crew: self, line, provider, base_url: &base_url, rank };

@@ -129,6 +129,12 @@ pub struct Fetched {
 }
 
 impl Fetched {
+    /// Whether it came from a file that was named to be imported, and not from the series' provider.
+    #[must_use]
+    pub fn is_import(&self) -> bool {
+        self.task.file.is_some()
+    }
+
     /// How many rows it holds.
     #[must_use]
     pub const fn rows(&self) -> usize {
@@ -324,6 +330,7 @@ fn attempt(task: &Task, range: TimeRange, number: u32) -> Attempt {
         response_time: Duration::ZERO,
         bytes: 0,
         http_status: None,
+        file: task.file.as_ref().map(|file| file.path.clone()),
         fault: None,
     }
 }

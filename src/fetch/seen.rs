@@ -118,6 +118,7 @@ mod tests {
             purpose: Purpose::New,
             bars: 10,
             further_pages: 0,
+            file: None,
         }
     }
 

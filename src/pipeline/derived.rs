@@ -10,7 +10,7 @@ use crate::domain::gap::GapReason;
 use crate::domain::range::{RangeSet, TimeRange};
 use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::timeframe::Timeframe;
-use crate::store::{StoreResult, Writer};
+use crate::store::{Claim, StoreResult, Writer};
 
 use super::desk::Desk;
 
@@ -80,7 +80,8 @@ impl Desk<'_> {
             let key = SeriesKey { symbol: symbol.clone(), timeframe: *timeframe };
             let Some(line) = self.series.get_mut(&key) else { continue };
             // Settled is what was old enough when it was read.
-            let settled = line.fetched_at.and_then(|at| line.settled(group.settle, at.min(now)));
+            let read_at = line.fetched_at.or(line.asked.then_some(now));
+            let settled = read_at.and_then(|at| line.settled(group.settle, at.min(now)));
             tx.series_settled(line.series_id, settled)?;
             for range in line.reconsider(tx, &due, now)? {
                 self.unmake(tx, &key, range)?;
@@ -145,8 +146,8 @@ impl Desk<'_> {
     ) -> StoreResult<()> {
         let Some(line) = self.series.get_mut(key) else { return Ok(()) };
         let stamp = clock::now();
-        let put = tx.bars_put(line.series_id, &self.run_id, stamp, derived)?;
-        tx.series_fetched(line.series_id, stamp, &put)?;
+        let put = tx.bars_put(line.series_id, &self.run_id, stamp, derived, Claim::Provider)?;
+        tx.series_fetched(line.series_id, Some(stamp), &put)?;
         if let Some(ts) = put.changed_from {
             line.changed(tx, ts)?;
         }

@@ -18,6 +18,7 @@ use crate::plan::{Plan, rest};
 use crate::store::{Put, StoreResult, Writer};
 
 use super::compute::Computing;
+use super::import::Terms;
 use super::inquiry::Answers;
 use super::line::Line;
 use super::want::Holdings;
@@ -43,6 +44,8 @@ pub(super) struct Desk<'a> {
     failed: BTreeMap<SeriesKey, (ErrorKind, String)>,
     /// Series of which all is to be asked for again, for the provider has restated them.
     pub(super) restated: BTreeSet<SeriesKey>,
+    /// On what terms bars are imported; `None` where providers are asked.
+    pub(super) terms: Option<Terms>,
     /// Whether features wait for another run.
     pub(super) no_features: bool,
     /// Series whose features are being computed.
@@ -73,6 +76,13 @@ pub(super) struct JobLine {
     to_retry: bool,
     /// Tries after the first, of requests and of itself.
     retries: u32,
+}
+
+impl JobLine {
+    /// Whether it brought a new bar.
+    pub(super) const fn brought(&self) -> bool {
+        self.inserted > 0
+    }
 }
 
 impl<'a> Desk<'a> {
@@ -114,6 +124,7 @@ impl<'a> Desk<'a> {
             deferred: BTreeSet::new(),
             failed: BTreeMap::new(),
             restated: BTreeSet::new(),
+            terms: None,
             no_features,
             computed: BTreeMap::new(),
             uncomputed: BTreeSet::new(),
@@ -284,7 +295,9 @@ impl<'a> Desk<'a> {
         let (group, member) = self.place(&symbol);
         let due = self.settings.due(group, member);
         let now = self.now;
-        let asked = self.jobs.get(&symbol).map(|job| job.asked.clone()).unwrap_or_default();
+        // Where nobody was asked, no series has come to its end with its provider.
+        let job = self.jobs.get(&symbol).filter(|_| self.terms.is_none());
+        let asked = job.map(|job| job.asked.clone()).unwrap_or_default();
         for timeframe in &asked {
             let key = SeriesKey { symbol: symbol.clone(), timeframe: *timeframe };
             self.series_done(tx, &key, &due, now)?;

@@ -292,7 +292,9 @@ mod tests {
 
     fn put(store: &mut Store, bars: &[Bar]) {
         let run = RunId("run".to_owned());
-        store.write(|tx| tx.bars_put(1, &run, 0, bars)).expect("the bars are stored");
+        store
+            .write(|tx| tx.bars_put(1, &run, 0, bars, crate::store::Claim::Provider))
+            .expect("the bars are stored");
     }
 
     /// Looks at all from `from` on in slices of `room`; tells what is found then.

@@ -144,7 +144,7 @@ impl Line {
         Ok(untraded)
     }
 
-    const fn known<'due>(&self, due: &'due Due, now: i64) -> Known<'due> {
+    pub(super) const fn known<'due>(&self, due: &'due Due, now: i64) -> Known<'due> {
         let Self { timeframe, first_ts, watermark_ts, restated_to, .. } = *self;
         Known { due, timeframe, first_ts, watermark_ts, restated_to, now }
     }

@@ -33,14 +33,18 @@ mod compute;
 mod conclude;
 mod derived;
 mod desk;
+mod import;
 mod inquiry;
 mod inspect;
 mod line;
 mod page;
+mod preview;
 mod restate;
 mod want;
 
 pub use actions::{Decision, decide};
+pub use import::{Import, ImportFile, Terms};
+pub use preview::preview;
 pub use want::{Holdings, Selection};
 
 /// Messages written in one transaction, at most: enough that small pages do not pay for a commit each.
@@ -57,7 +61,7 @@ const IDLE_SYMBOLS: usize = 256;
 pub struct Request {
     /// The run's id.
     pub run_id: RunId,
-    /// `backfill` or `enrich`.
+    /// `backfill`, `enrich` or `import`.
     pub command: &'static str,
     /// Who called it.
     pub trigger: String,
@@ -81,6 +85,8 @@ pub struct Request {
     pub as_of: Option<i64>,
     /// Whether features are left for another run.
     pub no_features: bool,
+    /// The files to read in place of asking providers; `None` when these are asked.
+    pub import: Option<Import>,
 }
 
 /// A broken glass.
@@ -117,10 +123,32 @@ pub fn plan(
     now: i64,
 ) -> StoreResult<(Plan, Vec<String>)> {
     let holdings = store.map(holdings).transpose()?.unwrap_or_default();
-    let judged_at = request.as_of.unwrap_or(now);
-    let (wants, notes) = wanted(settings, request, &holdings, judged_at);
-    let inquiries = want::inquiries(settings, &request.selection, &holdings);
-    Ok((plan::make(&wants, &inquiries, &request.options, judged_at), notes))
+    planned(settings, store, request, &holdings, request.as_of.unwrap_or(now))
+}
+
+/// The plan of a request, and what it had to leave out, a sentence each.
+fn planned(
+    settings: &Settings,
+    store: Option<&Store>,
+    request: &Request,
+    holdings: &Holdings,
+    now: i64,
+) -> StoreResult<(Plan, Vec<String>)> {
+    if let Some(import) = &request.import {
+        return Ok((import.plan(settings, store, holdings, now)?, Vec::new()));
+    }
+    let (wants, notes) = wanted(settings, request, holdings, now);
+    let inquiries = want::inquiries(settings, &request.selection, holdings);
+    Ok((plan::make(&wants, &inquiries, &request.options, now), notes))
+}
+
+/// Whom a request asks.
+fn asked(settings: &Settings, request: &Request) -> BTreeMap<String, ProviderSettings> {
+    if request.import.is_none() {
+        return providers(settings, request.selection.shard);
+    }
+    let reader = import::reader(settings);
+    reader.into_iter().map(|reader| (reader.name.clone(), reader)).collect()
 }
 
 /// The wants of a request, and what had to be left out, a sentence each.
@@ -308,19 +336,18 @@ fn work(
     let (settings, run_id) = (record.settings, record.run_id);
     let now = request.as_of.unwrap_or_else(clock::now);
     let holdings = holdings(store)?;
-    let (wants, notes) = wanted(settings, request, &holdings, now);
-    let inquiries = want::inquiries(settings, &request.selection, &holdings);
-    let plan = plan::make(&wants, &inquiries, &request.options, now);
-    drop((wants, inquiries));
+    let (plan, notes) = planned(settings, Some(store), request, &holdings, now)?;
+    let providers = asked(settings, request);
     store.write(|tx| jobs_open(tx, run_id, &plan))?;
     sink(Event::Planned {
         run: run_id.clone(),
         jobs: plan.jobs.len() as u64,
-        requests: requests(&plan, &settings.providers),
+        requests: requests(&plan, &providers),
         notes,
     });
     let no_features = request.no_features;
     let mut desk = desk::Desk::new(settings, holdings, run_id.clone(), now, &plan, no_features);
+    desk.terms = request.import.as_ref().map(|import| import.terms);
     let (idle, resting) = (plan.idle.len() as u64, plan.resting.len() as u64);
     let quiet: Vec<Symbol> =
         plan.idle.into_iter().chain(plan.resting.into_iter().map(|(symbol, _)| symbol)).collect();
@@ -330,7 +357,6 @@ fn work(
     while !jobs.is_empty() {
         let used = desk.totals(0, 0).requests;
         let options = fetch_options(settings, request, used);
-        let providers = providers(settings, request.selection.shard);
         let remembered = store.provider_states()?;
         let mut fetching =
             fetch::start(engine, jobs, &providers, remembered, timeline.clone(), options)

@@ -11,11 +11,15 @@ use crate::domain::run::{Attempt, ErrorKind, Failure, Fault, PageCounts, Stage};
 use crate::domain::series::{AssetClass, SeriesKey};
 use crate::fetch::Fetched;
 use crate::plan::BEGINNING;
-use crate::store::{Put, StoreResult, Writer};
+use crate::store::{Claim, Put, StoreResult, Writer};
 use crate::validate::{self, Checked, Origin};
 
 use super::desk::Desk;
+use super::import::{self, Terms};
 use super::line::Line;
+
+/// Rows that are kept of an imported page of which all were refused.
+const MOST_REFUSED: usize = 100;
 
 impl Desk<'_> {
     /// Validates a page and stores it with everything that follows from it.
@@ -25,6 +29,7 @@ impl Desk<'_> {
         mut fetched: Fetched,
     ) -> StoreResult<Vec<Event>> {
         let key = fetched.task.key.clone();
+        let is_import = fetched.is_import();
         if !fetched.from_file {
             self.count(&fetched.attempt);
         }
@@ -34,7 +39,11 @@ impl Desk<'_> {
         let from = Instant::now();
         let checked = judged(&mut fetched, &due);
         let validated = Took { from, to: Instant::now() };
-        if let Some(line) = self.series.get(&key).filter(|line| fetched.from_file && !line.asked) {
+        if is_import {
+            fetched.attempt.range = import::range_of(&checked);
+        }
+        let is_whole = fetched.from_file && !is_import;
+        if let Some(line) = self.series.get(&key).filter(|line| is_whole && !line.asked) {
             tx.file_findings_forget(line.series_id)?;
             tx.rejections_forget(line.series_id)?;
         }
@@ -50,6 +59,7 @@ impl Desk<'_> {
             updated: put.updated,
             rejected: checked.rejected.len() as u64,
             dropped: checked.dropped + fetched.answer.dropped,
+            kept: put.kept,
         };
         tx.fetch_log_add(&self.run_id, &fetched.attempt, &counts)?;
         if let (true, Some(first), Some(last)) =
@@ -84,30 +94,41 @@ impl Desk<'_> {
         checked: &Checked,
     ) -> StoreResult<Option<(Put, bool)>> {
         let now = clock::now();
-        let adjusted = self.adjustment(fetched);
+        let (adjusted, claim) = (self.adjustment(fetched), self.claim());
         let Some(line) = self.series.get_mut(&fetched.task.key) else { return Ok(None) };
         line.asked = true;
-        line.read.insert(fetched.answered);
         if line.adjustment != adjusted && !checked.accepted.is_empty() {
             line.adjustment = adjusted;
             tx.adjustment_set(line.series_id, adjusted)?;
         }
-        let put = tx.bars_put(line.series_id, &self.run_id, now, &checked.accepted)?;
+        let put = tx.bars_put(line.series_id, &self.run_id, now, &checked.accepted, claim)?;
         tx.rejections_add(line.series_id, &self.run_id, &checked.rejected)?;
-        if fetched.from_file {
+        let is_new = put.inserted > 0
+            || self.jobs.get(&fetched.task.key.symbol).is_some_and(|job| job.brought());
+        // A file that is imported again has nothing new to find.
+        if fetched.from_file && (is_new || !fetched.is_import()) {
             Self::note_repeated(tx, line.series_id, &checked.repeated)?;
             Self::note_out_of_order(tx, line.series_id, &fetched.out_of_order)?;
         }
-        if let (Some(first), Some(last)) = (checked.accepted.first(), checked.accepted.last()) {
+        let extent = checked.accepted.first().zip(checked.accepted.last());
+        if let Some((first, last)) = extent {
             line.wrote(first.ts, last.ts);
+        }
+        if let Some(ts) = put.changed_from {
+            line.changed(tx, ts)?;
+        }
+        if fetched.is_import() {
+            tx.series_fetched(line.series_id, None, &put)?;
+            line.import(tx, due, self.now, &checked.accepted)?;
+            return Ok(Some((put, false)));
+        }
+        line.read.insert(fetched.answered);
+        if let Some((first, last)) = extent {
             line.read.insert(TimeRange::new(first.ts, last.ts + 1));
         }
         answer(tx, line, due, self.now, fetched, checked)?;
         let restated = line.restated(tx, &put.again)?;
-        tx.series_fetched(line.series_id, now, &put)?;
-        if let Some(ts) = put.changed_from {
-            line.changed(tx, ts)?;
-        }
+        tx.series_fetched(line.series_id, Some(now), &put)?;
         if let Some(mark) = fetched.file_mark {
             tx.file_read(line.series_id, mark)?;
         }
@@ -131,23 +152,38 @@ impl Desk<'_> {
         Ok(Vec::new())
     }
 
+    /// With what right bars are written.
+    pub(super) fn claim(&self) -> Claim {
+        self.terms.map_or(Claim::Provider, Terms::claim)
+    }
+
     /// What the prices of a page contain: as the answer says, else as they were asked for. Only
     /// shares are split.
     fn adjustment(&self, fetched: &Fetched) -> Adjustment {
         let splits = matches!(fetched.task.asset_class, AssetClass::Stock | AssetClass::Etf);
-        let asked = if self.settings.providers[&fetched.task.provider].adjusted {
+        let (group, _) = self.place(&fetched.task.key.symbol);
+        let asked = if self.settings.provider_of(group).adjusted {
             Adjustment::Splits
         } else {
             Adjustment::Raw
         };
-        if splits { fetched.answer.adjustment.unwrap_or(asked) } else { Adjustment::Raw }
+        // A file does not say it; whoever imports it may, and else means what the series holds.
+        let held = || self.series.get(&fetched.task.key).filter(|line| line.first_ts.is_some());
+        let said = match self.terms {
+            Some(terms) => terms.adjustment.or_else(|| held().map(|line| line.adjustment)),
+            None => fetched.answer.adjustment,
+        };
+        if splits { said.unwrap_or(asked) } else { Adjustment::Raw }
     }
 
     /// What speaks against storing anything of a page.
-    fn contradiction(&self, fetched: &Fetched, checked: &Checked) -> Option<Fault> {
+    pub(super) fn contradiction(&self, fetched: &Fetched, checked: &Checked) -> Option<Fault> {
         let line = self.series.get(&fetched.task.key)?;
         let adjusted = self.adjustment(fetched);
         if !checked.accepted.is_empty() && line.first_ts.is_some() && line.adjustment != adjusted {
+            if fetched.is_import() {
+                return Some(import::other_prices(line.adjustment, adjusted));
+            }
             let message = format!(
                 "[providers.{}] gives `{}` prices, the stored series holds `{}` ones; set `adjusted` or \
                  the provider back, or use another database",
@@ -188,12 +224,15 @@ impl Desk<'_> {
         let (group, member) = self.place(&fetched.task.key.symbol);
         let due = self.settings.due(group, member);
         if let Some(line) = self.series.get_mut(&fetched.task.key) {
-            tx.rejections_add(line.series_id, &self.run_id, &checked.rejected)?;
+            // A whole file of another grid, or of no prices, would drown what the series' own rows tell.
+            let most = if fetched.is_import() { MOST_REFUSED } else { usize::MAX };
+            let told = &checked.rejected[..checked.rejected.len().min(most)];
+            tx.rejections_add(line.series_id, &self.run_id, told)?;
             // Rows came and could not be true: said once, and not asked for again unless to repair.
-            if fault.kind == ErrorKind::Validation {
+            if fault.kind == ErrorKind::Validation && !fetched.is_import() {
                 line.asked = true;
                 answer(tx, line, &due, self.now, fetched, checked)?;
-                tx.series_fetched(line.series_id, clock::now(), &Put::default())?;
+                tx.series_fetched(line.series_id, Some(clock::now()), &Put::default())?;
             }
         }
         let failure = Failure {
@@ -212,7 +251,7 @@ impl Desk<'_> {
 }
 
 /// The rows of a page, sorted into what can be stored and what cannot be true.
-fn judged(fetched: &mut Fetched, due: &Due) -> Checked {
+pub(super) fn judged(fetched: &mut Fetched, due: &Due) -> Checked {
     // A file is read as a whole, whatever of it is due.
     let (origin, asked) = if fetched.from_file {
         (Origin::File, TimeRange::new(BEGINNING, i64::MAX))

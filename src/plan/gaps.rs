@@ -91,6 +91,31 @@ pub fn answered(
     gaps
 }
 
+/// The stretches of `range` in which due bars are not among `stored`, which ascend.
+#[must_use]
+pub fn lacking(known: &Known<'_>, range: TimeRange, stored: &[i64]) -> Vec<TimeRange> {
+    let due = known.due.timestamps(known.timeframe, range, known.now);
+    let runs = runs(due, stored, known.timeframe.seconds());
+    runs.into_iter().map(|missing| missing.range).collect()
+}
+
+/// The gaps of a series once bars of `range` came without anybody having asked for them: `held`, which
+/// ascend, less those among `stored`. Nobody has looked at what is left of them.
+#[must_use]
+pub fn filled(known: &Known<'_>, held: &[Gap], range: TimeRange, stored: &[i64]) -> Vec<Gap> {
+    let length = known.timeframe.seconds();
+    let mut gaps = Vec::new();
+    for gap in held {
+        gaps.extend(outside(known, gap, range));
+        let inside = gap.range.intersect(range);
+        let due = known.due.timestamps(known.timeframe, inside, known.now);
+        let left = runs(due, stored, length).into_iter();
+        gaps.extend(left.map(|Missing { range, count }| Gap { range, missing: count, ..*gap }));
+    }
+    gaps.sort_by_key(|gap| gap.range.start);
+    gaps
+}
+
 /// What of `gap` lies outside `answered`.
 fn outside(known: &Known<'_>, gap: &Gap, answered: TimeRange) -> Vec<Gap> {
     let rest = [

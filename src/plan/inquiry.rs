@@ -104,6 +104,7 @@ fn task(inquiry: &Inquiry, about: About, name: &Symbol, range: TimeRange) -> Tas
         purpose: Purpose::Reference,
         bars: 0,
         further_pages: 0,
+        file: None,
     }
 }
 

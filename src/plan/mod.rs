@@ -503,6 +503,7 @@ fn task(want: &Want, range: TimeRange, ask_symbol: Symbol, now: i64) -> Task {
         purpose,
         bars: want.due.count(want.key.timeframe, range, now),
         further_pages,
+        file: None,
     }
 }
 

@@ -7,8 +7,10 @@ use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
 use crate::domain::fact::{FailureFact, JobFact, RequestCount, RunFact};
+use crate::domain::import::ImportFact;
 use crate::domain::run::{ErrorKind, JobStatus, RunStatus, Stage};
 
+use super::import::{self, ImportJson};
 use super::schema;
 use super::table::{Column, Look, Rows, Tone};
 use crate::domain::words::{count, counted, instant, instant_or_dash, span};
@@ -24,6 +26,8 @@ pub struct RunDetail {
     pub failures: Vec<FailureFact>,
     /// Its requests by provider and outcome.
     pub requests: Vec<RequestCount>,
+    /// What came from each file that it imported.
+    pub imports: Vec<ImportFact>,
 }
 
 /// A run as JSON.
@@ -32,7 +36,7 @@ pub struct RunDetail {
 pub(super) struct RunJson<'a> {
     /// A ULID: ids sort by the time of their making.
     run_id: &'a str,
-    /// `backfill` or `enrich`.
+    /// `backfill`, `enrich` or `import`.
     command: &'a str,
     /// Who called it.
     trigger: &'a str,
@@ -224,6 +228,10 @@ pub fn detail_table(out: &mut dyn Write, detail: &RunDetail, look: Look) -> io::
         writeln!(out, "\nfailures")?;
         failures(out, &detail.failures, look)?;
     }
+    if !detail.imports.is_empty() {
+        writeln!(out, "\nfiles")?;
+        import::rows(out, detail.imports.iter(), look)?;
+    }
     writeln!(out, "\njobs")?;
     job_rows(out, detail.jobs.iter(), look)
 }
@@ -251,6 +259,14 @@ pub fn summary(out: &mut dyn Write, detail: &RunDetail, look: Look) -> io::Resul
             writeln!(out, "and {} more", count((busy.len() - MOST_JOBS) as u64))?;
         }
         writeln!(out)?;
+    }
+    if !detail.imports.is_empty() {
+        import::rows(out, detail.imports.iter().take(MOST_JOBS), look)?;
+        if detail.imports.len() > MOST_JOBS {
+            writeln!(out, "and {} more", count((detail.imports.len() - MOST_JOBS) as u64))?;
+        }
+        writeln!(out)?;
+        import::advice(out, detail.imports.iter())?;
     }
     let run = &detail.run;
     ended(out, run)?;
@@ -444,6 +460,8 @@ struct Detail<'a> {
     deferred: Vec<&'a str>,
     /// Requests by outcome: `ok`, or the error kind.
     requests: BTreeMap<&'a str, u64>,
+    /// What came from each file that it imported; empty where providers were asked.
+    imports: Vec<ImportJson<'a>>,
 }
 
 /// The JSON Schema of one run, which is what a run prints, too.
@@ -471,6 +489,7 @@ pub fn detail_json(out: &mut dyn Write, detail: &RunDetail, now: i64) -> io::Res
         failures: detail.failures.iter().map(FailureJson::of).collect(),
         deferred: deferred.map(|job| job.symbol.as_str()).collect(),
         requests,
+        imports: detail.imports.iter().map(ImportJson::of).collect(),
     };
     super::json(out, &document)
 }

@@ -13,6 +13,7 @@ pub mod features;
 pub mod gaps;
 pub mod health;
 pub mod history;
+pub mod import;
 pub mod init;
 pub mod metrics;
 pub mod page;

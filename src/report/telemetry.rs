@@ -8,7 +8,7 @@ use crate::domain::control::Pause;
 use crate::domain::fact::{RequestCount, RunFact};
 use crate::domain::gap::GapReason;
 use crate::domain::provider_state::QuotaLeft;
-use crate::domain::run::{ErrorKind, RunStatus, Totals};
+use crate::domain::run::{ErrorKind, IMPORT, RunStatus, Totals};
 use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::timeframe::Timeframe;
 use crate::domain::total::{GrandTotals, RunCount};
@@ -225,7 +225,7 @@ fn filled(mut totals: GrandTotals, settings: &Settings) -> GrandTotals {
     totals.requests.sort_by(|a, b| (&a.provider, &a.outcome).cmp(&(&b.provider, &b.outcome)));
     let ended = RunStatus::ALL.iter().filter(|status| **status != RunStatus::Running);
     for status in ended.copied() {
-        for command in ["backfill", "enrich"] {
+        for command in ["backfill", "enrich", IMPORT] {
             if !totals.runs.iter().any(|run| run.command == command && run.status == status) {
                 totals.runs.push(RunCount { command: command.to_owned(), status, count: 0 });
             }

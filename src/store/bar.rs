@@ -1,5 +1,7 @@
 //! Bars: written when they are new or differ, read in ranges.
 
+use std::collections::BTreeMap;
+
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -29,6 +31,27 @@ pub struct Put {
     pub changed_from: Option<i64>,
     /// The first of the bars that were stored already, ascending.
     pub again: Vec<Again>,
+    /// Bars that differed from the stored ones, which stay.
+    pub kept: u64,
+}
+
+/// With what right bars are written where others are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// They are what the series' provider says now: a differing one takes the stored one's place.
+    Provider,
+    /// They are imported, and fill what is lacking: what is stored stays.
+    Fills,
+    /// They are imported, and take the place of what is stored.
+    Replaces,
+}
+
+impl Claim {
+    /// Whether `new` says the same as the stored `old`. A file that has no column for something does not
+    /// contradict those who have.
+    fn is_same(self, old: &Bar, new: &Bar) -> bool {
+        old == new || self != Self::Provider && *old == new.with_blanks_of(old)
+    }
 }
 
 /// A bar that was stored and came again.
@@ -55,8 +78,9 @@ pub struct BarQuery {
 }
 
 impl Writer<'_> {
-    /// Stores `bars`, which ascend and are unique by `ts`: new ones are inserted, differing ones
-    /// replace the stored ones, whose values go to `revisions` with the run that changed them.
+    /// Stores `bars`, which ascend and are unique by `ts`: new ones are inserted. Differing ones replace
+    /// the stored ones, whose values go to `revisions` with the run that changed them, if their `claim`
+    /// goes so far.
     ///
     /// # Errors
     ///
@@ -67,6 +91,7 @@ impl Writer<'_> {
         run: &RunId,
         now: i64,
         bars: &[Bar],
+        claim: Claim,
     ) -> StoreResult<Put> {
         let (Some(first), Some(last)) = (bars.first(), bars.last()) else {
             return Ok(Put::default());
@@ -77,39 +102,27 @@ impl Writer<'_> {
             self.bars_insert(series_id, bars)?;
             return Ok(Put {
                 inserted: bars.len() as u64,
-                updated: 0,
                 grown: Some(range),
                 changed_from: Some(range.start),
-                again: Vec::new(),
+                ..Put::default()
             });
         }
-        let mut new = Vec::new();
-        let mut updated = 0;
-        let mut changed_from: Option<i64> = None;
-        let mut again = Vec::new();
-        let mut held = held.into_iter().peekable();
-        for bar in bars {
-            while held.next_if(|old| old.ts < bar.ts).is_some() {}
-            match held.next_if(|old| old.ts == bar.ts) {
-                None => new.push(*bar),
-                Some(old) if old == *bar => note_again(&mut again, &old, bar),
-                Some(old) => {
-                    note_again(&mut again, &old, bar);
-                    self.bar_revise(series_id, run, now, &old, bar)?;
-                    updated += 1;
-                    changed_from.get_or_insert(bar.ts);
-                }
-            }
+        let Beside { new, differing, again } = beside(held, bars, claim);
+        let replaced = if claim == Claim::Fills { &[][..] } else { &differing[..] };
+        for (old, bar) in replaced {
+            self.bar_revise(series_id, run, now, old, bar)?;
         }
         self.bars_insert(series_id, &new)?;
         let grown = new.first().zip(new.last());
         let first_new = grown.map(|(first, _)| first.ts);
+        let first_replaced = replaced.first().map(|(_, bar)| bar.ts);
         Ok(Put {
             inserted: new.len() as u64,
-            updated,
+            updated: replaced.len() as u64,
             grown: grown.map(|(first, last)| TimeRange::new(first.ts, last.ts + 1)),
-            changed_from: changed_from.into_iter().chain(first_new).min(),
+            changed_from: first_replaced.into_iter().chain(first_new).min(),
             again,
+            kept: (differing.len() - replaced.len()) as u64,
         })
     }
 
@@ -302,6 +315,27 @@ impl Writer<'_> {
 }
 
 impl Store {
+    /// How many of `bars`, which ascend and are unique by `ts`, would be new, and which differ from stored
+    /// ones.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn bars_held_against(
+        &self,
+        series_id: i64,
+        bars: &[Bar],
+        claim: Claim,
+    ) -> StoreResult<(u64, Vec<i64>)> {
+        let (Some(first), Some(last)) = (bars.first(), bars.last()) else {
+            return Ok((0, Vec::new()));
+        };
+        let range = TimeRange::new(first.ts, last.ts + 1);
+        let held = self.read(|connection| read_range(connection, series_id, range))?;
+        let Beside { new, differing, .. } = beside(held, bars, claim);
+        Ok((new.len() as u64, differing.iter().map(|(_, bar)| bar.ts).collect()))
+    }
+
     /// Hands the bars that `query` asks for to `each`, ascending, one at a time; stops when it fails.
     ///
     /// They are read in slices, and no transaction is open while `each` has them: a reader that takes
@@ -342,6 +376,33 @@ impl Store {
         Ok(first.unwrap_or(query.range.end))
     }
 
+    /// Some closes of a series by `ts`, about so many, from the first to the last and evenly in between.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn closes_across(
+        &self,
+        series_id: i64,
+        (first, last): (i64, i64),
+        about: i64,
+    ) -> StoreResult<BTreeMap<i64, f64>> {
+        let step = (last - first) / about.max(1);
+        self.read(|connection| {
+            let mut next = connection.prepare_cached(
+                "SELECT ts, close FROM bars WHERE series_id = ? AND ts >= ? ORDER BY ts LIMIT 1",
+            )?;
+            let mut closes = BTreeMap::new();
+            for place in 0..=about {
+                let mut rows = next.query([series_id, first + place * step])?;
+                if let Some(row) = rows.next()? {
+                    closes.insert(row.get(0)?, row.get(1)?);
+                }
+            }
+            Ok(closes)
+        })
+    }
+
     /// The `ts` of the first and the last stored bar of `range`, and how many there are between.
     ///
     /// # Errors
@@ -362,6 +423,35 @@ impl Store {
         })?;
         Ok(first.zip(last).map(|(first, last)| (first, last, super::count(bars))))
     }
+}
+
+/// Bars beside those that are stored.
+struct Beside {
+    /// Those of which none is stored.
+    new: Vec<Bar>,
+    /// Those that differ from the stored one, each behind it.
+    differing: Vec<(Bar, Bar)>,
+    /// The first of those that are stored.
+    again: Vec<Again>,
+}
+
+/// Lays `bars` beside the stored ones of their range; both ascend.
+fn beside(held: Vec<Bar>, bars: &[Bar], claim: Claim) -> Beside {
+    let mut sorted = Beside { new: Vec::new(), differing: Vec::new(), again: Vec::new() };
+    let mut held = held.into_iter().peekable();
+    for bar in bars {
+        while held.next_if(|old| old.ts < bar.ts).is_some() {}
+        match held.next_if(|old| old.ts == bar.ts) {
+            None => sorted.new.push(*bar),
+            Some(old) => {
+                note_again(&mut sorted.again, &old, bar);
+                if !claim.is_same(&old, bar) {
+                    sorted.differing.push((old, *bar));
+                }
+            }
+        }
+    }
+    sorted
 }
 
 fn note_again(again: &mut Vec<Again>, old: &Bar, new: &Bar) {
@@ -452,7 +542,9 @@ mod tests {
         let mut store = Store::open_write(&folder.path().join("mdctl.db")).expect("a database");
         let bars: Vec<Bar> = (0..bars).map(bar).collect();
         let run = RunId("run".to_owned());
-        store.write(|tx| tx.bars_put(1, &run, 0, &bars)).expect("the bars are stored");
+        store
+            .write(|tx| tx.bars_put(1, &run, 0, &bars, Claim::Provider))
+            .expect("the bars are stored");
         (folder, store)
     }
 
@@ -489,7 +581,9 @@ mod tests {
         let all = reader.bars_read(&query, |_| {
             seen += 1;
             if seen % 10_000 == 5_000 {
-                store.write(|tx| tx.bars_put(2, &RunId("run".to_owned()), 0, &[bar(seen)]))?;
+                store.write(|tx| {
+                    tx.bars_put(2, &RunId("run".to_owned()), 0, &[bar(seen)], Claim::Provider)
+                })?;
                 assert!(store.log_empty()?, "the reader is in the way");
             }
             StoreResult::Ok(())

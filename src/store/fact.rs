@@ -4,8 +4,9 @@ use rusqlite::{Connection, Row, params};
 use ulid::Ulid;
 
 use crate::domain::fact::{FailureFact, FetchFacts, JobFact, RequestCount, RunFact};
+use crate::domain::import::ImportFact;
 use crate::domain::run::{RunId, RunStatus, Totals};
-use crate::domain::series::Symbol;
+use crate::domain::series::{SeriesKey, Symbol};
 
 use super::{Store, StoreResult, count, sql_count, word};
 
@@ -54,7 +55,8 @@ impl Store {
         })
     }
 
-    /// The newest run before `before` that stored what it could: not failed, crashed, stopped or skipped.
+    /// The newest run before `before` that stored what it could: not failed, crashed, stopped or skipped, and
+    /// no import.
     ///
     /// # Errors
     ///
@@ -63,6 +65,7 @@ impl Store {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(&format!(
                 "SELECT {} FROM runs WHERE started_at < ? AND status IN ('succeeded', 'deferred', 'partial')
+                   AND command <> 'import'
                  ORDER BY run_id DESC LIMIT 1",
                 run_columns(connection)?
             ))?;
@@ -71,13 +74,21 @@ impl Store {
         })
     }
 
-    /// The newest run that succeeded.
+    /// The newest run that succeeded, imports left out.
     ///
     /// # Errors
     ///
     /// When the database cannot be read.
     pub fn run_last_succeeded(&self) -> StoreResult<Option<RunFact>> {
-        Ok(self.runs_last(1, None, None, Some(RunStatus::Succeeded))?.pop())
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {} FROM runs WHERE status = 'succeeded' AND command <> 'import'
+                 ORDER BY run_id DESC LIMIT 1",
+                run_columns(connection)?
+            ))?;
+            let mut rows = statement.query([])?;
+            rows.next()?.map(run_of).transpose()
+        })
     }
 
     /// The runs whose id begins with `prefix`; two at most, enough to tell whether it is unique.
@@ -125,7 +136,7 @@ impl Store {
         })
     }
 
-    /// The newest job of `symbol`, and the newest one of it that was completed.
+    /// The newest job of `symbol`, and the newest one of it that was completed; imports have no say.
     ///
     /// # Errors
     ///
@@ -137,6 +148,7 @@ impl Store {
                     "SELECT run_id, symbol, status, retry_count, started_at, completed_at,
                             records_inserted, records_updated, last_error
                        FROM jobs WHERE symbol = ?1 AND (?2 IS NULL OR status = ?2)
+                        AND run_id NOT IN (SELECT run_id FROM runs WHERE command = 'import')
                       ORDER BY run_id DESC LIMIT 1",
                 )?;
                 let mut rows = statement.query(params![symbol.as_str(), only])?;
@@ -173,6 +185,45 @@ impl Store {
                 failures.push(failure_of(row)?);
             }
             Ok(failures)
+        })
+    }
+
+    /// What a run brought from each file that it imported, in the order in which they came; nothing in a
+    /// database of an older schema.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn imports_of(&self, run_id: &RunId) -> StoreResult<Vec<ImportFact>> {
+        self.read(|connection| {
+            if !connection.column_exists(None, "fetch_log", "file")? {
+                return Ok(Vec::new());
+            }
+            let mut statement = connection.prepare_cached(
+                "SELECT file, symbol, timeframe, min(range_from) FILTER (WHERE range_to > range_from),
+                        max(range_to) FILTER (WHERE range_to > range_from) - 1,
+                        sum(records_fetched), sum(records_inserted), sum(coalesce(records_updated, 0)),
+                        sum(records_kept), sum(records_rejected)
+                   FROM fetch_log WHERE run_id = ? AND file IS NOT NULL
+                  GROUP BY 1, 2, 3 ORDER BY min(rowid)",
+            )?;
+            let mut rows = statement.query([&run_id.0])?;
+            let mut imports = Vec::new();
+            while let Some(row) = rows.next()? {
+                let (symbol, timeframe): (String, String) = (row.get(1)?, row.get(2)?);
+                imports.push(ImportFact {
+                    file: row.get(0)?,
+                    key: SeriesKey { symbol: word(&symbol)?, timeframe: word(&timeframe)? },
+                    first_ts: row.get(3)?,
+                    last_ts: row.get(4)?,
+                    rows: count(row.get(5)?),
+                    inserted: count(row.get(6)?),
+                    updated: count(row.get(7)?),
+                    kept: count(row.get(8)?),
+                    rejected: count(row.get(9)?),
+                });
+            }
+            Ok(imports)
         })
     }
 

@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0002_what_outlives_a_run.sql"),
     include_str!("../../migrations/0003_what_makes_bars_trustworthy.sql"),
     include_str!("../../migrations/0004_what_monitoring_remembers.sql"),
+    include_str!("../../migrations/0005_what_operation_remembers.sql"),
 ];
 
 /// The schema version that this program writes.

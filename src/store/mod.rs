@@ -45,7 +45,7 @@ mod trouble;
 mod vacuum;
 
 pub use alert::Holding;
-pub use bar::{Again, BarQuery, Put};
+pub use bar::{Again, BarQuery, Claim, Put};
 pub use copy::Progress;
 pub use prune::Pruned;
 pub use run::NewRun;

@@ -1,5 +1,7 @@
 //! The execution log: runs, their jobs, attempts and failures.
 
+use std::path::Path;
+
 use rusqlite::params;
 
 use crate::domain::fact::FreshnessFact;
@@ -15,7 +17,7 @@ use super::{StoreResult, Writer, sql_count};
 pub struct NewRun<'a> {
     /// Its id.
     pub run_id: &'a RunId,
-    /// `backfill` or `enrich`.
+    /// `backfill`, `enrich` or `import`.
     pub command: &'a str,
     /// Who called it.
     pub trigger: &'a str,
@@ -227,7 +229,11 @@ impl Writer<'_> {
         let response_ms = u64::try_from(attempt.response_time.as_millis()).unwrap_or(u64::MAX);
         self.connection
             .prepare_cached(
-                "INSERT INTO fetch_log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO fetch_log (run_id, symbol, timeframe, provider, started_at, range_from,
+                     range_to, attempt, http_status, error_kind, response_time_ms, bytes,
+                     records_fetched, records_inserted, records_rejected, records_dropped, success,
+                     file, records_updated, records_kept)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?
             .execute(params![
                 run_id.0,
@@ -247,6 +253,9 @@ impl Writer<'_> {
                 sql_count(counts.rejected),
                 sql_count(counts.dropped),
                 attempt.fault.is_none(),
+                attempt.file.as_deref().map(Path::to_string_lossy),
+                sql_count(counts.updated),
+                sql_count(counts.kept),
             ])?;
         Ok(())
     }

@@ -121,17 +121,18 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Notes that a series' provider answered, and the bars that came of it.
+    /// Notes that a series' provider answered, and the bars that came of it; `at` is `None` where bars came
+    /// without it.
     ///
     /// # Errors
     ///
     /// When the database cannot be written.
-    pub fn series_fetched(&self, series_id: i64, at: i64, put: &Put) -> StoreResult<()> {
+    pub fn series_fetched(&self, series_id: i64, at: Option<i64>, put: &Put) -> StoreResult<()> {
         let first = put.grown.map(|grown| grown.start);
         let last = put.grown.map(|grown| grown.end - 1);
         self.connection
             .prepare_cached(
-                "UPDATE series SET last_fetched_at = ?2, bar_count = bar_count + ?3,
+                "UPDATE series SET last_fetched_at = coalesce(?2, last_fetched_at), bar_count = bar_count + ?3,
                  first_ts = coalesce(min(first_ts, ?4), first_ts, ?4),
                  watermark_ts = coalesce(max(watermark_ts, ?5), watermark_ts, ?5)
                  WHERE series_id = ?1",

@@ -26,7 +26,7 @@ impl Store {
                             WHERE f.started_at - r.started_at + f.response_time_ms / 1000.0 <= ?2), 0)
                    FROM fetch_log AS f JOIN runs AS r USING (run_id)
                   WHERE f.started_at >= ?1 AND f.records_inserted > 0
-                    AND f.range_from >= r.started_at - ?3",
+                    AND f.range_from >= r.started_at - ?3 AND r.command <> 'import'",
                 params![since, within_seconds, TAIL],
                 |row| Ok(Detected { bars: count(row.get(0)?), in_time: count(row.get(1)?) }),
             )?)
@@ -72,7 +72,8 @@ impl Store {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
                 "WITH bad AS (SELECT run_id FROM runs
-                               WHERE status IN ('failed', 'partial') AND started_at >= ?)
+                               WHERE status IN ('failed', 'partial') AND started_at >= ?
+                                 AND command <> 'import')
                  SELECT run_id, provider, sum(answered), sum(troubled) FROM (
                      SELECT run_id, provider, sum(success) AS answered, 0 AS troubled
                        FROM fetch_log WHERE run_id IN bad AND http_status IS NOT NULL GROUP BY 1, 2

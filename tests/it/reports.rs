@@ -177,7 +177,8 @@ fn a_run_of_history_has_its_fields() {
     let run_id = sandbox.database().texts("SELECT run_id FROM runs").remove(0);
     for name in ["last", &run_id, &run_id[..12]] {
         let json = document(&sandbox, &["history", name]);
-        let expected = ["deferred", "failures", "jobs", "requests", "run", "schema", "timestamp"];
+        let expected =
+            ["deferred", "failures", "imports", "jobs", "requests", "run", "schema", "timestamp"];
         assert_eq!(fields(&json), expected);
         assert_eq!(fields(&json["run"]), RUN);
         assert_eq!(json["run"]["run_id"], run_id.as_str());

@@ -564,6 +564,7 @@ fn what_cannot_wait_for_a_slow_collector_is_dropped_and_counted() {
         response_time: Duration::ZERO,
         bytes: 2,
         http_status: Some(200),
+        file: None,
         fault: None,
     };
     let took = Took { from: now, to: now };

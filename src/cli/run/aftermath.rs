@@ -15,9 +15,11 @@ use super::super::report;
 use super::super::scene::Scene;
 use super::textfile;
 
-/// Tells the dead man's switches that the run starts.
+/// Tells the dead man's switches that the run starts: an import, which somebody makes by hand, would have
+/// them believe that the schedule is alive.
 pub(super) fn begin(scene: &Scene, request: &Request) -> Pulse {
-    Pulse::start(&scene.settings.notifiers, &request.run_id)
+    let listeners = scene.settings.notifiers.iter().filter(|_| request.import.is_none());
+    Pulse::start(listeners, &request.run_id)
 }
 
 /// Leaves it behind. `exit` is what the process is about to end with; where the database itself failed,

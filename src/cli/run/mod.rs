@@ -1,4 +1,5 @@
-//! What `backfill` and `enrich` have in common: from flags to a run, under the lock.
+//! What `backfill` and `enrich` have in common: from flags to a run, under the lock. `import` joins them
+//! where the run begins.
 
 use std::path::Path;
 use std::time::Duration;
@@ -33,8 +34,11 @@ use super::{Done, print};
 
 mod aftermath;
 mod dry_run;
+mod preview;
 mod tell;
 mod textfile;
+
+pub(super) use preview::preview;
 
 /// Flags of `backfill` and `enrich`.
 #[derive(Debug, Args)]
@@ -106,14 +110,18 @@ impl RunArgs {
 }
 
 pub(super) fn exec(pass: Pass, args: &RunArgs, scene: &Scene) -> Done {
-    let mut request = request(pass, args, scene)?;
+    let request = request(pass, args, scene)?;
     if args.dry_run {
         return dry_run::show(&request, scene);
     }
+    make(request, args.wait.map_or(Duration::ZERO, |Span(wait)| wait), scene)
+}
+
+/// Makes a run, once no other holds the lock, for which it waits no longer than `patience`; shows what it did.
+pub(super) fn make(mut request: Request, patience: Duration, scene: &Scene) -> Done {
     // From here on a signal lets the run come to its end.
     let engine = Engine::start()
         .map_err(|error| Failure::io("cannot start the threads that fetch", &error))?;
-    let patience = args.wait.map_or(Duration::ZERO, |Span(wait)| wait);
     let (_lock, mut store, pulse) = begin(scene, &engine, &mut request, patience)?;
     scene.warn_of_exposed();
     let teller = tell::Teller::new(&scene.settings);
@@ -236,7 +244,6 @@ fn request(pass: Pass, args: &RunArgs, scene: &Scene) -> Result<Request, Failure
         return Err(Failure::usage("--from lies after --to"));
     }
     let hand = Hand::callers();
-    let usual = if env::under_systemd() { "systemd" } else { "manual" };
     let run = &scene.settings.run;
     let (command, parallel, job_retries) = match pass {
         Pass::Backfill => ("backfill", run.parallel_backfill, JobRetries::NONE),
@@ -245,7 +252,7 @@ fn request(pass: Pass, args: &RunArgs, scene: &Scene) -> Result<Request, Failure
     Ok(Request {
         run_id: new_run_id(&mut Chance::new()),
         command,
-        trigger: args.trigger.clone().unwrap_or_else(|| usual.to_owned()),
+        trigger: trigger(args.trigger.as_deref()),
         host: hand.host,
         selection: selection(&scene.settings, &typed)?,
         options: Options {
@@ -265,7 +272,14 @@ fn request(pass: Pass, args: &RunArgs, scene: &Scene) -> Result<Request, Failure
             .map(|reason| Force { who: hand.who, reason: reason.to_string() }),
         as_of: scene.as_of,
         no_features: args.no_features,
+        import: None,
     })
+}
+
+/// Who called: as said, else as it looks.
+pub(super) fn trigger(said: Option<&str>) -> String {
+    let usual = if env::under_systemd() { "systemd" } else { "manual" };
+    said.unwrap_or(usual).to_owned()
 }
 
 /// Shows what the run did, as the store has it.
@@ -275,6 +289,7 @@ fn show(scene: &Scene, store: &Store, run_id: &RunId) -> Result<(), Failure> {
         jobs: store.jobs_of(run_id)?,
         failures: store.failures_last(Some(run_id), 0, u64::MAX)?,
         requests: store.requests_of(run_id)?,
+        imports: store.imports_of(run_id)?,
         run,
     };
     print(|out| {

@@ -4,6 +4,7 @@
 //! read as it is, a page answering for what lies before the last one; one that is in no order is sorted
 //! first, in a temporary file. So rows of one time always come together, whatever lies between them.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,12 +22,14 @@ use super::crew::Crew;
 use super::seen::Seen;
 use super::{Fetched, Lost, attempt};
 
+mod likeness;
 mod sorted;
 mod survey;
 mod table;
 
 pub use table::file_path;
 
+use likeness::Likeness;
 use sorted::Sorted;
 use survey::{Order, survey};
 use table::{Opened, Row, Table};
@@ -207,7 +210,14 @@ impl Crew {
         let stopped = || self.ending.lost(1);
         let finished_by = self.finished_by(None);
         let opened = Opened::open(path, self.whose(task)).map_err(failed)?;
-        let mut survey = survey(&mut opened.rows().map_err(failed)?, finished_by, stopped)?;
+        let (nothing, named) = (BTreeMap::new(), task.file.as_ref());
+        let mut likeness = Likeness::to(named.map_or(&nothing, |file| &file.closes));
+        let mut first = opened.rows().map_err(failed)?;
+        let mut survey = survey(&mut first, finished_by, &mut likeness, stopped)?;
+        if let Some(Fault { kind, message, .. }) = likeness.fault() {
+            let message = format!("{}: {message}", path.display());
+            return Err(failed(Fault::new(kind, message)));
+        }
         let mut table = opened.rows().map_err(failed)?;
         // The rows of one page are put in order when they are judged.
         let rows = if survey.order == Order::Mixed && survey.rows > ROWS as u64 {

@@ -2,6 +2,7 @@
 
 use crate::fetch::Lost;
 
+use super::likeness::Likeness;
 use super::table::Table;
 
 /// Rows out of order that are told of a file.
@@ -33,7 +34,8 @@ pub(super) struct Survey {
     pub(super) out_of_order: Vec<(i64, u64)>,
 }
 
-/// Looks through a file. Rows later than `now` are mistakes and set no order.
+/// Looks through a file, and has `likeness` look at what it is about. Rows later than `now` are mistakes and
+/// set no order.
 ///
 /// # Errors
 ///
@@ -42,6 +44,7 @@ pub(super) struct Survey {
 pub(super) fn survey(
     table: &mut Table,
     now: i64,
+    likeness: &mut Likeness<'_>,
     stopped: impl Fn() -> Option<Lost>,
 ) -> Result<Survey, Lost> {
     let (mut up, mut down) = (Side::default(), Side::default());
@@ -54,6 +57,7 @@ pub(super) fn survey(
             return Err(lost);
         }
         let Some(ts) = table.ts().filter(|ts| *ts <= now) else { continue };
+        likeness.look(ts, || table.row().read.ok().map(|bar| bar.close));
         up.see(ts, ts, table);
         // The other way round, what is newer comes too late. No time of a file is near the end of i64.
         down.see(ts.saturating_neg(), ts, table);

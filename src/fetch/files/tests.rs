@@ -40,7 +40,8 @@ fn of_text(text: &str) -> (TempDir, Opened) {
 }
 
 fn surveyed(opened: &Opened) -> survey::Survey {
-    survey(&mut opened.rows().unwrap(), NOW, || None).unwrap()
+    let nothing = BTreeMap::new();
+    survey(&mut opened.rows().unwrap(), NOW, &mut Likeness::to(&nothing), || None).unwrap()
 }
 
 /// The order of those minutes, and the minute and line of each that is out of it.
@@ -110,6 +111,7 @@ fn task() -> Task {
         purpose: Purpose::New,
         bars: 10,
         further_pages: 0,
+        file: None,
     }
 }
 

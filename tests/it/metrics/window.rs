@@ -61,11 +61,12 @@ fn response_times_are_those_that_occurred() {
     sandbox.tamper(&format!(
         "DELETE FROM fetch_log;
          INSERT INTO fetch_log SELECT 'run', 'AAA', '1d', 'p', unixepoch(), 0, 1, 1 + (column1 % 10 = 0),
-             200, iif(column1 % 50 = 0, 'rate_limited', NULL), column1, 7, 0, 0, 0, 0, column1 % 50 <> 0
+             200, iif(column1 % 50 = 0, 'rate_limited', NULL), column1, 7, 0, 0, 0, 0, column1 % 50 <> 0,
+             NULL, 0, 0
              FROM (VALUES {});
          -- A file that was read is no request.
          INSERT INTO fetch_log VALUES ('run', 'AAA', '1d', 'f', unixepoch(), 0, 1, 1, NULL, NULL, 9999999, 7, 0,
-             0, 0, 0, 1)",
+             0, 0, 0, 1, NULL, 0, 0)",
         values.join(",")
     ));
     let fetch = &document(&sandbox, &["metrics"])["fetch_pipeline"];

@@ -1,0 +1,8 @@
+-- What operation remembers: what came from files that somebody imported.
+
+-- The file that a page's rows were imported from; NULL where the series' provider was asked.
+ALTER TABLE fetch_log ADD COLUMN file TEXT;
+-- Of these, bars that differed from stored ones and took their place (NULL in rows of older versions), and
+-- such that did not, for what was stored stayed.
+ALTER TABLE fetch_log ADD COLUMN records_updated INTEGER;
+ALTER TABLE fetch_log ADD COLUMN records_kept INTEGER NOT NULL DEFAULT 0;
