@@ -37,11 +37,13 @@
 //! | [`freshness`], [`report`] | judge facts at an instant | read a clock or a file |
 //! | [`mod@trace`] | a run as spans, sent to a collector | fail a run, or hold it up for long |
 //! | [`notify`] | tells the outside of alerts and runs | fail a run, decide what is news |
+//! | [`systemd`] | writes units, asks systemd about them | wait for long, fail a report |
 //! | [`render`] | tables, JSON, the page and the live screen | arithmetic beyond units |
 //! | [`cli`] | flags, wiring, errors in words, exit codes | decide what a number means |
 //!
 //! [`clock`] is the only place that asks for the time or for chance, [`logging`] the only one that
-//! installs log lines, [`exit`] the one list of process codes, [`mod@file`] what replaces a file as a whole.
+//! installs log lines, [`exit`] the one list of process codes, [`mod@file`] what replaces a file as a whole;
+//! [`guide`] holds the pages for those who run it, [`guide::architecture`] how to change it.
 //!
 //! # What holds everywhere
 //!
@@ -68,6 +70,7 @@ pub mod feature;
 pub mod fetch;
 pub mod file;
 pub mod freshness;
+pub mod guide;
 pub mod logging;
 pub mod notify;
 pub mod pipeline;
@@ -77,5 +80,6 @@ pub mod quality;
 pub mod render;
 pub mod report;
 pub mod store;
+pub mod systemd;
 pub mod trace;
 pub mod validate;

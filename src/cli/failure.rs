@@ -106,6 +106,11 @@ impl Failure {
         &self.message
     }
 
+    /// What to do next.
+    pub(super) fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     /// The failure in one line, for a verdict.
     pub(super) fn line(&self) -> String {
         let hint = self.hint.as_deref().map_or_else(String::new, |hint| format!("; {hint}"));

@@ -27,11 +27,12 @@ pub(super) struct Health {
 pub(super) fn exec(command: &Health, scene: &Scene) -> Done {
     let scene = &scene.anew(command.shard);
     let report = judge(scene).unwrap_or_else(|why| health::unknown(&scene.settings, &why.line()));
+    let next_run = scene.next_run();
     print(|out| {
         if scene.json {
-            render::health::json(out, &report, &scene.settings, scene.now())
+            render::health::json(out, &report, &scene.settings, next_run, scene.now())
         } else {
-            render::health::table(out, &report, scene.look, scene.wall_now)
+            render::health::table(out, &report, next_run, scene.look, scene.wall_now)
         }
     })?;
     Ok(report.status.exit())

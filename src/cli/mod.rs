@@ -23,6 +23,7 @@ mod breaker;
 mod completions;
 mod db;
 mod deed;
+mod doctor;
 mod enrich;
 mod failure;
 mod features;
@@ -175,8 +176,15 @@ enum Command {
     Resume(pause::Resume),
     Breaker(breaker::Breaker),
     Db(db::Db),
+    Doctor(doctor::Doctor),
     Completions(completions::Completions),
     Man(man::Manual),
+}
+
+/// The command line: what it takes, and what it says of itself.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the program on the process's own arguments.
@@ -230,6 +238,8 @@ fn run(cli: Cli) -> Done {
         Command::Resume(command) => pause::resume(command, &scene()?),
         Command::Breaker(command) => breaker::exec(command, &scene()?),
         Command::Db(command) => db::exec(command, &scene()?),
+        // That the config cannot be followed is for it to tell.
+        Command::Doctor(command) => doctor::exec(command, &cli.global),
     }
 }
 
@@ -259,6 +269,7 @@ fn schema(command: &Command) -> Result<Schema, Failure> {
         Command::Pause(_) | Command::Resume(_) => render::pause::schema(),
         Command::Breaker(command) => command.schema(),
         Command::Db(command) => command.schema(),
+        Command::Doctor(_) => render::doctor::schema(),
     })
 }
 

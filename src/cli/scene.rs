@@ -27,7 +27,7 @@ use crate::report::quality::{self as quality_report, Counted, SeriesQuality};
 use crate::report::staleness::Staleness;
 use crate::report::{Facts, actions};
 use crate::store::{Store, StoreResult, lock};
-use crate::{fetch, pipeline};
+use crate::{fetch, pipeline, systemd};
 
 use super::failure::Failure;
 use super::{Colour, Global, LogFormat};
@@ -129,6 +129,13 @@ impl Scene {
     /// The instant to judge at.
     pub(super) fn now(&self) -> i64 {
         self.as_of.unwrap_or(self.wall_now)
+    }
+
+    /// Warns of files with secrets that others can read: for commands that read them themselves.
+    pub(super) fn warn_of_exposed(&self) {
+        for exposed in self.settings.exposed_secrets() {
+            tracing::warn!("{}; this mends it: {}", exposed.message, exposed.remedy);
+        }
     }
 
     /// The store, to read.
@@ -242,6 +249,11 @@ impl Scene {
         })
     }
 
+    /// When systemd starts the next run of this config, by the wall clock; `None` where nobody knows.
+    pub(super) fn next_run(&self) -> Option<i64> {
+        systemd::next_run(&systemd::timers(&self.settings.config_path)?, self.wall_now)
+    }
+
     /// What is left of the providers' quotas at this instant, by name.
     pub(super) fn quotas(&self, store: &Store) -> StoreResult<Vec<QuotaLeft>> {
         let now = Timeline::begin().stamp();
@@ -348,7 +360,7 @@ pub(super) fn closed_before(due: &Due, timeframe: Timeframe, as_of: i64) -> i64 
     in_session.max(as_of.saturating_sub(timeframe.seconds()).saturating_add(1))
 }
 
-fn look(colour: Colour) -> Look {
+pub(super) fn look(colour: Colour) -> Look {
     let terminal = io::stdout().is_terminal();
     let colour = match colour {
         Colour::Always => true,

@@ -85,6 +85,7 @@ fn overview(scene: &Scene, store: &Store, facts: &Facts) -> StoreResult<Overview
         breakers: scene.breakers(store)?,
         running,
         last,
+        next_run_at: scene.next_run(),
         queue,
         metrics: metrics::gather(scene, store, facts, DAY)?,
     })

@@ -21,6 +21,10 @@ const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 /// The user's config folder; else `.config` in `HOME`.
 const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 const HOME: &str = "HOME";
+/// Where programs are.
+const PATH: &str = "PATH";
+/// The user's runtime folder, while they are logged in or linger.
+const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
 /// Where a test wants the program to panic; read in builds for tests only.
 #[cfg(debug_assertions)]
 const PANIC: &str = "MDCTL_TEST_PANIC";
@@ -71,6 +75,24 @@ pub fn user_config_folder() -> Option<PathBuf> {
     value(XDG_CONFIG_HOME)
         .map(PathBuf::from)
         .or_else(|| value(HOME).map(|home| PathBuf::from(home).join(".config")))
+}
+
+/// Where programs are looked for by their names.
+#[must_use]
+pub fn program_folders() -> Vec<PathBuf> {
+    value(PATH).map_or_else(Vec::new, |path| env::split_paths(&path).collect())
+}
+
+/// The user's runtime folder.
+#[must_use]
+pub fn runtime_folder() -> Option<PathBuf> {
+    value(XDG_RUNTIME_DIR).map(PathBuf::from)
+}
+
+/// Whether root calls, who may do everything.
+#[must_use]
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
 }
 
 /// Who calls, for the audit log: the name of the one who logged in, else the number of the user.

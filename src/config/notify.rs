@@ -1,9 +1,11 @@
 //! Who is told, and how, as the config says.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::domain::alert::Severity;
 
+use super::access;
 use super::secret::{Address, SecretSource};
 
 /// Who is told of alerts, or of runs.
@@ -24,6 +26,52 @@ impl Notifier {
     #[must_use]
     pub const fn hears_of_runs(&self) -> bool {
         matches!(self.kind, NotifierKind::Healthchecks { .. })
+    }
+
+    /// Where it is reached; `None` of a program.
+    #[must_use]
+    pub const fn url(&self) -> Option<&Address> {
+        match &self.kind {
+            NotifierKind::Webhook { url, .. }
+            | NotifierKind::Slack { url }
+            | NotifierKind::PagerDuty { url, .. }
+            | NotifierKind::Healthchecks { url } => Some(url),
+            NotifierKind::Command { .. } => None,
+        }
+    }
+
+    /// What it lacks before it can be told anything, and what mends that; `None` when nothing is lacking.
+    /// `folder` is the config's, in which a program is started.
+    #[must_use]
+    pub fn lacking(&self, name: &str, folder: &Path) -> Option<(String, String)> {
+        if let Some(url) = self.url()
+            && let Err(why) = url.resolve()
+        {
+            let see = || format!("see [notify.{name}] url in the config");
+            return Some((why, url.source().map_or_else(see, SecretSource::remedy)));
+        }
+        if let Some(token) = self.token()
+            && let Err(why) = token.resolve()
+        {
+            return Some((why, token.remedy()));
+        }
+        let NotifierKind::Command { command } = &self.kind else { return None };
+        let program = command.first().map(String::as_str).unwrap_or_default();
+        let why = || {
+            let see = format!("see [notify.{name}] command in the config; ls -l {program}");
+            (format!("there is no program {program} that can be started"), see)
+        };
+        (!access::is_program(program, folder)).then(why)
+    }
+
+    /// What it lets us in with; `None` where it wants nothing.
+    #[must_use]
+    pub const fn token(&self) -> Option<&SecretSource> {
+        match &self.kind {
+            NotifierKind::Webhook { token, .. } => token.as_ref(),
+            NotifierKind::PagerDuty { token, .. } => Some(token),
+            _ => None,
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::domain::secret::ApiKey;
 
+use super::access::quoted;
 use super::{env, resolve};
 
 /// Where a key, and its second half, are to be found when they are needed.
@@ -37,6 +38,14 @@ impl KeySource {
         let second = self.second.as_ref().map(SecretSource::read).transpose()?;
         Ok(ApiKey::new(key, second))
     }
+
+    /// The command that puts what is lacking of it where it is looked for; when nothing is, all of it.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        let lacking =
+            self.second.as_ref().filter(|second| self.key.read().is_ok() && second.read().is_err());
+        lacking.unwrap_or(&self.key).remedy()
+    }
 }
 
 impl SecretSource {
@@ -47,6 +56,41 @@ impl SecretSource {
     /// A sentence that says what is not there, and never what is.
     pub fn resolve(&self) -> Result<SecretString, String> {
         self.read().map(Into::into)
+    }
+
+    /// The file that it is kept in, as far as that is the user's to guard; `None` when it is in no file, or
+    /// in one that systemd hands over.
+    #[must_use]
+    pub fn file(&self) -> Option<PathBuf> {
+        match &self.0 {
+            SecretPlace::Env(_) => None,
+            SecretPlace::File(path) => Some(path.clone()),
+            SecretPlace::Credential { name, beside } => {
+                let given = env::credentials_folder().map(|folder| folder.join(name));
+                let is_given = given.is_some_and(|path| path.exists());
+                (!is_given).then(|| beside.clone())
+            }
+        }
+    }
+
+    /// The command that puts it where it is looked for.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        match &self.0 {
+            SecretPlace::Env(name) => format!("export {name}=..."),
+            SecretPlace::File(path) | SecretPlace::Credential { beside: path, .. } => {
+                let folder = crate::file::folder_of(path);
+                let make = if folder.exists() {
+                    String::new()
+                } else {
+                    format!("install -d -m 700 {}; ", quoted(folder))
+                };
+                format!(
+                    "{make}install -m 600 /dev/stdin {}   (then the secret itself, Enter and Ctrl-D)",
+                    quoted(path)
+                )
+            }
+        }
     }
 
     fn read(&self) -> Result<String, String> {
@@ -97,6 +141,22 @@ impl Address {
         resolve::own_address(url.expose_secret())
             .map_err(|error| format!("the address {error}"))?;
         Ok(url)
+    }
+
+    /// Where it is kept; `None` when it stands in the config.
+    pub(super) const fn source(&self) -> Option<&SecretSource> {
+        match &self.0 {
+            AddressSource::Written(_) => None,
+            AddressSource::Kept(source) => Some(source),
+        }
+    }
+
+    /// Whether it stands in the config and leads off this machine: whoever knows it is let in.
+    pub(super) fn is_written_secret(&self) -> bool {
+        match &self.0 {
+            AddressSource::Written(url) => url.expose_secret().starts_with("https:"),
+            AddressSource::Kept(_) => false,
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 //! ([`series`], [`shard`]), what is said of it ([`mod@reference`]), what is missing ([`gap`]), what is to
 //! be done ([`task`]), what a run did ([`run`], [`event`]), what the store remembers ([`fact`],
 //! [`provider_state`], [`total`]), what people order ([`control`]), by which rules all of that is judged
-//! ([`policy`]), and what is watched and promised ([`alert`]); last, how times and counts are said ([`words`]).
+//! ([`policy`]), what is watched and promised ([`alert`]), and what is tried ([`probe`]); last, how times and counts are said ([`words`]).
 
 pub mod action;
 pub mod alert;
@@ -18,6 +18,7 @@ pub mod fact;
 pub mod feature;
 pub mod gap;
 pub mod policy;
+pub mod probe;
 pub mod provider_state;
 pub mod range;
 pub mod reference;

@@ -66,7 +66,7 @@ pub(super) async fn exchange(
 }
 
 /// Reads what was received; of its body nothing is left. What the fault says may repeat the key.
-fn read(
+pub(super) fn read(
     provider: &dyn Provider,
     ask: &Ask<'_>,
     received: Received,

@@ -301,14 +301,7 @@ fn fault(error: &reqwest::Error) -> Fault {
 
 /// Whether it is this machine's trouble: no connection more can be opened.
 fn lacks_files(error: &reqwest::Error) -> bool {
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        if inner.downcast_ref::<io::Error>().is_some_and(too_many_files) {
-            return true;
-        }
-        cause = inner.source();
-    }
-    false
+    causes(error).any(|cause| cause.downcast_ref::<io::Error>().is_some_and(too_many_files))
 }
 
 /// Whether the process (`EMFILE`) or the machine (`ENFILE`) has as many files open as it may.
@@ -344,14 +337,33 @@ fn words(error: &reqwest::Error) -> String {
     } else {
         "the request failed"
     };
-    let mut cause = std::error::Error::source(error);
-    let mut deepest = None;
-    while let Some(inner) = cause {
-        deepest = Some(inner.to_string());
-        cause = inner.source();
-    }
+    let deepest = causes(error).last().map(ToString::to_string);
     match deepest {
-        Some(deepest) if !error.is_timeout() => format!("{what}: {deepest}"),
+        Some(deepest) if !error.is_timeout() => format!("{what}{}: {deepest}", hurdle(error)),
         _ => what.to_owned(),
+    }
+}
+
+/// What stands behind an error, down to its bottom.
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    std::iter::successors(std::error::Error::source(error), |cause| cause.source())
+}
+
+/// Where a connection fell down: its name has no address, nobody takes it there, or they do not agree on a
+/// secret.
+fn hurdle(error: &reqwest::Error) -> &'static str {
+    if !error.is_connect() {
+        return "";
+    }
+    let is_secrecy = |cause: &(dyn std::error::Error + 'static)| {
+        let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        matches!(kind, Some(io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof))
+    };
+    if causes(error).any(|cause| cause.to_string() == "dns error") {
+        " (DNS)"
+    } else if causes(error).any(is_secrecy) {
+        " (TLS)"
+    } else {
+        " (TCP)"
     }
 }

@@ -10,6 +10,7 @@ use url::Url;
 use crate::domain::provider_state::{Hold, SECOND, micros};
 use crate::domain::range::TimeRange;
 use crate::domain::run::{Attempt, ErrorKind, Fault};
+use crate::domain::series::Symbol;
 use crate::domain::task::{About, Purpose, Task};
 use crate::domain::timeframe::DAY;
 use crate::provider::{Ask, Cursor, Provider};
@@ -220,12 +221,7 @@ impl Lane<'_> {
             return None;
         }
         let now = crew.timeline.now();
-        let hold = Hold {
-            until: now.saturating_add(micros(wait)),
-            reason: fault.message.clone(),
-            // A ban is of the caller, whatever was asked for.
-            symbol: (fault.http_status != Some(BANNED)).then(|| task.key.symbol.to_string()),
-        };
+        let hold = hold(fault, &task.key.symbol, now.saturating_add(micros(wait)));
         let again = locked(&crew.gates).hold(provider, hold, now);
         crew.changed.notify_waiters();
         let fate = if again { Fate::Deferred } else { Fate::Failed };
@@ -392,6 +388,16 @@ impl Lane<'_> {
             }
         }
         Err(lost)
+    }
+}
+
+/// What is to be remembered of a wish, said of `symbol`, not to be asked before `until`.
+pub(super) fn hold(fault: &Fault, symbol: &Symbol, until: i64) -> Hold {
+    Hold {
+        until,
+        reason: fault.message.clone(),
+        // A ban is of the caller, whatever was asked for.
+        symbol: (fault.http_status != Some(BANNED)).then(|| symbol.to_string()),
     }
 }
 

@@ -36,6 +36,7 @@ mod inquiry;
 mod lane;
 mod lanes;
 mod line;
+mod probe;
 mod quota;
 mod retry;
 mod seen;
@@ -45,6 +46,7 @@ pub use engine::Engine;
 pub use files::file_path;
 pub use gate::{Note, quotas_left};
 pub use inquiry::{ReadFile, Told, Unread, Whole};
+pub use probe::{Question, probe};
 
 use crew::Crew;
 use ending::Ending;

@@ -16,9 +16,11 @@ mod message;
 mod pagerduty;
 pub mod pulse;
 mod slack;
+mod trial;
 mod wire;
 
 pub use message::Message;
+pub use trial::try_out;
 
 use wire::Wire;
 

@@ -101,6 +101,15 @@ impl Pulse {
     }
 }
 
+/// Leaves a line in a switch's log, which is no ping: it keeps nobody from noticing that no run comes.
+///
+/// # Errors
+///
+/// A sentence that says why not.
+pub(super) fn log(address: &Address, id: &RunId, text: String) -> Result<(), String> {
+    Wire::to(address)?.post_below(Some("log"), ("rid", &uuid(id)), text, FOR_A_START)
+}
+
 /// The first ping; that it failed shows at the last one.
 fn start(address: &Address, rid: &str, text: String, over: &Sender<Wire>) {
     // The last ping says what is wrong with the address.

@@ -48,6 +48,7 @@ struct InfoDocument<'a> {
     schema_version: i64,
     /// SQLite's version.
     sqlite_version: &'a str,
+    /// Bytes of the file.
     bytes: u64,
     /// Bytes in it that are free to be used again.
     free_bytes: u64,
@@ -58,6 +59,7 @@ struct InfoDocument<'a> {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Table")]
 struct TableJson<'a> {
+    /// The table.
     name: &'a str,
     /// Rows.
     rows: u64,
@@ -113,6 +115,7 @@ struct FindingsDocument<'a> {
     path: String,
     /// Whether nothing is wrong.
     sound: bool,
+    /// What is wrong, in words.
     findings: &'a [String],
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::config::Settings;
 use crate::domain::alert::Severity;
 use crate::domain::policy::Thresholds;
-use crate::report::health::{Health, Issue};
+use crate::report::health::{Code, Health, Issue};
 
 use super::breaker::BreakerJson;
 use super::history::{FailureJson, RunJson};
@@ -21,12 +21,18 @@ use crate::domain::words::{count, counted, instant, span};
 /// Failures in the document, at most.
 const MOST_FAILURES: usize = 50;
 
-/// Writes the verdict for people.
+/// Writes the verdict for people; `next_run` is when systemd starts the next run, where it says.
 ///
 /// # Errors
 ///
 /// When `out` cannot be written.
-pub fn table(out: &mut dyn Write, health: &Health, look: Look, now: i64) -> io::Result<()> {
+pub fn table(
+    out: &mut dyn Write,
+    health: &Health,
+    next_run: Option<i64>,
+    look: Look,
+    now: i64,
+) -> io::Result<()> {
     writeln!(out, "{}", health.summary)?;
     if !health.issues.is_empty() {
         writeln!(out)?;
@@ -47,6 +53,9 @@ pub fn table(out: &mut dyn Write, health: &Health, look: Look, now: i64) -> io::
     if let Some(run) = &evidence.running {
         writeln!(out, "run {} is at work since {}", run.run_id, instant(run.started_at))?;
     }
+    if let Some(at) = next_run {
+        writeln!(out, "next run in {}, at {}", span(at.saturating_sub(now)), instant(at))?;
+    }
     Ok(())
 }
 
@@ -66,7 +75,7 @@ fn issues(out: &mut dyn Write, issues: &[Issue], look: Look) -> io::Result<()> {
         let plain = |text: &str| (text.to_owned(), Tone::Plain);
         rows.add_toned([
             (issue.severity.as_str().to_owned(), tone),
-            plain(issue.code),
+            plain(issue.code.as_str()),
             plain(&issue.message),
             plain(&issue.hint),
         ]);
@@ -80,10 +89,12 @@ struct Document<'a> {
     schema: u32,
     /// As of when it was told.
     timestamp: String,
+    /// The worst issue's word; `unknown` when the database cannot be read.
     #[schemars(extend("enum" = ["healthy", "degraded", "critical", "unknown"]))]
     status: &'a str,
     /// The verdict in one line.
     summary: &'a str,
+    /// The run at work; null when none is.
     running: Option<RunJson<'a>>,
     /// The last run that ended; those that a pause made skip do not count.
     last_execution: Option<RunJson<'a>>,
@@ -97,11 +108,13 @@ struct Document<'a> {
     monitored_series: u64,
     /// Series whose features are stale or missing.
     stale_features_count: u64,
+    /// Series in each state.
     freshness: CountsJson,
     /// What failed within `[health] recent`, the newest first; 50 at most.
     recent_failures: Vec<FailureJson<'a>>,
     /// The providers that are spoken to over HTTP.
     breakers: Vec<BreakerJson<'a>>,
+    /// The pause that is on; null when none is.
     paused: Option<PausedJson<'a>>,
     /// What is wrong, the worst first.
     issues: Vec<IssueJson<'a>>,
@@ -113,12 +126,14 @@ struct Document<'a> {
 #[schemars(rename = "Issue")]
 struct IssueJson<'a> {
     /// Its stable name.
+    #[schemars(extend("enum" = schema::words(&Code::ALL, Code::as_str)))]
     code: &'a str,
     /// How bad it is.
     #[schemars(extend("enum" = schema::words(&Severity::ALL, Severity::as_str)))]
     severity: &'a str,
     /// What it is about: a series, a provider, a run.
     subject: &'a str,
+    /// How many of those it is about.
     count: u64,
     /// Since when; null when that is not known.
     since: Option<String>,
@@ -135,7 +150,9 @@ struct ConfigJson {
     max_run_age_seconds: u64,
     /// The largest share of failed jobs that is all right, 0..1.
     max_failure_rate: f64,
+    /// Symbols in flight.
     parallel: Parallel,
+    /// How `enrich` tries failed jobs again.
     job_retries: JobRetries,
     /// Below this lag a series is fresh; timeframes may have thresholds of their own.
     fresh_seconds: u64,
@@ -147,14 +164,19 @@ struct ConfigJson {
 
 #[derive(Serialize, JsonSchema)]
 struct Parallel {
+    /// In `backfill`.
     backfill: u32,
+    /// In `enrich`.
     enrich: u32,
 }
 
 #[derive(Serialize, JsonSchema)]
 struct JobRetries {
+    /// At most so often.
     max: u32,
+    /// The first wait.
     initial_seconds: f64,
+    /// By how much each wait is longer than the one before.
     multiplier: f64,
 }
 
@@ -164,12 +186,18 @@ pub fn schema() -> Schema {
     schema::of::<Document<'static>>("mdctl health --json")
 }
 
-/// Writes the verdict as JSON, as of `now`.
+/// Writes the verdict as JSON, as of `now`; `next_run` is when systemd starts the next run, where it says.
 ///
 /// # Errors
 ///
 /// When `out` cannot be written.
-pub fn json(out: &mut dyn Write, health: &Health, settings: &Settings, now: i64) -> io::Result<()> {
+pub fn json(
+    out: &mut dyn Write,
+    health: &Health,
+    settings: &Settings,
+    next_run: Option<i64>,
+    now: i64,
+) -> io::Result<()> {
     let evidence = health.evidence.as_ref();
     let failures = evidence.map_or(&[][..], |evidence| &evidence.recent_failures);
     let breakers = evidence.map_or(&[][..], |evidence| &evidence.breakers);
@@ -183,7 +211,7 @@ pub fn json(out: &mut dyn Write, health: &Health, settings: &Settings, now: i64)
         last_success_at: evidence
             .and_then(|evidence| evidence.last_success.as_ref())
             .map(|run| instant(run.completed_at.unwrap_or(run.started_at))),
-        next_run_at: None,
+        next_run_at: next_run.map(instant),
         monitored_symbols: health.monitored_symbols,
         monitored_series: settings.series().count() as u64,
         stale_features_count: health.stale_features,
@@ -199,7 +227,7 @@ pub fn json(out: &mut dyn Write, health: &Health, settings: &Settings, now: i64)
 
 fn issue_json(issue: &Issue) -> IssueJson<'_> {
     IssueJson {
-        code: issue.code,
+        code: issue.code.as_str(),
         severity: issue.severity.as_str(),
         subject: &issue.subject,
         count: issue.count,

@@ -22,7 +22,31 @@ pub fn sentences(
     flag: &str,
 ) -> io::Result<()> {
     writeln!(out, "wrote {} and {}", config.display(), database.display())?;
-    writeln!(out, "next: mdctl backfill{flag}, then mdctl health{flag}")
+    writeln!(out, "next: mdctl doctor{flag}, then mdctl backfill{flag}, then mdctl health{flag}")
+}
+
+/// Says it of a system install, and what comes next.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn system_sentences(
+    out: &mut dyn Write,
+    config: &Path,
+    credentials: &Path,
+    database: &Path,
+) -> io::Result<()> {
+    writeln!(out, "wrote {}", config.display())?;
+    writeln!(
+        out,
+        "keys go into {}, the first run makes {}",
+        credentials.display(),
+        database.display()
+    )?;
+    writeln!(
+        out,
+        "next: sudo mdctl units install (the user mdctl, its folders, the timers), then mdctl doctor"
+    )
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -33,7 +57,7 @@ struct Document {
     timestamp: String,
     /// The config file that was written.
     config: String,
-    /// The database that was made.
+    /// The database; with --system the first run makes it.
     database: String,
 }
 

@@ -8,6 +8,7 @@ pub mod alerts;
 pub mod bars;
 pub mod breaker;
 pub mod db;
+pub mod doctor;
 pub mod features;
 pub mod gaps;
 pub mod health;

@@ -33,6 +33,8 @@ pub struct Overview {
     pub running: Option<RunFact>,
     /// The last run that ended; those that a pause made skip do not count.
     pub last: Option<RunFact>,
+    /// When systemd starts the next run, epoch seconds UTC; `None` where nobody knows.
+    pub next_run_at: Option<i64>,
     /// The jobs of the run at work, else of the last.
     pub queue: Vec<JobFact>,
     /// What is measured of the last day.
@@ -90,6 +92,9 @@ pub fn table(out: &mut dyn Write, overview: &Overview, look: Look) -> io::Result
         }
         (None, None) => writeln!(out, "no runs yet; `mdctl backfill` makes the first")?,
     }
+    if let Some(at) = overview.next_run_at {
+        writeln!(out, "next run: {}", instant(at))?;
+    }
     let fetch = &overview.metrics.fetch;
     if let (Some(avg), Some(p95)) = (fetch.avg_ms, fetch.p95_ms) {
         writeln!(
@@ -139,15 +144,21 @@ struct Document<'a> {
     schema: u32,
     /// As of when it was told.
     timestamp: String,
+    /// Whether runs go on.
     scheduler: Scheduler,
+    /// The running, else the last run; null without one.
     last_job: Option<LastJob>,
+    /// The figures of the last 24 hours.
     metrics: MetricsJson,
+    /// The jobs of the running, else of the last run, unfinished first.
     job_queue: Vec<Queued<'a>>,
 }
 
 #[derive(Serialize, JsonSchema)]
 struct Scheduler {
+    /// Whether a run is at work.
     running: bool,
+    /// Whether a pause is on.
     paused: bool,
     /// When the last run began.
     last_run_at: Option<String>,
@@ -175,6 +186,7 @@ struct LastJob {
 struct Queued<'a> {
     /// The symbol.
     symbol: &'a str,
+    /// How its job stands, as in `jobs`.
     status: &'a str,
     /// How often it was tried again.
     retry_count: u32,
@@ -200,7 +212,7 @@ pub fn json(out: &mut dyn Write, overview: &Overview, now: i64) -> io::Result<()
             running: overview.running.is_some(),
             paused: overview.pause.is_some(),
             last_run_at: overview.last.as_ref().map(|run| instant(run.started_at)),
-            next_run_at: None,
+            next_run_at: overview.next_run_at.map(instant),
         },
         last_job: overview.last.as_ref().map(|run| LastJob {
             started_at: instant(run.started_at),
@@ -325,6 +337,7 @@ struct SymbolDocument<'a> {
     symbol: &'a str,
     /// What it is: stock, etf, crypto, forex or index.
     asset_class: &'a str,
+    /// How its last job stands; null when it never had one.
     status: Option<&'a str>,
     /// How often it was tried again.
     retry_count: u32,
@@ -336,7 +349,9 @@ struct SymbolDocument<'a> {
     completed_at: Option<String>,
     /// When a job of it last succeeded; null before.
     last_enrichment_time: Option<String>,
+    /// A row a timeframe.
     series: Vec<SeriesJson>,
+    /// What its provider says of it; null when nothing was asked.
     reference: Option<ReferenceJson<'a>>,
     /// As of when it was told.
     timestamp: String,
@@ -345,16 +360,23 @@ struct SymbolDocument<'a> {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Reference")]
 struct ReferenceJson<'a> {
+    /// The company's or the fund's name; null when it is not known.
     name: Option<&'a str>,
+    /// Where it is listed first, a MIC; null when it is not known.
     exchange: Option<&'a str>,
     /// Of the cash; null when it is not known.
     currency: Option<&'a str>,
+    /// The provider's word for what it is; null when it is not known.
     r#type: Option<&'a str>,
+    /// Whether it is traded; null when it is not known.
     active: Option<bool>,
+    /// Its first day; null when it is not known.
     listed_on: Option<String>,
+    /// Its last day; null while it is listed.
     delisted_on: Option<String>,
     /// The provider's name in the config.
     provider: &'a str,
+    /// When its provider was asked.
     checked_at: String,
     /// That the config does not know of its end; null when they agree.
     note: Option<String>,
@@ -384,6 +406,7 @@ impl<'a> ReferenceJson<'a> {
 struct SeriesJson {
     /// The timeframe.
     timeframe: &'static str,
+    /// Stored bars.
     bars: u64,
     /// The start of the first stored bar; null without one.
     first_bar_at: Option<String>,
@@ -391,6 +414,7 @@ struct SeriesJson {
     last_bar_at: Option<String>,
     /// How long ago the last bar closed; null without one.
     data_age_seconds: Option<i64>,
+    /// `fresh`, `aging`, `stale` or `missing`.
     freshness: &'static str,
     /// Stored of all rows that came, 0..1; null without rows.
     validation_rate: Option<f64>,

@@ -205,7 +205,7 @@ fn empty(look: Look) -> Table {
 }
 
 /// `text` in the colour of its tone.
-fn painted(text: &str, tone: Tone) -> String {
+pub(super) fn painted(text: &str, tone: Tone) -> String {
     let code = match tone {
         Tone::Plain => return text.to_owned(),
         Tone::Good => "32",

@@ -10,6 +10,7 @@ use crate::domain::range::RangeSet;
 pub mod actions;
 pub mod alerts;
 pub mod breaker;
+pub mod doctor;
 pub mod gaps;
 pub mod health;
 pub mod metrics;

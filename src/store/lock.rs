@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// A held lock; let go when dropped, or when the process ends in whatever way.
@@ -104,6 +104,26 @@ pub fn is_held(database: &Path) -> bool {
     }
 }
 
+/// The process that holds the lock of `database`; `None` when none does, or the system does not say.
+#[must_use]
+pub fn holder(database: &Path) -> Option<u32> {
+    let file = File::open(path_of(database)).ok()?;
+    let inode = file.metadata().ok()?.ino();
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    locks.lines().find_map(|line| holder_in(line, inode))
+}
+
+/// The process of a line of `/proc/locks`, if it is about that file and no mere wait:
+/// `1: FLOCK  ADVISORY  WRITE 123 08:01:4711 0 EOF`. Two disks may have the same number; then the lock of
+/// the one is taken for the other's, which only names the wrong process.
+fn holder_in(line: &str, inode: u64) -> Option<u32> {
+    let mut words = line.split_whitespace().skip(1);
+    let is_held = words.next()? == "FLOCK" && words.nth(1)? == "WRITE";
+    let process = words.next()?.parse().ok()?;
+    let of = words.next()?.rsplit(':').next()?.parse::<u64>().ok()?;
+    (is_held && of == inode).then_some(process)
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
@@ -121,6 +141,24 @@ mod tests {
         assert!(try_lock(&database).expect("an answer").is_none());
         drop(lock);
         assert!(!is_held(&database));
+    }
+
+    #[test]
+    fn the_holder_is_the_process_that_holds_it() {
+        let line = "7: FLOCK  ADVISORY  WRITE 4711 00:2b:99 0 EOF";
+        assert_eq!(holder_in(line, 99), Some(4_711));
+        assert_eq!(holder_in(line, 98), None);
+        assert_eq!(holder_in("7: -> FLOCK  ADVISORY  WRITE 4711 00:2b:99 0 EOF", 99), None);
+        assert_eq!(holder_in("7: FLOCK  ADVISORY  READ 4711 00:2b:99 0 EOF", 99), None);
+        assert_eq!(holder_in("", 99), None);
+        let folder = tempfile::tempdir().expect("a folder");
+        let database = folder.path().join("mdctl.db");
+        assert_eq!(holder(&database), None);
+        let lock = try_lock(&database).expect("a lock");
+        let held = holder(&database);
+        assert!(held.is_none_or(|process| process == std::process::id()), "{held:?}");
+        drop(lock);
+        assert_eq!(holder(&database), None);
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod features_oracle;
 mod files;
 mod flow;
 mod gaps;
+mod guide;
 mod happy;
 mod hostile;
 mod logs;

@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("freshness", &["domain", "calendar"]),
     ("quality", &["domain", "calendar"]),
     ("file", &[]),
+    ("guide", &[]),
     ("config", &["domain", "calendar", "provider", "file"]),
     ("fetch", &["domain", "provider", "clock", "config"]),
     ("store", &["domain"]),
@@ -44,6 +45,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("report", &["domain", "calendar", "freshness", "quality", "plan", "config", "exit"]),
     ("notify", &["domain", "report", "config", "exit"]),
+    ("systemd", &["config"]),
     ("render", &["domain", "report", "plan", "config"]),
     ("logging", &["clock", "domain"]),
     ("trace", &["clock", "domain"]),
@@ -73,15 +75,15 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("dbg!", &[]),
     ("unsafe ", &[]),
     ("process::exit", &["main.rs", "fetch/engine.rs"]),
-    ("rustix", &["clock.rs", "config/env.rs", "fetch/engine.rs", "notify/", "store/disk.rs"]),
+    ("rustix", &["clock.rs", "config/", "fetch/engine.rs", "notify/", "store/", "systemd/"]),
     ("thread::sleep", &[]),
 ];
 
 /// A source file without its tests and comments.
-struct Source {
+pub(crate) struct Source {
     /// Below `src`, with slashes.
-    name: String,
-    code: String,
+    pub(crate) name: String,
+    pub(crate) code: String,
 }
 
 impl Source {
@@ -130,7 +132,7 @@ fn root() -> PathBuf {
 }
 
 /// Every source file that is no test.
-fn sources() -> Vec<Source> {
+pub(crate) fn sources() -> Vec<Source> {
     let folder = root().join("src");
     let mut sources = Vec::new();
     collect(&folder, &folder, &mut sources);

@@ -31,9 +31,9 @@ pub(super) fn of(scene: &Scene) -> Result<Documents, Failure> {
     let store = scene.reader()?;
     let read = read(scene, &store).map_err(|error| Failure::of_reader(&error))?;
     let Reading { health, metrics, quality, slo } = &read;
-    let now = scene.now();
+    let (next_run, now) = (scene.next_run(), scene.now());
     Ok(Documents::new(
-        document(|out| render::health::json(out, health, &scene.settings, now))?,
+        document(|out| render::health::json(out, health, &scene.settings, next_run, now))?,
         document(|out| render::metrics::json(out, metrics, now))?,
         document(|out| render::quality::json(out, quality, now))?,
         document(|out| render::slo::json(out, slo, scene.wall_now))?,

@@ -16,6 +16,8 @@ mod snooze;
 mod tell;
 mod unreadable;
 
+pub(super) use tell::origin;
+
 /// What fires of the rules that are watched; tell what changed, snooze.
 ///
 /// The built-in rules, and those of [[alerts]] in the config, are held against what health, metrics,
@@ -76,6 +78,7 @@ pub(super) fn exec(command: &Alerts, scene: &Scene) -> Done {
                 .hinted("leave one of them out"))
         }
         None if command.notify => {
+            scene.warn_of_exposed();
             let told = tell::tell(scene)?;
             let exit = show(scene, &told.report, Some(&told.deliveries))?;
             told.trouble.map_or(Ok(exit), |error| Err(error.into()))

@@ -79,7 +79,7 @@ pub(super) struct Told {
     pub(super) trouble: Option<StoreError>,
 }
 
-fn origin(scene: &Scene) -> Origin {
+pub(in crate::cli) fn origin(scene: &Scene) -> Origin {
     let database = &scene.settings.database;
     let folder = scene.settings.config_path.parent();
     let folder = folder.filter(|folder| !folder.as_os_str().is_empty());

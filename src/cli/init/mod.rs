@@ -14,6 +14,8 @@ use crate::{clock, render};
 use super::failure::Failure;
 use super::{Done, Global, print};
 
+mod system;
+
 /// Every key with its default, in comments.
 const TEMPLATE: &str = include_str!("template.toml");
 
@@ -37,23 +39,26 @@ const SAMPLE_BARS: [(&str, &str); 3] = [
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   mdctl init                 ./mdctl.toml
-  mdctl init --sample demo   demo/mdctl.toml with real bars, offline")]
+  mdctl init --sample demo   demo/mdctl.toml with real bars, offline
+  sudo mdctl init --system   /etc/mdctl/mdctl.toml, for systemd's units and every shell")]
 pub(super) struct Init {
     /// A config with real bars that came with the program: no key, no network.
     #[arg(long)]
     sample: bool,
+    /// The config of the whole machine, /etc/mdctl/mdctl.toml, with absolute paths; needs root.
+    #[arg(long, conflicts_with_all = ["sample", "path"])]
+    system: bool,
     /// Where: a file, or a folder for mdctl.toml.
     #[arg(default_value = FILE_NAME)]
     path: PathBuf,
 }
 
 pub(super) fn exec(command: &Init, global: &Global) -> Done {
-    let path = file_of(&command.path);
-    if path.exists() {
-        let message = format!("{} is there already", path.display());
-        return Err(Failure::new(Exit::CannotCreate, "create", message)
-            .hinted("nothing was written; give another path, or move that one away"));
+    if command.system {
+        return system::exec(global);
     }
+    let path = file_of(&command.path);
+    refuse(&path)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder {
         fs::create_dir_all(folder).map_err(|error| Failure::create(&path, &error))?;
@@ -70,14 +75,31 @@ pub(super) fn exec(command: &Init, global: &Global) -> Done {
     Ok(Exit::Success)
 }
 
+/// Nothing that is there is written over, be it a link that leads nowhere.
+fn refuse(path: &Path) -> Result<(), Failure> {
+    if path.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let message = format!("{} is there already", path.display());
+    Err(Failure::new(Exit::CannotCreate, "create", message)
+        .hinted("nothing was written; give another path, or move that one away"))
+}
+
 /// A folder, or something that looks like one, gets a file of the usual name.
 fn file_of(path: &Path) -> PathBuf {
     let is_file = path.extension().is_some_and(|extension| extension == "toml");
     if is_file && !path.is_dir() { path.to_owned() } else { path.join(FILE_NAME) }
 }
 
+/// The sample's bars, unless something else stands in their place.
 fn write_bars(folder: &Path) -> Result<(), Failure> {
     let folder = folder.join(SAMPLE_FOLDER);
+    for (name, text) in SAMPLE_BARS {
+        let path = folder.join(name);
+        if fs::read(&path).is_ok_and(|held| held != text.as_bytes()) {
+            refuse(&path)?;
+        }
+    }
     fs::create_dir_all(&folder).map_err(|error| Failure::create(&folder, &error))?;
     for (name, text) in SAMPLE_BARS {
         let path = folder.join(name);

@@ -115,6 +115,7 @@ pub(super) fn exec(pass: Pass, args: &RunArgs, scene: &Scene) -> Done {
         .map_err(|error| Failure::io("cannot start the threads that fetch", &error))?;
     let patience = args.wait.map_or(Duration::ZERO, |Span(wait)| wait);
     let (_lock, mut store, pulse) = begin(scene, &engine, &mut request, patience)?;
+    scene.warn_of_exposed();
     let teller = tell::Teller::new(&scene.settings);
     let mut progress = Progress::new(&scene.screen, scene.bar);
     let mut trace = trace(scene, &request);

@@ -3,7 +3,7 @@
 use crate::domain::alert::Severity;
 use crate::domain::words::bytes;
 
-use super::{Evidence, Issue};
+use super::{Code, Evidence, Issue};
 
 /// Room that every run wants for its log and its indices.
 const HEADROOM: u64 = 64 << 20;
@@ -28,7 +28,7 @@ pub struct Disk {
 impl Disk {
     /// What the next run needs: as much as the largest of the recent ones wrote, twice, since what is
     /// written stands in the log, too, until it is moved.
-    fn needed(&self, most_new_bars: u64) -> u64 {
+    pub(in crate::report) fn needed(&self, most_new_bars: u64) -> u64 {
         let bar = self.used_bytes.checked_div(self.bars).unwrap_or(USUAL_BAR).max(USUAL_BAR);
         HEADROOM.saturating_add(most_new_bars.saturating_mul(bar).saturating_mul(2))
     }
@@ -44,7 +44,7 @@ pub(super) fn disk_low(evidence: &Evidence) -> Option<Issue> {
         return None;
     }
     Some(Issue {
-        code: "disk_low",
+        code: Code::DiskLow,
         severity: if free < needed { Severity::Critical } else { Severity::Warning },
         subject: "disk".to_owned(),
         count: 1,

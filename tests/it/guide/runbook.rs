@@ -1,0 +1,1 @@
+//! The runbook against the codes of issues.
