@@ -75,9 +75,17 @@ impl Kind {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Apply an action, whatever the bars say; others that are told of the same jump are then not.
+    /// Apply an action, whatever the bars say.
+    ///
+    /// Others that are told of the same jump are then not applied.
+    #[command(after_help = "Examples:
+  mdctl actions accept AAPL 2020-08-31 --reason \"the company says so\"
+  mdctl actions accept AAPL 2020-08-31 --ratio 4:1 --reason \"of the two that are told\"")]
     Accept(Choice),
     /// Never apply an action.
+    #[command(after_help = "Examples:
+  mdctl actions reject AAPL 2020-08-31 --ratio 2:1 --reason \"it was 4:1\"
+  mdctl actions reject KO 2024-03-14 --cash 0.97 --reason \"paid once, told twice\"")]
     Reject(Choice),
 }
 

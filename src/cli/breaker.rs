@@ -34,8 +34,14 @@ pub(super) struct Breaker {
 #[derive(Debug, Subcommand)]
 enum What {
     /// Every provider's breaker, the worst first.
+    #[command(after_help = "Examples:
+  mdctl breaker list
+  mdctl breaker list --json | jq -r '.breakers[].state'")]
     List,
     /// Close breakers and forget what the providers asked for; their quotas stay as they are.
+    #[command(after_help = "Examples:
+  mdctl breaker reset
+  mdctl breaker reset polygon --reason \"they say it works again\"")]
     Reset {
         /// The providers; without any, all that are not asked as usual.
         providers: Vec<String>,

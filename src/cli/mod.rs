@@ -20,6 +20,7 @@ mod alerts;
 mod backfill;
 mod bars;
 mod breaker;
+mod completions;
 mod db;
 mod deed;
 mod doctor;
@@ -31,6 +32,7 @@ mod health;
 mod history;
 mod import;
 mod init;
+mod man;
 mod metrics;
 mod pause;
 mod quality;
@@ -62,10 +64,20 @@ type Done = Result<Exit, Failure>;
 #[command(
     name = "mdctl",
     version,
-    after_help = "Exit codes: 0 all well, 1 some jobs failed or degraded, 2 all failed or critical, 3 unknown,\n\
-                  4 deferred, 64 usage, 73 cannot create, 74 input or output, 75 locked, 78 config,\n\
-                  130 and 143 stopped by a signal.\n\n\
-                  Start with `mdctl init`, then `mdctl backfill`, then `mdctl health`."
+    after_help = "Examples:
+  mdctl init        a config that works as it is, and an empty database
+  mdctl backfill    everything that is due and not stored
+  mdctl health      the verdict, and what mends it
+
+Exit codes:
+  0          all well
+  1, 2       some, all jobs failed; of a verdict: degraded, critical
+  3          unknown: the database cannot be read
+  4          some jobs were left for the next run
+  64, 78     the command line, the config cannot be followed
+  73, 74     a file cannot be made, the disk or the database fails
+  75         another run holds the lock
+  130, 143   stopped by SIGINT, SIGTERM"
 )]
 struct Cli {
     #[command(flatten)]
@@ -169,6 +181,8 @@ enum Command {
     Db(db::Db),
     Doctor(doctor::Doctor),
     Units(units::Units),
+    Completions(completions::Completions),
+    Man(man::Manual),
 }
 
 /// The command line: what it takes, and what it says of itself.
@@ -204,6 +218,9 @@ fn run(cli: Cli) -> Done {
     match &cli.command {
         // It makes the config that the others stand on.
         Command::Init(command) => init::exec(command, &cli.global),
+        // These work without one.
+        Command::Completions(command) => completions::exec(command, &cli.global),
+        Command::Man(command) => man::exec(command, &cli.global),
         Command::Symbols(command) => symbols::exec(command, &scene()?),
         Command::Backfill(command) => backfill::exec(command, &scene()?),
         Command::Enrich(command) => enrich::exec(command, &scene()?),
@@ -251,6 +268,8 @@ fn schema(command: &Command) -> Result<Schema, Failure> {
         Command::Slo(_) => render::slo::schema(),
         Command::Report(_) => render::page::schema(),
         Command::Watch(_) => return Err(watch::no_document()),
+        Command::Completions(_) => return Err(completions::no_document()),
+        Command::Man(_) => return Err(man::no_document()),
         Command::Alerts(command) => command.schema(),
         Command::Metrics(_) => render::metrics::schema(),
         Command::Bars(_) => render::bars::schema(),
@@ -294,39 +313,4 @@ fn print(write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> Result<(),
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::systemd::units::{self, Layout};
-    use crate::systemd::{Manager, cron};
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_sound() {
-        Cli::command().debug_assert();
-    }
-
-    /// Asserts that the command line follows each of the calls.
-    fn are_followed<'text>(calls: impl Iterator<Item = &'text str>, least: usize) {
-        let calls: Vec<&str> = calls.collect();
-        assert!(calls.len() >= least, "{calls:?}");
-        for call in calls {
-            if let Err(error) = Cli::try_parse_from(call.split(' ')) {
-                panic!("{call}: {error}");
-            }
-        }
-    }
-
-    #[test]
-    fn units_and_cron_start_what_there_is() {
-        for manager in [Manager::System, Manager::User] {
-            let files = units::files(&Layout { manager, ..Layout::usual() }).unwrap();
-            let lines = files.iter().flat_map(|file| file.text.lines());
-            are_followed(lines.filter_map(|line| line.strip_prefix("ExecStart=")), 5);
-        }
-        let crontab = cron::crontab(&Layout::usual()).unwrap();
-        let calls = crontab
-            .split(" >/dev/null")
-            .filter_map(|text| Some(&text[text.rfind("/usr/bin/mdctl")?..]));
-        are_followed(calls, 8);
-    }
-}
+mod tests;

@@ -36,12 +36,17 @@ pub(super) struct Symbols {
 #[derive(Debug, Subcommand)]
 enum What {
     /// The tracked symbols with their groups.
+    #[command(after_help = "Examples:
+  mdctl symbols list
+  mdctl symbols list --group us-stocks --json | jq -r '.symbols[].symbol'")]
     List {
         /// Only this group.
         #[arg(long, value_name = "NAME")]
         group: Option<String>,
     },
     /// Add symbols to a group.
+    #[command(after_help = "Examples:
+  mdctl symbols add KO PEP --group us-stocks")]
     Add {
         /// The symbols, spelled as the group's provider spells them.
         #[arg(required = true)]
@@ -51,13 +56,18 @@ enum What {
         group: Option<String>,
     },
     /// Stop tracking symbols; what is stored of them stays.
+    #[command(after_help = "Examples:
+  mdctl symbols remove TWTR")]
     Remove {
         /// The symbols.
         #[arg(required = true)]
         symbols: Vec<String>,
     },
-    /// Follow a symbol to its new name: its bars stay its own, and what lies before is asked for under the
-    /// old one.
+    /// Follow a symbol to its new name.
+    ///
+    /// Its bars stay its own, and what lies before is asked for under the old one.
+    #[command(after_help = "Examples:
+  mdctl symbols rename FB META --until 2022-06-08")]
     Rename {
         /// The symbol as it is tracked.
         symbol: String,
@@ -68,6 +78,8 @@ enum What {
         until: NaiveDate,
     },
     /// Add the symbols of a CSV file (column `symbol`) that are not tracked yet.
+    #[command(after_help = "Examples:
+  mdctl symbols import universe.csv --group us-stocks")]
     Import {
         /// The file.
         file: PathBuf,

@@ -62,6 +62,8 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("tokio", &["fetch/"]),
     ("ratatui", &["cli/watch/", "render/watch/"]),
     ("crossterm", &["cli/watch/"]),
+    ("clap_complete", &["cli/completions.rs"]),
+    ("clap_mangen", &["cli/man.rs"]),
     ("signal_hook", &["cli/watch/", "cli/db/"]),
     ("Utc::now", &["clock.rs"]),
     ("SystemTime::now", &["clock.rs"]),

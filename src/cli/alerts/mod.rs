@@ -50,8 +50,9 @@ pub(super) struct Alerts {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Tell nobody of an alert for a while. It does not count for the exit code either; when the snooze ends
-    /// and it still fires, it is told again.
+    /// Tell nobody of an alert for a while.
+    ///
+    /// It does not count for the exit code either; when the snooze ends and it still fires, it is told again.
     Snooze(snooze::Snooze),
     /// End a snooze before its time.
     Unsnooze(snooze::Unsnooze),

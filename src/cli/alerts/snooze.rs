@@ -17,6 +17,9 @@ use super::super::{Done, print};
 
 /// Tell nobody of an alert for a while.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  mdctl alerts snooze StaleSeries --for 4h --reason \"the vendor is moving\"
+  mdctl alerts snooze StaleSeries --until 2024-12-26 --reason holidays")]
 pub(super) struct Snooze {
     /// The rule.
     name: String,
@@ -29,6 +32,9 @@ pub(super) struct Snooze {
 
 /// End a snooze before its time.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  mdctl alerts unsnooze StaleSeries
+  mdctl alerts unsnooze StaleSeries --reason \"the vendor has moved\"")]
 pub(super) struct Unsnooze {
     /// The rule.
     name: String,

@@ -1,5 +1,4 @@
-//! Prometheus' own programs, where they are installed. Where they are not, a test says loudly that it did
-//! not look; in CI, where they are to be, it fails.
+//! Prometheus' own programs, where they are installed.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -7,21 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
-/// Whether `program`, of Debian's `package`, is installed.
-#[expect(clippy::disallowed_methods, reason = "a test's own environment says what it can look at")]
-pub(super) fn is_there(program: &str, package: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    if std::env::split_paths(&path).any(|folder| folder.join(program).is_file()) {
-        return true;
-    }
-    let message = format!("there is no {program}; apt-get install {package}");
-    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{message}");
-    // Past the capture of the test harness.
-    let mut err = std::io::stderr().lock();
-    let _ =
-        writeln!(err, "\n*** SKIPPED: {:?} checks less: {message} ***", thread::current().name());
-    false
-}
+use crate::support::tools::is_there;
 
 /// Runs promtool with `text` on its stdin; panics with what it says when it is not content.
 #[track_caller]

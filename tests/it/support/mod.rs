@@ -17,6 +17,7 @@ pub(crate) mod market;
 pub(crate) mod server;
 pub(crate) mod shim;
 pub(crate) mod terminal;
+pub(crate) mod tools;
 
 use server::{Answer, Request, Server};
 
