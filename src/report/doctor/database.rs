@@ -82,7 +82,7 @@ fn sound(subject: &str, soundness: &Soundness, size: u64) -> Finding {
         Soundness::Sound(false) => {
             let message = format!(
                 "SQLite's quick_check finds nothing wrong ({size}: too much to hold its indices against \
-                 their tables now; mdctl db check does)"
+                 their tables now; `mdctl db check` does)"
             );
             Finding::ok("database", subject, message)
         }
@@ -95,7 +95,7 @@ fn sound(subject: &str, soundness: &Soundness, size: u64) -> Finding {
         Soundness::Damaged(lines) => {
             let first = lines.first().map_or("", String::as_str);
             Finding::critical("database", subject, format!("it is damaged: {first}"))
-                .mended_by("mdctl db check tells all of it; then restore a backup, or move the file away and mdctl backfill anew")
+                .mended_by("`mdctl db check` tells all of it; then restore a backup, or move the file away and `mdctl backfill` anew")
         }
     }
 }

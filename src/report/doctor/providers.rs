@@ -142,7 +142,7 @@ fn wrong(name: &str, about: &str, base_url: &str, fault: &Fault) -> Finding {
         ErrorKind::NotFound => (
             State::Warning,
             format!("it is reached, and does not know {about}: {said}"),
-            "mdctl symbols list; mdctl symbols rename or remove corrects it".to_owned(),
+            "mdctl symbols list; `mdctl symbols rename` or `remove` corrects it".to_owned(),
         ),
         ErrorKind::Malformed | ErrorKind::TooLarge => (
             State::Critical,

@@ -161,7 +161,7 @@ fn the_runbook_can_be_followed() {
 
 #[test]
 fn the_other_pages_can_be_followed() {
-    for name in ["exit_codes", "json", "tables"] {
+    for name in ["exit_codes", "json", "systemd", "tables"] {
         World::settled().run_blocks(&Page::of_guide(name));
     }
     // It begins with `mdctl init`.
