@@ -18,17 +18,17 @@
 macro_rules! links {
     () => {
         "
-[runbook]: super::runbook
-[systemd]: super::systemd
-[config]: super::config
-[exit codes]: super::exit_codes
-[kinds of errors]: super::exit_codes#kinds-of-errors
-[tables]: super::tables
-[features]: super::tables#features
-[codes of findings]: super::tables#codes-of-findings
-[reasons of gaps]: super::tables#reasons-of-gaps
-[JSON]: super::json
-[architecture]: super::architecture
+[runbook]: crate::guide::runbook
+[systemd]: crate::guide::systemd
+[config]: crate::guide::config
+[exit codes]: crate::guide::exit_codes
+[kinds of errors]: crate::guide::exit_codes#kinds-of-errors
+[tables]: crate::guide::tables
+[features]: crate::guide::tables#features
+[codes of findings]: crate::guide::tables#codes-of-findings
+[reasons of gaps]: crate::guide::tables#reasons-of-gaps
+[JSON]: crate::guide::json
+[architecture]: crate::guide::architecture
 [map]: crate
 
 "

@@ -14,3 +14,4 @@ mod parser;
 mod runbook;
 mod tables;
 mod typed;
+mod units;

@@ -100,6 +100,14 @@ fn sections(parser: &Parser) -> Vec<(String, Node)> {
 const DEFAULTS_BY_KIND: &str = "defaults by kind";
 const WHAT_KINDS_HAVE: &str = "what kinds have";
 
+/// A sentence of the template as Markdown: brackets outside of code are no links.
+fn markdown(sentence: &str) -> String {
+    let spans = sentence.split('`').enumerate();
+    let spans = spans
+        .map(|(at, span)| if at % 2 == 0 { span.replace('[', "\\[") } else { span.to_owned() });
+    spans.collect::<Vec<_>>().join("`")
+}
+
 /// Timeframes are told as one.
 fn alike(key: &str) -> &str {
     if TIMEFRAMES.contains(&key) { TIMEFRAME } else { key }
@@ -126,9 +134,10 @@ fn table(section: &str, node: &Node, told: &[Told]) -> String {
             Some(value) => (format!("`{value}`"), None),
             None => ("none".to_owned(), example),
         };
+        let sentence = markdown(sentence);
         let sentence = match example {
             Some(example) => sentence.trim_end_matches(['.', ':']).to_owned() + &example,
-            None => sentence.to_owned(),
+            None => sentence,
         };
         let kind = node.words();
         let _ = writeln!(text, "| `{key}` | {kind} | {default} | {sentence} |");

@@ -82,7 +82,7 @@ fn rustdoc_knows_what_the_labels_mean() {
                 continue;
             };
             let module = match file.strip_suffix(".md") {
-                Some(module) => format!("super::{module}"),
+                Some(module) => format!("crate::guide::{module}"),
                 None => "crate".to_owned(),
             };
             let anchor = anchor.map_or_else(String::new, |anchor| format!("#{anchor}"));

@@ -143,7 +143,7 @@ fn check(found: &[(String, Vec<String>)], is_named: bool) {
         let is_taken = |put_in: &&str| {
             spelled_out(words, put_in).iter().all(|line| complaint(line, is_named).is_none())
         };
-        if !PUT_IN.iter().any(|put_in| is_taken(put_in)) {
+        if !PUT_IN.iter().any(is_taken) {
             let lines = spelled_out(words, PUT_IN[0]);
             let said = lines.iter().find_map(|line| complaint(line, is_named)).unwrap_or_default();
             let said = said.lines().next().unwrap_or_default();
