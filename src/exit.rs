@@ -56,17 +56,14 @@ impl Exit {
     /// The code of a run that came to its end.
     #[must_use]
     pub const fn of_run(status: RunStatus, treat_as: TreatAs) -> Self {
-        let (usual, chosen) = match status {
+        let (usual, code) = match status {
             RunStatus::Partial => (Self::Partial, treat_as.partial),
             RunStatus::Deferred => (Self::Deferred, treat_as.deferred),
             RunStatus::Failed => (Self::Failed, treat_as.failed),
-            RunStatus::Interrupted | RunStatus::Crashed => (Self::Failed, None),
-            RunStatus::Running | RunStatus::Succeeded | RunStatus::Skipped => (Self::Success, None),
+            RunStatus::Interrupted | RunStatus::Crashed => return Self::Failed,
+            RunStatus::Running | RunStatus::Succeeded | RunStatus::Skipped => return Self::Success,
         };
-        match chosen {
-            Some(code) => Self::Chosen(code),
-            None => usual,
-        }
+        if code == usual.code() { usual } else { Self::Chosen(code) }
     }
 
     /// The code of an error, by what lies at its bottom.

@@ -42,7 +42,8 @@
 //! | [`cli`] | flags, wiring, errors in words, exit codes | decide what a number means |
 //!
 //! [`clock`] is the only place that asks for the time or for chance, [`logging`] the only one that
-//! installs log lines, [`exit`] the one list of process codes, [`mod@file`] what replaces a file as a whole.
+//! installs log lines, [`exit`] the one list of process codes, [`mod@file`] what replaces a file as a whole;
+//! [`guide`] holds the pages for those who run it, [`guide::architecture`] how to change it.
 //!
 //! # What holds everywhere
 //!
@@ -69,6 +70,7 @@ pub mod feature;
 pub mod fetch;
 pub mod file;
 pub mod freshness;
+pub mod guide;
 pub mod logging;
 pub mod notify;
 pub mod pipeline;

@@ -188,6 +188,12 @@ enum Command {
     Man(man::Manual),
 }
 
+/// The command line: what it takes, and what it says of itself.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Runs the program on the process's own arguments.
 #[must_use]
 pub fn main() -> Exit {
@@ -312,59 +318,4 @@ fn print(write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> Result<(),
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::systemd::units::{self, Layout};
-    use crate::systemd::{Manager, cron};
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_sound() {
-        Cli::command().debug_assert();
-    }
-
-    /// Asserts that the command line follows each of the calls.
-    fn are_followed<'text>(calls: impl Iterator<Item = &'text str>, least: usize) {
-        let calls: Vec<&str> = calls.collect();
-        assert!(calls.len() >= least, "{calls:?}");
-        for call in calls {
-            if let Err(error) = Cli::try_parse_from(call.split(' ')) {
-                panic!("{call}: {error}");
-            }
-        }
-    }
-
-    #[test]
-    fn units_and_cron_start_what_there_is() {
-        for manager in [Manager::System, Manager::User] {
-            let files = units::files(&Layout { manager, ..Layout::usual() }).unwrap();
-            let lines = files.iter().flat_map(|file| file.text.lines());
-            are_followed(lines.filter_map(|line| line.strip_prefix("ExecStart=")), 6);
-        }
-        let crontab = cron::crontab(&Layout::usual()).unwrap();
-        let calls = crontab
-            .split(" >/dev/null")
-            .filter_map(|text| Some(&text[text.rfind("/usr/bin/mdctl")?..]));
-        are_followed(calls, 9);
-    }
-
-    /// What is typed stands in every list of processes, and in the shell's history.
-    #[test]
-    fn no_flag_takes_a_secret() {
-        fn look(command: &clap::Command) {
-            for argument in command.get_arguments() {
-                let names = argument.get_long().into_iter().chain([argument.get_id().as_str()]);
-                let values =
-                    argument.get_value_names().into_iter().flatten().map(|name| name.as_str());
-                for name in names.chain(values) {
-                    let name = name.to_lowercase();
-                    let words = ["key", "secret", "token", "password", "credential", "header"];
-                    let told = words.iter().find(|word| name.contains(*word));
-                    assert!(told.is_none(), "{} --{name}", command.get_name());
-                }
-            }
-            command.get_subcommands().for_each(look);
-        }
-        look(&Cli::command());
-    }
-}
+mod tests;

@@ -130,15 +130,22 @@ impl JobRetries {
     pub const NONE: Self = Self { max: 0, initial: Duration::ZERO, multiplier: 1.0 };
 }
 
-/// Exit codes by which a user replaces the usual ones.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The exit codes of runs in which something was not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TreatAs {
-    /// Instead of 1.
-    pub partial: Option<u8>,
-    /// Instead of 2.
-    pub failed: Option<u8>,
-    /// Instead of 4.
-    pub deferred: Option<u8>,
+    /// Some jobs failed.
+    pub partial: u8,
+    /// All of them failed.
+    pub failed: u8,
+    /// Some were left for the next run.
+    pub deferred: u8,
+}
+
+/// The usual codes.
+impl Default for TreatAs {
+    fn default() -> Self {
+        Self { partial: 1, failed: 2, deferred: 4 }
+    }
 }
 
 /// The rolling log file.

@@ -67,7 +67,9 @@ struct Document<'a> {
     schema: u32,
     /// As of when it was told.
     timestamp: String,
+    /// How many actions are listed.
     count: usize,
+    /// A row a split or dividend.
     actions: Vec<Row<'a>>,
 }
 
@@ -89,6 +91,7 @@ struct Row<'a> {
     currency: Option<&'a str>,
     /// The provider's name in the config.
     provider: &'a str,
+    /// Whether it is applied on reading; `pending` ones are, `disputed` and `rejected` ones are not.
     #[schemars(extend("enum" = schema::words(&ActionStatus::ALL, ActionStatus::as_str)))]
     status: &'a str,
     /// Why.

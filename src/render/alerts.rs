@@ -101,7 +101,9 @@ fn told_whom(out: &mut dyn Write, delivery: &Delivery) -> io::Result<()> {
 /// `alerts --json`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Document<'a> {
+    /// The version of this shape; fields are only ever added within it.
     schema: u32,
+    /// As of when it was told.
     timestamp: String,
     /// `healthy`, `degraded`, `critical` or `unknown`, by the worst that fires and is not snoozed.
     status: &'static str,
@@ -116,6 +118,7 @@ pub struct Document<'a> {
 /// A rule and how it stands.
 #[derive(Debug, Serialize, JsonSchema)]
 struct AlertJson<'a> {
+    /// The rule.
     name: &'a str,
     /// `warning` or `critical`; null when only what fires can say.
     severity: Option<&'static str>,
@@ -131,9 +134,13 @@ struct AlertJson<'a> {
     subjects: &'a [String],
     /// The worst value.
     value: &'a Value,
+    /// What fires, in words.
     message: &'a str,
+    /// The command that mends it, or the next place to look.
     hint: &'a str,
+    /// Until when it is kept quiet; null when it is not.
     snoozed_until: Option<String>,
+    /// What it looks at: a path into a document.
     field: &'a str,
     /// As in `above 5`.
     test: String,
@@ -144,6 +151,7 @@ struct AlertJson<'a> {
 /// Somebody who was to be told something.
 #[derive(Debug, Serialize, JsonSchema)]
 struct NotifiedJson<'a> {
+    /// The notifier.
     name: &'a str,
     /// Changes that it was to be told.
     changes: usize,

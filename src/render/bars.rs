@@ -54,14 +54,23 @@ impl Adjusted {
 
 #[derive(Serialize, JsonSchema)]
 struct Row {
+    /// The start of its window.
     time: String,
+    /// The same, epoch seconds UTC.
     ts: i64,
+    /// The first price.
     open: f64,
+    /// The highest price.
     high: f64,
+    /// The lowest price.
     low: f64,
+    /// The last price.
     close: f64,
+    /// What was traded, in shares or coins; null where the provider has none.
     volume: Option<f64>,
+    /// The mean price by volume; null where the provider has none.
     vwap: Option<f64>,
+    /// How many trades; null where the provider has none.
     trades: Option<i64>,
 }
 
@@ -77,8 +86,11 @@ struct Document {
     symbol: String,
     /// The timeframe.
     timeframe: String,
+    /// `none`, `splits` or `all`: what prices and volumes are adjusted for.
     adjusted: String,
+    /// A row a bar, the oldest first.
     bars: Vec<Row>,
+    /// How many bars are listed.
     count: u64,
 }
 

@@ -84,9 +84,11 @@ pub(super) fn troubles(out: &mut dyn Write, rows: &[BreakerRow]) -> io::Result<(
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Breaker")]
 pub(super) struct BreakerJson<'a> {
+    /// The provider's name in the config.
     name: &'a str,
-    /// Whether requests pass.
+    /// Whether requests pass: `closed` lets them, `open` does not, `half_open` lets a few.
     state: &'static str,
+    /// The share of the last calls that failed, 0..1; null when none is remembered.
     failure_rate: Option<f64>,
     /// How many of the last calls failed.
     failure_count: u64,
@@ -191,6 +193,7 @@ struct ResetDocument<'a> {
     schema: u32,
     /// As of when it was told.
     timestamp: String,
+    /// The providers whose breakers were not closed, and now are.
     reset: &'a [String],
 }
 

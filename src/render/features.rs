@@ -25,8 +25,11 @@ struct Document {
     symbol: String,
     /// The timeframe.
     timeframe: String,
+    /// `none`, `splits` or `all`: what the closes are adjusted for. Features are always of prices adjusted for splits.
     adjusted: String,
+    /// A row a bar, the oldest first.
     features: Vec<Featured>,
+    /// How many bars are listed.
     count: u64,
 }
 
@@ -35,16 +38,25 @@ struct Document {
 #[expect(dead_code, reason = "likewise")]
 #[schemars(transform = add_features)]
 struct Featured {
+    /// The start of its window.
     time: String,
+    /// The same, epoch seconds UTC.
     ts: i64,
+    /// The last price.
     close: f64,
 }
+
+/// What is said of each feature; what it is stands in [`crate::feature`].
+const UNDEFINED: &str = "The feature of that name; null while it is not defined.";
 
 fn add_features(schema: &mut Schema) {
     for name in NAMES {
         let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
         if let Some(properties) = properties {
-            properties.insert(name.to_owned(), json!({ "type": ["number", "null"] }));
+            properties.insert(
+                name.to_owned(),
+                json!({ "type": ["number", "null"], "description": UNDEFINED }),
+            );
         }
         if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
             required.push(name.into());

@@ -68,7 +68,9 @@ struct Document<'a> {
     schema: u32,
     /// As of when it was told.
     timestamp: String,
+    /// How many gaps are listed.
     count: usize,
+    /// A row a gap, by series and time.
     gaps: Vec<Row<'a>>,
 }
 
@@ -78,7 +80,9 @@ struct Row<'a> {
     symbol: &'a str,
     /// The timeframe.
     timeframe: &'a str,
+    /// The start of its first bar.
     from: String,
+    /// Its end, which is no part of it.
     to: String,
     /// Due bars that are not stored.
     missing: u64,

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::config::Settings;
 use crate::domain::alert::Severity;
 use crate::domain::policy::Thresholds;
-use crate::report::health::{Health, Issue};
+use crate::report::health::{Code, Health, Issue};
 
 use super::breaker::BreakerJson;
 use super::history::{FailureJson, RunJson};
@@ -75,7 +75,7 @@ fn issues(out: &mut dyn Write, issues: &[Issue], look: Look) -> io::Result<()> {
         let plain = |text: &str| (text.to_owned(), Tone::Plain);
         rows.add_toned([
             (issue.severity.as_str().to_owned(), tone),
-            plain(issue.code),
+            plain(issue.code.as_str()),
             plain(&issue.message),
             plain(&issue.hint),
         ]);
@@ -89,10 +89,12 @@ struct Document<'a> {
     schema: u32,
     /// As of when it was told.
     timestamp: String,
+    /// The worst issue's word; `unknown` when the database cannot be read.
     #[schemars(extend("enum" = ["healthy", "degraded", "critical", "unknown"]))]
     status: &'a str,
     /// The verdict in one line.
     summary: &'a str,
+    /// The run at work; null when none is.
     running: Option<RunJson<'a>>,
     /// The last run that ended; those that a pause made skip do not count.
     last_execution: Option<RunJson<'a>>,
@@ -106,11 +108,13 @@ struct Document<'a> {
     monitored_series: u64,
     /// Series whose features are stale or missing.
     stale_features_count: u64,
+    /// Series in each state.
     freshness: CountsJson,
     /// What failed within `[health] recent`, the newest first; 50 at most.
     recent_failures: Vec<FailureJson<'a>>,
     /// The providers that are spoken to over HTTP.
     breakers: Vec<BreakerJson<'a>>,
+    /// The pause that is on; null when none is.
     paused: Option<PausedJson<'a>>,
     /// What is wrong, the worst first.
     issues: Vec<IssueJson<'a>>,
@@ -122,12 +126,14 @@ struct Document<'a> {
 #[schemars(rename = "Issue")]
 struct IssueJson<'a> {
     /// Its stable name.
+    #[schemars(extend("enum" = schema::words(&Code::ALL, Code::as_str)))]
     code: &'a str,
     /// How bad it is.
     #[schemars(extend("enum" = schema::words(&Severity::ALL, Severity::as_str)))]
     severity: &'a str,
     /// What it is about: a series, a provider, a run.
     subject: &'a str,
+    /// How many of those it is about.
     count: u64,
     /// Since when; null when that is not known.
     since: Option<String>,
@@ -144,7 +150,9 @@ struct ConfigJson {
     max_run_age_seconds: u64,
     /// The largest share of failed jobs that is all right, 0..1.
     max_failure_rate: f64,
+    /// Symbols in flight.
     parallel: Parallel,
+    /// How `enrich` tries failed jobs again.
     job_retries: JobRetries,
     /// Below this lag a series is fresh; timeframes may have thresholds of their own.
     fresh_seconds: u64,
@@ -156,14 +164,19 @@ struct ConfigJson {
 
 #[derive(Serialize, JsonSchema)]
 struct Parallel {
+    /// In `backfill`.
     backfill: u32,
+    /// In `enrich`.
     enrich: u32,
 }
 
 #[derive(Serialize, JsonSchema)]
 struct JobRetries {
+    /// At most so often.
     max: u32,
+    /// The first wait.
     initial_seconds: f64,
+    /// By how much each wait is longer than the one before.
     multiplier: f64,
 }
 
@@ -214,7 +227,7 @@ pub fn json(
 
 fn issue_json(issue: &Issue) -> IssueJson<'_> {
     IssueJson {
-        code: issue.code,
+        code: issue.code.as_str(),
         severity: issue.severity.as_str(),
         subject: &issue.subject,
         count: issue.count,

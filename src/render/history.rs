@@ -40,6 +40,7 @@ pub(super) struct RunJson<'a> {
     command: &'a str,
     /// Who called it.
     trigger: &'a str,
+    /// How it stands, or how it ended.
     #[schemars(extend("enum" = schema::words(RunStatus::ALL, RunStatus::as_str)))]
     status: &'a str,
     /// When it began.
@@ -72,6 +73,7 @@ pub(super) struct RunJson<'a> {
     exit_code: Option<i64>,
     /// What aborted it; null when nothing did.
     error: Option<&'a str>,
+    /// Failed of all jobs, 0..1; null without jobs.
     failure_rate: Option<f64>,
     /// Seconds in which one of its requests at least waited for a quota.
     quota_wait_seconds: u64,
@@ -174,6 +176,7 @@ struct List<'a> {
     schema: u32,
     /// As of when it was told.
     timestamp: String,
+    /// How many runs are listed.
     count: usize,
     /// The newest first.
     runs: Vec<RunJson<'a>>,
@@ -370,6 +373,7 @@ fn job_rows<'a>(
 struct JobJson<'a> {
     /// The symbol.
     symbol: &'a str,
+    /// How it stands, or how it ended.
     #[schemars(extend("enum" = schema::words(JobStatus::ALL, JobStatus::as_str)))]
     status: &'a str,
     /// How often it was tried again.

@@ -45,7 +45,7 @@ pub fn system_sentences(
     )?;
     writeln!(
         out,
-        "next: sudo mdctl units install (the user mdctl, its folders, the timers), then mdctl doctor"
+        "next: `sudo mdctl units install` (the user mdctl, its folders, the timers), then mdctl doctor"
     )
 }
 

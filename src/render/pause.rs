@@ -57,8 +57,11 @@ struct Document<'a> {
     schema: u32,
     /// As of when it was told.
     timestamp: String,
+    /// The pause that holds from now on; null after `resume`.
     paused: Option<PauseJson<'a>>,
+    /// The one that held until now; null when none did.
     previous: Option<PauseJson<'a>>,
+    /// Whether a run is at work, which a pause does not stop.
     running: bool,
 }
 
@@ -82,7 +85,7 @@ impl<'a> PauseJson<'a> {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Paused")]
 pub(super) struct PausedJson<'a> {
-    /// Since when; null when that is not known.
+    /// Since when.
     since: String,
     /// When it ends.
     until: String,

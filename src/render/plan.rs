@@ -104,11 +104,17 @@ struct Document<'a> {
     timestamp: String,
     /// First pages, which are certain to be asked for.
     requests: u64,
+    /// How many more pages there will be, estimated.
     further_pages: u64,
+    /// How long the quota makes all of it take.
     quota_seconds: u64,
+    /// What was left out or cut, and why.
     notes: &'a [String],
+    /// Symbols of which nothing is due.
     up_to_date: Vec<&'a str>,
+    /// Symbols that are left alone for now.
     resting: Vec<Resting<'a>>,
+    /// A row a task: one range of one series.
     tasks: Vec<Row<'a>>,
 }
 
@@ -125,18 +131,23 @@ struct Resting<'a> {
 struct Row<'a> {
     /// The symbol.
     symbol: &'a str,
+    /// The name it is asked under, which may be an older one.
     asked_as: &'a str,
     /// Or the word for what else is asked for.
     timeframe: &'a str,
+    /// `bars`, `splits`, `dividends`, `listing` (what the symbol is) or `actions` (its file of them).
     about: &'a str,
     /// The provider's name in the config.
     provider: &'a str,
+    /// `tail`, `new` (a series without a bar), `hole` or `reference`.
     purpose: &'a str,
     /// Null where not bars are asked for.
     from: Option<String>,
     /// Likewise.
     to: Option<String>,
+    /// How many bars are due in it.
     bars: u64,
+    /// How many pages after the first, estimated.
     further_pages: u64,
 }
 

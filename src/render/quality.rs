@@ -117,11 +117,14 @@ struct Document<'a> {
     schema: u32,
     /// As of when it was told.
     timestamp: String,
+    /// How many series are listed.
     count: usize,
+    /// A row a series, the worst first.
     series: Vec<Row<'a>>,
 }
 
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SeriesQuality")]
 struct Row<'a> {
     /// The symbol.
     symbol: &'a str,
@@ -189,9 +192,11 @@ struct SymbolDocument<'a> {
     timestamp: String,
     /// The symbol.
     symbol: &'a str,
+    /// A row a timeframe.
     series: Vec<Row<'a>>,
     /// How many there are.
     findings_total: u64,
+    /// What was found, by time.
     findings: Vec<FindingRow<'a>>,
 }
 
@@ -201,9 +206,11 @@ struct FindingRow<'a> {
     timeframe: &'a str,
     /// Its stable name.
     code: &'a str,
+    /// The bar that it is about, or the first of them; null where a row had no time.
     ts: Option<String>,
     /// The last bar that it is about.
     ts_end: Option<String>,
+    /// How many rows or bars.
     count: u64,
     /// The columns that it is about; null when it is about whole bars.
     fields: Option<Vec<&'static str>>,

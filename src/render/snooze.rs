@@ -54,7 +54,9 @@ pub fn sentences(out: &mut dyn Write, told: &Told<'_>) -> io::Result<()> {
 /// `alerts snooze --json` and `alerts unsnooze --json`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Document<'a> {
+    /// The version of this shape; fields are only ever added within it.
     schema: u32,
+    /// As of when it was told.
     timestamp: String,
     /// The rule.
     name: &'a str,
@@ -67,9 +69,13 @@ pub struct Document<'a> {
 /// A snooze.
 #[derive(Debug, Serialize, JsonSchema)]
 struct SnoozeJson<'a> {
+    /// When it was ordered.
     since: String,
+    /// When it ends.
     until: String,
+    /// Why.
     reason: &'a str,
+    /// Who ordered it.
     who: &'a str,
 }
 

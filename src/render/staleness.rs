@@ -59,7 +59,9 @@ struct Document<'a> {
     schema: u32,
     /// As of when it was told.
     timestamp: String,
+    /// Series in each state.
     counts: CountsJson,
+    /// A row a series, the worst first.
     series: Vec<Row<'a>>,
 }
 
@@ -67,10 +69,13 @@ struct Document<'a> {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Counts")]
 pub(super) struct CountsJson {
+    /// Series that lag less than `fresh`.
     fresh: u64,
+    /// Series that lag less than `aging`.
     aging: u64,
+    /// Series that lag more.
     stale: u64,
-    /// Due bars that are not stored.
+    /// Series without a bar, or without features that are asked for.
     missing: u64,
 }
 
@@ -87,6 +92,7 @@ struct Row<'a> {
     symbol: &'a str,
     /// The timeframe.
     timeframe: &'a str,
+    /// The worse of its bars' and its features' freshness.
     #[schemars(extend("enum" = schema::words(&Freshness::ALL, Freshness::as_str)))]
     status: &'a str,
     /// Its bars' freshness.

@@ -144,15 +144,21 @@ struct Document<'a> {
     schema: u32,
     /// As of when it was told.
     timestamp: String,
+    /// Whether runs go on.
     scheduler: Scheduler,
+    /// The running, else the last run; null without one.
     last_job: Option<LastJob>,
+    /// The figures of the last 24 hours.
     metrics: MetricsJson,
+    /// The jobs of the running, else of the last run, unfinished first.
     job_queue: Vec<Queued<'a>>,
 }
 
 #[derive(Serialize, JsonSchema)]
 struct Scheduler {
+    /// Whether a run is at work.
     running: bool,
+    /// Whether a pause is on.
     paused: bool,
     /// When the last run began.
     last_run_at: Option<String>,
@@ -180,6 +186,7 @@ struct LastJob {
 struct Queued<'a> {
     /// The symbol.
     symbol: &'a str,
+    /// How its job stands, as in `jobs`.
     status: &'a str,
     /// How often it was tried again.
     retry_count: u32,
@@ -330,6 +337,7 @@ struct SymbolDocument<'a> {
     symbol: &'a str,
     /// What it is: stock, etf, crypto, forex or index.
     asset_class: &'a str,
+    /// How its last job stands; null when it never had one.
     status: Option<&'a str>,
     /// How often it was tried again.
     retry_count: u32,
@@ -341,7 +349,9 @@ struct SymbolDocument<'a> {
     completed_at: Option<String>,
     /// When a job of it last succeeded; null before.
     last_enrichment_time: Option<String>,
+    /// A row a timeframe.
     series: Vec<SeriesJson>,
+    /// What its provider says of it; null when nothing was asked.
     reference: Option<ReferenceJson<'a>>,
     /// As of when it was told.
     timestamp: String,
@@ -350,16 +360,23 @@ struct SymbolDocument<'a> {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Reference")]
 struct ReferenceJson<'a> {
+    /// The company's or the fund's name; null when it is not known.
     name: Option<&'a str>,
+    /// Where it is listed first, a MIC; null when it is not known.
     exchange: Option<&'a str>,
     /// Of the cash; null when it is not known.
     currency: Option<&'a str>,
+    /// The provider's word for what it is; null when it is not known.
     r#type: Option<&'a str>,
+    /// Whether it is traded; null when it is not known.
     active: Option<bool>,
+    /// Its first day; null when it is not known.
     listed_on: Option<String>,
+    /// Its last day; null while it is listed.
     delisted_on: Option<String>,
     /// The provider's name in the config.
     provider: &'a str,
+    /// When its provider was asked.
     checked_at: String,
     /// That the config does not know of its end; null when they agree.
     note: Option<String>,
@@ -389,6 +406,7 @@ impl<'a> ReferenceJson<'a> {
 struct SeriesJson {
     /// The timeframe.
     timeframe: &'static str,
+    /// Stored bars.
     bars: u64,
     /// The start of the first stored bar; null without one.
     first_bar_at: Option<String>,
@@ -396,6 +414,7 @@ struct SeriesJson {
     last_bar_at: Option<String>,
     /// How long ago the last bar closed; null without one.
     data_age_seconds: Option<i64>,
+    /// `fresh`, `aging`, `stale` or `missing`.
     freshness: &'static str,
     /// Stored of all rows that came, 0..1; null without rows.
     validation_rate: Option<f64>,

@@ -59,7 +59,9 @@ struct Document<'a> {
     schema: u32,
     /// As of when it was told.
     timestamp: String,
+    /// How many symbols are listed.
     count: usize,
+    /// A row a symbol.
     symbols: &'a [Listed<'a>],
 }
 
@@ -105,8 +107,11 @@ struct Edited<'a> {
     schema: u32,
     /// As of when it was told.
     timestamp: String,
+    /// `added`, `removed` or `renamed`.
     done: &'a str,
+    /// The group that they went into; null where nothing was added.
     group: Option<&'a str>,
+    /// The symbols that it is about.
     symbols: Vec<&'a str>,
 }
 

@@ -144,6 +144,7 @@ struct InstalledDocument<'a> {
     program: String,
     /// The config that they are for.
     config: String,
+    /// The files that were written.
     files: Vec<FileJson<'a>>,
     /// The commands that were run, and ended well.
     done: &'a [String],
@@ -154,6 +155,7 @@ struct InstalledDocument<'a> {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "File")]
 struct FileJson<'a> {
+    /// Where it is.
     path: String,
     /// What became of it.
     #[schemars(extend("enum" = schema::words(&State::ALL, State::as_str)))]

@@ -9,12 +9,14 @@ use crate::domain::control::Pause;
 use crate::domain::fact::{FailureFact, JobFact, RunFact};
 use crate::exit::Exit;
 
+mod code;
 mod data;
 mod disk;
 mod providers;
 mod runs;
 mod unsent;
 
+pub use code::Code;
 pub use disk::Disk;
 
 use super::actions::ActionState;
@@ -132,7 +134,7 @@ impl fmt::Display for Status {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Issue {
     /// Its stable name.
-    pub code: &'static str,
+    pub code: Code,
     /// How bad it is.
     pub severity: Severity,
     /// What it is about: a series, a provider, a run.

@@ -131,7 +131,8 @@ impl Known {
         let evidence = health.evidence?;
         let mut issues = BTreeMap::new();
         for issue in &health.issues {
-            *issues.entry((issue.code, issue.severity.as_str())).or_default() += issue.count;
+            *issues.entry((issue.code.as_str(), issue.severity.as_str())).or_default() +=
+                issue.count;
         }
         let states = evidence.staleness.series.into_iter();
         let mut lags: Vec<(SeriesKey, i64)> =

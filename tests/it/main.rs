@@ -25,6 +25,7 @@ mod features_oracle;
 mod files;
 mod flow;
 mod gaps;
+mod guide;
 mod happy;
 mod hostile;
 mod import;

@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("freshness", &["domain", "calendar"]),
     ("quality", &["domain", "calendar"]),
     ("file", &[]),
+    ("guide", &[]),
     ("config", &["domain", "calendar", "provider", "file"]),
     ("fetch", &["domain", "provider", "clock", "config"]),
     ("store", &["domain", "file"]),
@@ -79,10 +80,10 @@ const RESERVED: &[(&str, &[&str])] = &[
 ];
 
 /// A source file without its tests and comments.
-struct Source {
+pub(crate) struct Source {
     /// Below `src`, with slashes.
-    name: String,
-    code: String,
+    pub(crate) name: String,
+    pub(crate) code: String,
 }
 
 impl Source {
@@ -131,7 +132,7 @@ fn root() -> PathBuf {
 }
 
 /// Every source file that is no test.
-fn sources() -> Vec<Source> {
+pub(crate) fn sources() -> Vec<Source> {
     let folder = root().join("src");
     let mut sources = Vec::new();
     collect(&folder, &folder, &mut sources);

@@ -39,5 +39,6 @@ fn request(scene: &Scene) -> Request {
         force: None,
         as_of: scene.as_of,
         no_features: false,
+        import: None,
     }
 }

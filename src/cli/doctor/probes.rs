@@ -34,7 +34,7 @@ pub(super) fn hindrance(
     // What a request takes from the quota is written down before it is sent.
     let why = match database {
         Database::Missing => {
-            "there is no database yet in which its quota is kept; mdctl db migrate makes it"
+            "there is no database yet in which its quota is kept; `mdctl db migrate` makes it"
         }
         Database::Unreadable(..) => "its quota is kept in the database, which cannot be read",
         Database::Read { soundness: Soundness::Damaged(_), .. } => {

@@ -28,7 +28,7 @@ pub(super) fn exec(global: &Global) -> Done {
     if !env::is_root() {
         let message = format!("only root can write {}", path.display());
         return Err(Failure::new(Exit::CannotCreate, "create", message).hinted(
-            "sudo mdctl init --system; for yourself alone, mdctl init writes ./mdctl.toml",
+            "sudo mdctl init --system; for yourself alone, `mdctl init` writes ./mdctl.toml",
         ));
     }
     let failed = |error: io::Error| Failure::create(&path, &error);

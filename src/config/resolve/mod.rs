@@ -120,12 +120,15 @@ fn database_path(context: &Context<'_>, table: &file::Database, given: Option<&P
     }
 }
 
+/// Hours of a year, as `1y` has them.
+const YEAR_HOURS: u64 = 8_766;
+
 fn retention(table: Option<&file::Retention>) -> Retention {
     let span =
         |of: fn(&file::Retention) -> Option<&Text<Span>>, usual| span_or(table.and_then(of), usual);
     Retention {
         logs: span(|table| table.logs.as_ref(), hours(90 * 24)),
-        runs: span(|table| table.runs.as_ref(), hours(2 * 365 * 24)),
+        runs: span(|table| table.runs.as_ref(), hours(2 * YEAR_HOURS)),
         bars: table.is_some_and(|table| table.bars.is_some()),
     }
 }
@@ -145,6 +148,7 @@ fn output(context: &Context<'_>, file: &Spanned<String>, database: &Path) -> Res
 }
 
 fn run_settings(context: &Context<'_>, table: &file::Run) -> Result<RunSettings> {
+    let usual = TreatAs::default();
     Ok(RunSettings {
         parallel_backfill: at_least_one(context, table.parallel.backfill.as_ref(), 3)?,
         parallel_enrich: at_least_one(context, table.parallel.enrich.as_ref(), 5)?,
@@ -153,9 +157,9 @@ fn run_settings(context: &Context<'_>, table: &file::Run) -> Result<RunSettings>
         deadline: span_or(table.deadline.as_ref(), hours(2)),
         grace: span_or(table.grace.as_ref(), Duration::from_secs(3)),
         treat_as: TreatAs {
-            partial: table.treat_as.partial,
-            failed: table.treat_as.failed,
-            deferred: table.treat_as.deferred,
+            partial: table.treat_as.partial.unwrap_or(usual.partial),
+            failed: table.treat_as.failed.unwrap_or(usual.failed),
+            deferred: table.treat_as.deferred.unwrap_or(usual.deferred),
         },
     })
 }

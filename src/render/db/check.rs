@@ -69,6 +69,7 @@ struct Detail<'a> {
     code: &'a str,
     /// How many rows it is about.
     count: u64,
+    /// What is wrong.
     message: &'a str,
     /// One of the rows; null where the message names it.
     subject: Option<&'a str>,

@@ -92,6 +92,7 @@ struct MadeJson {
     timestamp: String,
     /// The new file.
     path: String,
+    /// Bytes of the copy.
     bytes: u64,
     /// Bars in it.
     bars: u64,
@@ -106,7 +107,9 @@ struct MadeJson {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Table")]
 struct TableJson {
+    /// The table.
     name: String,
+    /// Its rows.
     rows: u64,
 }
 

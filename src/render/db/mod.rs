@@ -107,6 +107,7 @@ struct InfoDocument<'a> {
     schema_version: i64,
     /// SQLite's version.
     sqlite_version: &'a str,
+    /// Bytes of the file.
     bytes: u64,
     /// Bytes in it that are free to be used again.
     free_bytes: u64,
@@ -121,9 +122,11 @@ struct InfoDocument<'a> {
     bytes_per_bar: Option<u64>,
     /// The time of the earliest bar; null without bars.
     first_bar_at: Option<String>,
+    /// The newest stored bar; null without one.
     last_bar_at: Option<String>,
     /// When the earliest run on record began; null without runs.
     first_run_at: Option<String>,
+    /// When the last run began; null without one.
     last_run_at: Option<String>,
     /// The newest backup in the folder `backups` beside the file; null without one.
     last_backup: Option<BackupJson>,
@@ -136,13 +139,16 @@ struct InfoDocument<'a> {
 struct BackupJson {
     /// When it was begun.
     at: String,
+    /// Where it is.
     path: String,
+    /// Its bytes.
     bytes: u64,
 }
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Table")]
 struct TableJson<'a> {
+    /// The table.
     name: &'a str,
     /// Rows.
     rows: u64,

@@ -13,7 +13,7 @@ use crate::domain::provider_state::BreakerStatus;
 use crate::domain::run::{ErrorKind, JobStatus, RunId, RunStatus, Stage, Totals};
 use crate::domain::series::SeriesKey;
 use crate::domain::timeframe::Timeframe;
-use crate::report::health::{Evidence, Issue};
+use crate::report::health::{Code, Evidence, Issue};
 use crate::report::staleness::{Counts, SeriesState, Staleness};
 
 /// 2024-03-15T20:00:00Z.
@@ -115,8 +115,13 @@ fn view() -> View {
         status: Status::Critical,
         summary: format!("CRITICAL - {down}; 1 more (2 fresh, 0 aging, 1 stale, 1 missing)"),
         issues: vec![
-            issue(Severity::Critical, "provider_down", down, "mdctl breaker list"),
-            issue(Severity::Warning, "series_missing", "BAD 1d has no bar", "mdctl backfill BAD"),
+            issue(Severity::Critical, Code::ProviderDown, down, "mdctl breaker list"),
+            issue(
+                Severity::Warning,
+                Code::SeriesMissing,
+                "BAD 1d has no bar",
+                "mdctl backfill BAD",
+            ),
         ],
         counts: Counts { fresh: 2, aging: 0, stale: 1, missing: 1 },
         stale_features: 0,

@@ -3,7 +3,7 @@
 use crate::domain::probe::Soundness;
 use crate::domain::words::{bytes, count, counted, instant, span};
 
-use super::super::health::Disk;
+use super::super::health::{Code, Disk};
 use super::{Finding, Seen, State};
 
 /// A run may take a little longer than its deadline to come to its end.
@@ -82,7 +82,7 @@ fn sound(subject: &str, soundness: &Soundness, size: u64) -> Finding {
         Soundness::Sound(false) => {
             let message = format!(
                 "SQLite's quick_check finds nothing wrong ({size}: too much to hold its indices against \
-                 their tables now; mdctl db check does)"
+                 their tables now; `mdctl db check` does)"
             );
             Finding::ok("database", subject, message)
         }
@@ -95,7 +95,7 @@ fn sound(subject: &str, soundness: &Soundness, size: u64) -> Finding {
         Soundness::Damaged(lines) => {
             let first = lines.first().map_or("", String::as_str);
             Finding::critical("database", subject, format!("it is damaged: {first}"))
-                .mended_by("mdctl db check tells all of it; then mdctl db restore, or move the file away and mdctl backfill anew")
+                .mended_by("`mdctl db check` tells all of it; then `mdctl db restore`, or move the file away and `mdctl backfill` anew")
         }
     }
 }
@@ -131,7 +131,7 @@ pub(super) fn disk(seen: &Seen<'_>) -> Finding {
         _ => State::Ok,
     };
     let finding = Finding::new("disk", "disk", state, message);
-    match seen.issue(&["disk_low"]).map(|issue| Finding::of_issue("disk", issue)) {
+    match seen.issue(&[Code::DiskLow]).map(|issue| Finding::of_issue("disk", issue)) {
         Some(low) if low.state > state => low,
         _ if state == State::Ok => finding,
         _ => finding.mended_by(
@@ -172,7 +172,7 @@ pub(super) fn lock(seen: &Seen<'_>) -> Finding {
 }
 
 pub(super) fn pause(seen: &Seen<'_>) -> Finding {
-    match seen.issue(&["paused"]) {
+    match seen.issue(&[Code::Paused]) {
         Some(issue) => Finding::of_issue("pause", issue),
         None if seen.health.is_none() => unread("pause", "pause"),
         None => Finding::ok("pause", "pause", "none is on"),
@@ -192,7 +192,8 @@ pub(super) fn last_run(seen: &Seen<'_>) -> Finding {
         };
         return Finding::skipped("last_run", "runs", message).mended_by("mdctl backfill");
     };
-    if let Some(issue) = seen.issue(&["run_overdue", "last_run_failed", "last_run_partial"]) {
+    if let Some(issue) = seen.issue(&[Code::RunOverdue, Code::LastRunFailed, Code::LastRunPartial])
+    {
         return Finding::of_issue("last_run", issue);
     }
     let ended = run.completed_at.unwrap_or(run.started_at);

@@ -8,7 +8,7 @@ use crate::config::{ConfigError, Settings};
 use crate::domain::alert::Severity;
 use crate::exit::Exit;
 
-use super::health::{Health, Issue};
+use super::health::{Code, Health, Issue};
 
 mod database;
 mod files;
@@ -172,13 +172,13 @@ impl Finding {
 
 impl Seen<'_> {
     /// The verdict's issue of one of those codes, the worst one.
-    fn issue(&self, codes: &[&str]) -> Option<&Issue> {
+    fn issue(&self, codes: &[Code]) -> Option<&Issue> {
         let issues = &self.health.as_ref()?.issues;
         issues.iter().find(|issue| codes.contains(&issue.code))
     }
 
     /// The verdict's issue of one of those codes about one thing.
-    fn issue_of(&self, codes: &[&str], subject: &str) -> Option<&Issue> {
+    fn issue_of(&self, codes: &[Code], subject: &str) -> Option<&Issue> {
         let issues = &self.health.as_ref()?.issues;
         issues.iter().find(|issue| codes.contains(&issue.code) && issue.subject == subject)
     }

@@ -2,6 +2,7 @@
 
 use crate::config::Notifier;
 
+use super::super::health::Code;
 use super::{Finding, Seen};
 
 /// One who is told.
@@ -21,8 +22,9 @@ pub(super) fn notifiers(seen: &Seen<'_>) -> Vec<Finding> {
     if seen.ears.is_empty() {
         let nobody = Finding::skipped("notifier", "notifiers", "nobody is told of trouble");
         return vec![
-            nobody
-                .mended_by("a [notify.NAME] in the config; mdctl alerts shows what would be told"),
+            nobody.mended_by(
+                "a [notify.NAME] in the config; `mdctl alerts` shows what would be told",
+            ),
         ];
     }
     seen.ears.iter().map(|ear| notifier(seen, ear)).collect()
@@ -44,10 +46,10 @@ fn notifier(seen: &Seen<'_>, ear: &Ear<'_>) -> Finding {
         Some(Err(why)) => {
             Finding::critical("notifier", name, format!("{kind}: the test message: {why}"))
                 .mended_by(format!(
-                    "see [notify.{name}] in the config; mdctl doctor --send-test tries again"
+                    "see [notify.{name}] in the config; `mdctl doctor --send-test` tries again"
                 ))
         }
-        None => match seen.issue_of(&["alerts_unsent"], name) {
+        None => match seen.issue_of(&[Code::AlertsUnsent], name) {
             Some(issue) => Finding::of_issue("notifier", issue),
             None => {
                 Finding::ok("notifier", name, format!("{kind}: complete; --send-test tries it"))

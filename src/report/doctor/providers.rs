@@ -8,6 +8,7 @@ use crate::domain::probe::{Came, Probe};
 use crate::domain::run::{ErrorKind, Fault};
 use crate::domain::words::{counted, span};
 
+use super::super::health::Code;
 use super::{Finding, Seen, State};
 
 /// A clock that is further off than this wants a look, in seconds.
@@ -54,7 +55,7 @@ pub(super) fn provider(seen: &Seen<'_>, provider: &Tried<'_>) -> Finding {
             return files(name, &folder.display().to_string(), &provider.folder);
         }
     };
-    let issue = || seen.issue_of(&["provider_down", "rate_limited"], name);
+    let issue = || seen.issue_of(&[Code::ProviderDown, Code::RateLimited], name);
     let probe = match &provider.probe {
         Ok(probe) => probe,
         // What is known of one that is not asked is what the verdict knows.
@@ -142,7 +143,7 @@ fn wrong(name: &str, about: &str, base_url: &str, fault: &Fault) -> Finding {
         ErrorKind::NotFound => (
             State::Warning,
             format!("it is reached, and does not know {about}: {said}"),
-            "mdctl symbols list; mdctl symbols rename or remove corrects it".to_owned(),
+            "mdctl symbols list; `mdctl symbols rename` or `remove` corrects it".to_owned(),
         ),
         ErrorKind::Malformed | ErrorKind::TooLarge => (
             State::Critical,

@@ -13,7 +13,7 @@ use super::super::actions::ActionState;
 use super::super::metrics::share;
 use super::super::quality::SeriesQuality;
 use super::super::staleness::SeriesState;
-use super::{Evidence, Issue};
+use super::{Code, Evidence, Issue};
 
 pub(super) fn series_missing(series: &[&SeriesState]) -> Option<Issue> {
     let missing: Vec<_> =
@@ -21,7 +21,7 @@ pub(super) fn series_missing(series: &[&SeriesState]) -> Option<Issue> {
     let first = missing.first()?;
     let count = missing.len() as u64;
     Some(Issue {
-        code: "series_missing",
+        code: Code::SeriesMissing,
         severity: Severity::Warning,
         subject: first.key.to_string(),
         count,
@@ -44,7 +44,7 @@ pub(super) fn series_stale(
     let critical = beyond > 0
         && share(beyond, all).is_some_and(|share| share >= settings.health.critical_share);
     Some(Issue {
-        code: "series_stale",
+        code: Code::SeriesStale,
         severity: if critical { Severity::Critical } else { Severity::Warning },
         subject: worst.key.to_string(),
         count,
@@ -75,7 +75,7 @@ pub(super) fn features_stale(series: &[&SeriesState]) -> Option<Issue> {
     let first = behind.first()?;
     let count = behind.len() as u64;
     Some(Issue {
-        code: "series_stale",
+        code: Code::SeriesStale,
         severity: Severity::Warning,
         subject: first.key.to_string(),
         count,
@@ -95,7 +95,7 @@ pub(super) fn keeps_failing(series: &[&SeriesState]) -> Option<Issue> {
     let worst = failing.iter().max_by_key(|row| row.consecutive_failures)?;
     let error = worst.last_error.as_deref().unwrap_or("no reason recorded");
     Some(Issue {
-        code: "keeps_failing",
+        code: Code::KeepsFailing,
         severity: Severity::Warning,
         subject: worst.key.to_string(),
         count: failing.len() as u64,
@@ -115,7 +115,7 @@ pub(super) fn suspected_delisted(series: &[&SeriesState]) -> Option<Issue> {
     let (symbol, since) = silent.iter().min_by_key(|(_, since)| **since)?;
     let count = silent.len() as u64;
     Some(Issue {
-        code: "suspected_delisted",
+        code: Code::SuspectedDelisted,
         severity: Severity::Warning,
         subject: symbol.to_string(),
         count,
@@ -138,7 +138,7 @@ pub(super) fn half_restated(series: &[&SeriesState]) -> Option<Issue> {
     let first = half.first()?;
     let end = first.restated_to.map(instant).unwrap_or_default();
     Some(Issue {
-        code: "low_quality",
+        code: Code::LowQuality,
         severity: Severity::Warning,
         subject: first.key.to_string(),
         count: half.len() as u64,
@@ -163,7 +163,7 @@ pub(super) fn split_disputed(evidence: &Evidence) -> Vec<Issue> {
         let [ActionState { symbol, fact }, rest @ ..] = disputed else { continue };
         let more = if rest.is_empty() { String::new() } else { format!("; {} more", rest.len()) };
         issues.push(Issue {
-            code: "split_disputed",
+            code: Code::SplitDisputed,
             severity: Severity::Warning,
             subject: symbol.to_string(),
             count: disputed.len() as u64,
@@ -194,7 +194,7 @@ pub(super) fn low_quality(evidence: &Evidence, series: &[&SeriesState]) -> Optio
     let worst = low.first()?;
     let score = worst.fact.quality_score.unwrap_or_default();
     Some(Issue {
-        code: "low_quality",
+        code: Code::LowQuality,
         severity: Severity::Warning,
         subject: worst.key.to_string(),
         count: low.len() as u64,

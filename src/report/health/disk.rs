@@ -3,7 +3,7 @@
 use crate::domain::alert::Severity;
 use crate::domain::words::bytes;
 
-use super::{Evidence, Issue};
+use super::{Code, Evidence, Issue};
 
 /// Room that every run wants for its log and its indices.
 const HEADROOM: u64 = 64 << 20;
@@ -44,7 +44,7 @@ pub(super) fn disk_low(evidence: &Evidence) -> Option<Issue> {
         return None;
     }
     Some(Issue {
-        code: "disk_low",
+        code: Code::DiskLow,
         severity: if free < needed { Severity::Critical } else { Severity::Warning },
         subject: "disk".to_owned(),
         count: 1,

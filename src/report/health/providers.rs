@@ -9,7 +9,7 @@ use crate::domain::run::{ErrorKind, JobStatus, Stage};
 use crate::domain::timeframe::Timeframe;
 
 use super::super::breaker::BreakerRow;
-use super::{Evidence, Issue};
+use super::{Code, Evidence, Issue};
 
 /// The providers that are down, each with its issue: those whose breaker is not closed, and those
 /// every one of whose jobs in the last run failed.
@@ -65,7 +65,7 @@ fn failed(settings: &Settings, evidence: &Evidence, run: &RunFact) -> BTreeMap<S
 
 fn every_job_failed(provider: String, why: &str, run: &RunFact) -> Issue {
     Issue {
-        code: "provider_down",
+        code: Code::ProviderDown,
         severity: Severity::Critical,
         count: 1,
         since: Some(run.started_at),
@@ -80,7 +80,7 @@ fn every_job_failed(provider: String, why: &str, run: &RunFact) -> Issue {
 
 fn breaker_open(row: &BreakerRow) -> Option<Issue> {
     Some(Issue {
-        code: "provider_down",
+        code: Code::ProviderDown,
         severity: Severity::Critical,
         subject: row.name.clone(),
         count: 1,
@@ -95,7 +95,7 @@ fn breaker_open(row: &BreakerRow) -> Option<Issue> {
 /// A provider that has asked to be left alone for longer than a run waits.
 pub(super) fn held(row: &BreakerRow) -> Option<Issue> {
     Some(Issue {
-        code: "rate_limited",
+        code: Code::RateLimited,
         severity: Severity::Warning,
         subject: row.name.clone(),
         count: 1,

@@ -8,7 +8,7 @@ use crate::domain::run::RunStatus;
 use crate::domain::words::span;
 
 use super::super::metrics::share;
-use super::{Evidence, Issue};
+use super::{Code, Evidence, Issue};
 
 /// The largest share of answers saying "too many requests" that is still all right.
 const RATE_LIMITED_SHARE: f64 = 0.05;
@@ -29,7 +29,7 @@ pub(super) fn run_overdue(settings: &Settings, evidence: &Evidence) -> Option<Is
         Some(_) => return None,
     };
     Some(Issue {
-        code: "run_overdue",
+        code: Code::RunOverdue,
         severity: Severity::Critical,
         subject: "runs".to_owned(),
         count: 1,
@@ -43,7 +43,7 @@ pub(super) fn last_run(evidence: &Evidence) -> Option<Issue> {
     let run = evidence.last.as_ref()?;
     let (code, severity, message) = match run.status {
         RunStatus::Failed => (
-            "last_run_failed",
+            Code::LastRunFailed,
             Severity::Critical,
             match &run.error {
                 Some(error) => format!("the last run was aborted: {error}"),
@@ -51,10 +51,10 @@ pub(super) fn last_run(evidence: &Evidence) -> Option<Issue> {
             },
         ),
         RunStatus::Crashed => {
-            ("last_run_failed", Severity::Critical, "the last run crashed".to_owned())
+            (Code::LastRunFailed, Severity::Critical, "the last run crashed".to_owned())
         }
         RunStatus::Partial => (
-            "last_run_partial",
+            Code::LastRunPartial,
             Severity::Warning,
             format!(
                 "{} of {} jobs of the last run failed",
@@ -81,7 +81,7 @@ pub(super) fn high_failure_rate(settings: &Settings, evidence: &Evidence) -> Opt
     let (failed, total) = (sum(|run| run.totals.failed), sum(|run| run.totals.symbols_total));
     let rate = share(failed, total)?;
     (rate > settings.health.max_failure_rate).then(|| Issue {
-        code: "high_failure_rate",
+        code: Code::HighFailureRate,
         severity: Severity::Warning,
         subject: "jobs".to_owned(),
         count: failed,
@@ -100,7 +100,7 @@ pub(super) fn rate_limited(evidence: &Evidence) -> Option<Issue> {
     let limited = sum(|run| run.totals.rate_limited);
     let rate = share(limited, sum(|run| run.totals.requests))?;
     (rate > RATE_LIMITED_SHARE).then(|| Issue {
-        code: "rate_limited",
+        code: Code::RateLimited,
         severity: Severity::Warning,
         subject: "requests".to_owned(),
         count: limited,
@@ -112,7 +112,7 @@ pub(super) fn rate_limited(evidence: &Evidence) -> Option<Issue> {
 
 pub(super) fn paused(pause: &Pause) -> Issue {
     Issue {
-        code: "paused",
+        code: Code::Paused,
         severity: Severity::Warning,
         subject: "runs".to_owned(),
         count: 1,

@@ -4,7 +4,7 @@ use crate::config::Settings;
 use crate::domain::alert::{Severity, Unsent};
 use crate::domain::words::{counted, instant};
 
-use super::{Evidence, Issue};
+use super::{Code, Evidence, Issue};
 
 /// The notifiers of the config that could not be told something, each with its issue.
 pub(super) fn alerts_unsent<'a>(
@@ -18,7 +18,7 @@ pub(super) fn alerts_unsent<'a>(
 fn issue(unsent: &Unsent) -> Issue {
     let Unsent { notifier, since, changes, error } = unsent;
     Issue {
-        code: "alerts_unsent",
+        code: Code::AlertsUnsent,
         severity: Severity::Warning,
         subject: notifier.clone(),
         count: *changes,
@@ -28,6 +28,6 @@ fn issue(unsent: &Unsent) -> Issue {
             counted(*changes, "change"),
             instant(*since)
         ),
-        hint: format!("see [notify.{notifier}] in the config; mdctl alerts --notify tries again"),
+        hint: format!("see [notify.{notifier}] in the config; `mdctl alerts --notify` tries again"),
     }
 }

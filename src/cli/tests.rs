@@ -1,8 +1,9 @@
 //! Tests: every command has examples in its `--help`, and each is a command line that the program follows.
 
-use clap::{CommandFactory as _, Parser as _};
+use crate::systemd::units::{self, Layout};
+use crate::systemd::{Manager, cron};
 
-use super::Cli;
+use super::*;
 
 /// Every command with all that is below it, and what it is called by.
 fn commands() -> Vec<clap::Command> {
@@ -90,4 +91,49 @@ fn the_kubernetes_job_calls_the_program_as_it_is_called() {
         let call: Vec<String> = ["mdctl".to_owned()].into_iter().chain(filled).collect();
         Cli::try_parse_from(&call).unwrap_or_else(|error| panic!("{call:?}: {error}"));
     }
+}
+
+/// Asserts that the command line follows each of the calls.
+fn are_followed<'text>(calls: impl Iterator<Item = &'text str>, least: usize) {
+    let calls: Vec<&str> = calls.collect();
+    assert!(calls.len() >= least, "{calls:?}");
+    for call in calls {
+        if let Err(error) = Cli::try_parse_from(call.split(' ')) {
+            panic!("{call}: {error}");
+        }
+    }
+}
+
+#[test]
+fn units_and_cron_start_what_there_is() {
+    for manager in [Manager::System, Manager::User] {
+        let files = units::files(&Layout { manager, ..Layout::usual() }).unwrap();
+        let lines = files.iter().flat_map(|file| file.text.lines());
+        are_followed(lines.filter_map(|line| line.strip_prefix("ExecStart=")), 6);
+    }
+    let crontab = cron::crontab(&Layout::usual()).unwrap();
+    let calls = crontab
+        .split(" >/dev/null")
+        .filter_map(|text| Some(&text[text.rfind("/usr/bin/mdctl")?..]));
+    are_followed(calls, 9);
+}
+
+/// What is typed stands in every list of processes, and in the shell's history.
+#[test]
+fn no_flag_takes_a_secret() {
+    fn look(command: &clap::Command) {
+        for argument in command.get_arguments() {
+            let names = argument.get_long().into_iter().chain([argument.get_id().as_str()]);
+            let values =
+                argument.get_value_names().into_iter().flatten().map(|name| name.as_str());
+            for name in names.chain(values) {
+                let name = name.to_lowercase();
+                let words = ["key", "secret", "token", "password", "credential", "header"];
+                let told = words.iter().find(|word| name.contains(*word));
+                assert!(told.is_none(), "{} --{name}", command.get_name());
+            }
+        }
+        command.get_subcommands().for_each(look);
+    }
+    look(&Cli::command());
 }
