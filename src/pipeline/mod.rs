@@ -38,9 +38,11 @@ mod inspect;
 mod line;
 mod page;
 mod restate;
+mod retain;
 mod want;
 
 pub use actions::{Decision, decide};
+pub use retain::prune_bars;
 pub use want::{Holdings, Selection};
 
 /// Messages written in one transaction, at most: enough that small pages do not pay for a commit each.
@@ -141,6 +143,11 @@ fn wanted(
         .map(|want| {
             let (provider, timeframe) = (&want.provider, want.key.timeframe);
             let limit = instant(want.limit);
+            if settings.retention.bars_from(timeframe, now) == Some(want.limit) {
+                return format!(
+                    "--from is cut to {limit} for {timeframe}: [database] retention keeps no older bars"
+                );
+            }
             format!("--from is cut to {limit} for {timeframe}, where {provider}'s history begins")
         })
         .collect();

@@ -36,6 +36,7 @@ mod quota;
 mod reference;
 mod reports;
 mod restated;
+mod retention;
 mod rows;
 mod schema;
 mod silent;
