@@ -25,8 +25,6 @@ mod db;
 mod deed;
 mod doctor;
 mod enrich;
-#[cfg(test)]
-mod examples;
 mod failure;
 mod features;
 mod gaps;

@@ -124,8 +124,7 @@ fn no_flag_takes_a_secret() {
     fn look(command: &clap::Command) {
         for argument in command.get_arguments() {
             let names = argument.get_long().into_iter().chain([argument.get_id().as_str()]);
-            let values =
-                argument.get_value_names().into_iter().flatten().map(|name| name.as_str());
+            let values = argument.get_value_names().into_iter().flatten().map(|name| name.as_str());
             for name in names.chain(values) {
                 let name = name.to_lowercase();
                 let words = ["key", "secret", "token", "password", "credential", "header"];

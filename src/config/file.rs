@@ -50,7 +50,7 @@ pub(super) struct Database {
 pub(super) struct Retention {
     pub logs: Option<Duration>,
     pub runs: Option<Duration>,
-    pub bars: Option<BTreeMap<Text<Timeframe>, Duration>>,
+    pub bars: Option<Spanned<BTreeMap<Text<Timeframe>, Duration>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -85,14 +85,23 @@ pub struct Settings {
 }
 
 /// How long `db prune` keeps what is kept for a while.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Retention {
     /// Requests, computations and failures.
     pub logs: Duration,
-    /// Runs and their jobs.
+    /// Runs and their jobs, revisions and daily quality figures.
     pub runs: Duration,
-    /// Whether bars are to go, too, which is not acted on yet.
-    pub bars: bool,
+    /// Bars of these timeframes; of the others all.
+    pub bars: BTreeMap<Timeframe, Duration>,
+}
+
+impl Retention {
+    /// The `ts` before which bars of `timeframe` are neither kept nor due at `now`; `None` when all are.
+    #[must_use]
+    pub fn bars_from(&self, timeframe: Timeframe, now: i64) -> Option<i64> {
+        let keep = self.bars.get(&timeframe)?;
+        Some(now.saturating_sub(i64::try_from(keep.as_secs()).unwrap_or(i64::MAX)))
+    }
 }
 
 /// How runs work.

@@ -61,9 +61,7 @@ impl KeySource {
             })
             .collect()
     }
-}
 
-impl KeySource {
     /// Where its one or two halves are.
     pub(super) fn halves(&self) -> impl Iterator<Item = &SecretSource> {
         std::iter::once(&self.key).chain(&self.second)

@@ -126,3 +126,14 @@ pub enum Mend {
     /// A deed, in words.
     Words(&'static str),
 }
+
+/// What went of the bars of a timeframe.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BarsGone {
+    /// Series of which some went.
+    pub series: u64,
+    /// Bars.
+    pub bars: u64,
+    /// Series whose bars stay until the next run has computed their features.
+    pub waiting: u64,
+}

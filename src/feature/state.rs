@@ -163,6 +163,25 @@ impl State {
         }
     }
 
+    /// The state after the same bars with their prices times `factor`, and their volumes by it.
+    #[must_use]
+    pub fn scaled(mut self, factor: f64) -> Self {
+        let prices = [
+            &mut self.ema_12,
+            &mut self.ema_26,
+            &mut self.macd_fast,
+            &mut self.macd_signal,
+            &mut self.gain,
+            &mut self.loss,
+            &mut self.atr,
+            &mut self.plus_dm,
+            &mut self.minus_dm,
+        ];
+        prices.into_iter().for_each(|price| *price *= factor);
+        [&mut self.obv, &mut self.traded].into_iter().for_each(|volume| *volume /= factor);
+        self
+    }
+
     /// Whether a number in it is so large that what follows from it may be infinite.
     pub(super) fn is_extreme(&self) -> bool {
         let numbers = self.numbers();

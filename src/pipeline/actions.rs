@@ -15,6 +15,7 @@ use crate::domain::range::TimeRange;
 use crate::domain::run::RunId;
 use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::timeframe::Timeframe;
+use crate::feature::state::State;
 use crate::plan::Plan;
 use crate::store::{Store, StoreResult, Writer};
 
@@ -149,6 +150,9 @@ impl Desk<'_> {
         let differs = |ts: i64| held.at(ts).0 != factors.at(ts).0;
         let is_scaled_anew =
             differs(first) || changed.iter().any(|ts| first < *ts && *ts <= last && differs(*ts));
+        if is_scaled_anew {
+            scale_base(tx, line.series_id, (&held, factors), &changed)?;
+        }
         if is_scaled_anew || doubts_changed {
             line.changed(tx, first)?;
         }
@@ -157,6 +161,26 @@ impl Desk<'_> {
             self.unmake(tx, key, TimeRange::new(ts, ts + 1))?;
         }
         Ok(())
+    }
+}
+
+/// Brings the state that stands for deleted bars into the shares of today, where its series has one: what
+/// lies before it became worth `made` instead of `held`. Where a split falls between deleted bars that
+/// cannot be said any more, and features begin anew with the first bar that was kept.
+fn scale_base(
+    tx: &Writer<'_>,
+    series_id: i64,
+    (held, made): (&Factors, &Factors),
+    changed: &BTreeSet<i64>,
+) -> StoreResult<()> {
+    let Some(base) = tx.feature_base(series_id, i64::MIN)? else { return Ok(()) };
+    let factor = made.at(base.ts).0 / held.at(base.ts).0;
+    match State::from_bytes(&base.state).filter(|_| changed.iter().all(|ts| *ts > base.ts)) {
+        Some(state) => {
+            let state = state.scaled(factor);
+            tx.feature_base_put(series_id, base.ts, state.seen(), &state.to_bytes())
+        }
+        None => tx.feature_states_drop(series_id, i64::MIN),
     }
 }
 

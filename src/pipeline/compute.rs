@@ -126,17 +126,11 @@ impl Desk<'_> {
     /// Computes the next rows of a series, about `most`.
     fn compute_slice(&self, tx: &Writer<'_>, work: &Work<'_>, most: u64) -> StoreResult<Slice> {
         let id = work.series_id;
-        let factors = tx.factors_of(id)?;
-        let adjust = |bars: &mut Vec<Bar>| {
-            if !factors.steps().is_empty() {
-                bars.iter_mut().for_each(|bar| *bar = factors.adjusted(bar));
-            }
-        };
-        tx.feature_states_drop(id, work.from)?;
-        let (mut engine, mut next) = match self.resumed(tx, work, &adjust)? {
-            Some((engine, ts)) => (engine, ts + 1),
-            None => (Engine::new(work.zone), i64::MIN),
-        };
+        let adjust = adjusting(tx, id)?;
+        // Where old bars were deleted, all goes on from the state that was kept for it.
+        let from = tx.feature_base(id, work.from)?.map_or(work.from, |base| base.ts + 1);
+        tx.feature_states_drop(id, from)?;
+        let (mut engine, mut next) = resumed(tx, (id, from), work.zone, &adjust)?;
         let mut slice = Slice { rows: 0, last: None, left: None };
         let mut rows: Vec<Row> = Vec::new();
         while slice.rows < most {
@@ -147,7 +141,7 @@ impl Desk<'_> {
             rows.clear();
             engine.push_all(&bars, &mut rows);
             // Those before the first changed bar are what they were.
-            let kept = rows.partition_point(|row| row.ts < work.from);
+            let kept = rows.partition_point(|row| row.ts < from);
             tx.features_put(id, &rows[kept..], work.set)?;
             slice.rows += (rows.len() - kept) as u64;
             (slice.last, next) = (Some(last), last + 1);
@@ -162,27 +156,11 @@ impl Desk<'_> {
         slice.left = more.transpose()?.and_then(|more| more.first().map(|bar| bar.ts));
         // Without a bar from there on, the last one before it is the last that has any.
         if slice.last.is_none() {
-            tx.features_drop(id, work.from)?;
+            tx.features_drop(id, from)?;
             slice.last = tx.bars_before(id, i64::MAX, 1)?.first().map(|bar| bar.ts);
         }
         tx.features_computed(id, (work.set, slice.left, slice.last), clock::now())?;
         Ok(slice)
-    }
-
-    /// An engine after the last bar before the changed ones whose state is kept, and that bar's `ts`.
-    fn resumed(
-        &self,
-        tx: &Writer<'_>,
-        work: &Work<'_>,
-        adjust: &impl Fn(&mut Vec<Bar>),
-    ) -> StoreResult<Option<(Engine, i64)>> {
-        let Some(held) = tx.feature_state_before(work.series_id, work.from)? else {
-            return Ok(None);
-        };
-        let Some(state) = State::from_bytes(&held.state) else { return Ok(None) };
-        let mut earlier = tx.bars_before(work.series_id, held.ts + 1, LOOKBACK as u64)?;
-        adjust(&mut earlier);
-        Ok(Engine::resume(state, &earlier, work.zone).map(|engine| (engine, held.ts)))
     }
 
     /// Logs that a series' features could not be computed; they are not tried again in this run.
@@ -228,5 +206,53 @@ impl Desk<'_> {
         let took = Took { from: done.begun, to: Instant::now() };
         self.said.push(Event::Computed { fact, took });
         Ok(())
+    }
+}
+
+/// What puts bars of a series into shares of today.
+fn adjusting(tx: &Writer<'_>, series_id: i64) -> StoreResult<impl Fn(&mut Vec<Bar>) + use<>> {
+    let factors = tx.factors_of(series_id)?;
+    Ok(move |bars: &mut Vec<Bar>| {
+        if !factors.steps().is_empty() {
+            bars.iter_mut().for_each(|bar| *bar = factors.adjusted(bar));
+        }
+    })
+}
+
+/// An engine after the last bar before `from` whose state is kept, and the `ts` to go on from; one before
+/// the first bar where none is.
+fn resumed(
+    tx: &Writer<'_>,
+    (series_id, from): (i64, i64),
+    zone: Option<Tz>,
+    adjust: &impl Fn(&mut Vec<Bar>),
+) -> StoreResult<(Engine, i64)> {
+    let anew = || (Engine::new(zone), i64::MIN);
+    let Some(held) = tx.feature_state_before(series_id, from)? else { return Ok(anew()) };
+    let Some(state) = State::from_bytes(&held.state) else { return Ok(anew()) };
+    let mut earlier = tx.bars_before(series_id, held.ts + 1, LOOKBACK as u64)?;
+    adjust(&mut earlier);
+    let engine = Engine::resume(state, &earlier, zone);
+    Ok(engine.map_or_else(anew, |engine| (engine, held.ts + 1)))
+}
+
+/// The state of a series' features after the bar of `ts`.
+pub(super) fn state_after(
+    tx: &Writer<'_>,
+    series_id: i64,
+    zone: Option<Tz>,
+    ts: i64,
+) -> StoreResult<State> {
+    let adjust = adjusting(tx, series_id)?;
+    let (mut engine, mut next) = resumed(tx, (series_id, ts + 1), zone, &adjust)?;
+    let mut rows = Vec::new();
+    loop {
+        let mut bars = tx.bars_from(series_id, next, STEP)?;
+        bars.retain(|bar| bar.ts <= ts);
+        let Some(last) = bars.last() else { return Ok(engine.state()) };
+        next = last.ts + 1;
+        adjust(&mut bars);
+        rows.clear();
+        engine.push_all(&bars, &mut rows);
     }
 }

@@ -107,12 +107,17 @@ impl Desk<'_> {
             return Ok(());
         };
         let Some(first_ts) = from.first_ts else { return Ok(()) };
-        let stale = derive::stale(
+        let mut stale = derive::stale(
             due,
             (source, first_ts, &from.coverage),
             (timeframe, &into.coverage),
             self.now,
         );
+        // What is kept no longer is not made again of a source that is.
+        if let Some(kept_from) = self.settings.retention.bars_from(timeframe, self.now) {
+            stale.iter_mut().for_each(|part| part.start = part.start.max(kept_from));
+            stale.retain(|part| !part.is_empty());
+        }
         if stale.is_empty() {
             return Ok(());
         }
@@ -149,6 +154,7 @@ impl Desk<'_> {
         let put = tx.bars_put(line.series_id, &self.run_id, stamp, derived, Claim::Provider)?;
         tx.series_fetched(line.series_id, Some(stamp), &put)?;
         if let Some(ts) = put.changed_from {
+            tx.feature_states_drop(line.series_id, ts)?;
             line.changed(tx, ts)?;
         }
         if let (Some(first), Some(last)) = (derived.first(), derived.last()) {

@@ -40,11 +40,13 @@ mod line;
 mod page;
 mod preview;
 mod restate;
+mod retain;
 mod want;
 
 pub use actions::{Decision, decide};
 pub use import::{Import, ImportFile, Terms};
 pub use preview::preview;
+pub use retain::prune_bars;
 pub use want::{Holdings, Selection};
 
 /// Messages written in one transaction, at most: enough that small pages do not pay for a commit each.
@@ -169,6 +171,11 @@ fn wanted(
         .map(|want| {
             let (provider, timeframe) = (&want.provider, want.key.timeframe);
             let limit = instant(want.limit);
+            if settings.retention.bars_from(timeframe, now) == Some(want.limit) {
+                return format!(
+                    "--from is cut to {limit} for {timeframe}: [database] retention keeps no older bars"
+                );
+            }
             format!("--from is cut to {limit} for {timeframe}, where {provider}'s history begins")
         })
         .collect();

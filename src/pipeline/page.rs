@@ -37,7 +37,10 @@ impl Desk<'_> {
         let due = self.settings.due(group, member);
         let rows = fetched.rows() as u64;
         let from = Instant::now();
-        let checked = judged(&mut fetched, &due);
+        let mut checked = judged(&mut fetched, &due);
+        if fetched.from_file {
+            self.leave_old(&key, &mut checked);
+        }
         let validated = Took { from, to: Instant::now() };
         if is_import {
             fetched.attempt.range = import::range_of(&checked);
@@ -84,6 +87,21 @@ impl Desk<'_> {
         Ok(events)
     }
 
+    /// Leaves out what a file holds of bars that are kept no longer.
+    fn leave_old(&self, key: &SeriesKey, checked: &mut Checked) {
+        let kept_from = self.settings.retention.bars_from(key.timeframe, self.now);
+        let first = self.series.get(key).and_then(|line| line.first_ts);
+        let Some(kept_from) = kept_from.map(|from| first.map_or(from, |first| from.min(first)))
+        else {
+            return;
+        };
+        let before = checked.accepted.len() + checked.rejected.len();
+        checked.accepted.retain(|bar| bar.ts >= kept_from);
+        checked.rejected.retain(|row| row.ts.is_none_or(|ts| ts >= kept_from));
+        let after = checked.accepted.len() + checked.rejected.len();
+        checked.dropped += (before - after) as u64;
+    }
+
     /// Stores a page's bars and refused rows, and what they answer for; tells what that came to, and
     /// whether they show that history was restated. `None` when nobody knows the series.
     fn keep_page(
@@ -115,6 +133,7 @@ impl Desk<'_> {
             line.wrote(first.ts, last.ts);
         }
         if let Some(ts) = put.changed_from {
+            tx.feature_states_drop(line.series_id, ts)?;
             line.changed(tx, ts)?;
         }
         if fetched.is_import() {

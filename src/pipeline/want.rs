@@ -102,7 +102,8 @@ pub(super) fn wants(
             if stored.derived_from.is_some() || !selection.holds_timeframe(group, *timeframe) {
                 continue;
             }
-            let (start, note) = start(group, provider, *timeframe, stored.lookback, now);
+            let kept = settings.retention.bars.get(timeframe).copied();
+            let (start, note) = start(group, provider, (*timeframe, stored.lookback), kept, now);
             notes.extend(note);
             for member in &group.members {
                 if !selection.holds_member(group, member) {
@@ -256,50 +257,62 @@ fn gaps_where(
 
 /// How far back the bars of a timeframe are wanted and can be had.
 struct Start {
-    /// The lookback's start, or where the provider's bars begin.
+    /// The lookback's start, or where the provider's bars begin, or the kept ones.
     lookback: i64,
     /// Where the provider's bars begin, as far as that is known.
+    offered: i64,
+    /// Likewise, or where the kept ones do: nothing before is asked for, whoever asks.
     limit: i64,
 }
 
 impl Start {
-    /// Where a series is wanted from: what is stored before the lookback's start is to be whole too.
+    /// Where a series is wanted from: what is stored before the lookback's start is to be whole too. Where
+    /// old bars were deleted, it begins with the first one that was kept.
     fn of(&self, first_ts: Option<i64>) -> i64 {
-        first_ts.map_or(self.lookback, |first| first.min(self.lookback).max(self.limit))
+        first_ts.map_or(self.lookback, |first| first.min(self.lookback).max(self.offered))
     }
 }
 
-/// Where the bars of a timeframe are wanted from, and what that leaves out of the lookback.
+/// Where the bars of a timeframe are wanted from, and what that leaves out of the lookback. `kept` is how
+/// long its bars are; `None` when all are.
 fn start(
     group: &Group,
     provider: &ProviderSettings,
-    timeframe: Timeframe,
-    lookback: Duration,
+    (timeframe, lookback): (Timeframe, Duration),
+    kept: Option<Duration>,
     now: i64,
 ) -> (Start, Option<String>) {
+    let before = |seconds: i64| now.saturating_sub(seconds).max(BEGINNING);
+    let kept = kept.map(seconds);
+    let kept_from = kept.map_or(BEGINNING, before);
     let Source::Http { provider: http, .. } = &provider.source else {
-        return (Start { lookback: BEGINNING, limit: BEGINNING }, None);
+        return (Start { lookback: kept_from, offered: BEGINNING, limit: kept_from }, None);
     };
     let asked = seconds(lookback);
-    let limits = [(provider.history.map(seconds), "history"), (http.depth(timeframe), "depth")];
-    let nearest =
-        limits.into_iter().filter_map(|(limit, what)| limit.map(|limit| (limit, what))).min();
-    let before = |seconds: i64| now.saturating_sub(seconds).max(BEGINNING);
-    let Some((limit, what)) = nearest else {
-        return (Start { lookback: before(asked), limit: BEGINNING }, None);
+    let history = provider.history.map(|history| (seconds(history), "history"));
+    let depth = http.depth(timeframe).map(|depth| (depth, "depth"));
+    let offered = history.into_iter().chain(depth).min();
+    let offered_from = offered.map_or(BEGINNING, |(limit, _)| before(limit));
+    let start = Start {
+        lookback: before(asked).max(offered_from).max(kept_from),
+        offered: offered_from,
+        limit: offered_from.max(kept_from),
     };
-    let start = Start { lookback: before(asked.min(limit)), limit: before(limit) };
-    let note = (limit < asked).then(|| {
+    let by = offered.map(|(limit, what)| (limit, format!("{}'s {what}", provider.name)));
+    let by = by.into_iter().chain(kept.map(|kept| (kept, RETENTION.to_owned()))).min();
+    let note = by.filter(|(limit, _)| *limit < asked).map(|(limit, what)| {
         format!(
-            "{} {timeframe}: the lookback of {} is cut to the {} of {}'s {what}",
+            "{} {timeframe}: the lookback of {} is cut to the {} of {what}",
             group.name,
             span(asked),
             span(limit),
-            provider.name
         )
     });
     (start, note)
 }
+
+/// What keeps bars only for a while.
+const RETENTION: &str = "`bars` in [database] retention";
 
 fn reach(provider: &ProviderSettings, timeframe: Timeframe) -> Reach {
     match &provider.source {

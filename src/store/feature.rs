@@ -1,6 +1,6 @@
 //! Features: the rows, what recursive ones remember, and the log of their computing.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::domain::bar::Bar;
 use crate::domain::fact::ComputeFacts;
@@ -120,7 +120,7 @@ impl Writer<'_> {
     }
 
     /// Keeps the state after the bar of `ts`, which is that of so many bars. Of the others the last ones
-    /// are kept, and those of every `step` bars.
+    /// are kept, those of every `step` bars, and the first one, which may stand for bars that were deleted.
     ///
     /// # Errors
     ///
@@ -138,9 +138,50 @@ impl Writer<'_> {
         self.connection
             .prepare_cached(
                 "DELETE FROM feature_state WHERE series_id = ?1 AND bars % ?2 <> 0 AND ts <
-                 (SELECT ts FROM feature_state WHERE series_id = ?1 ORDER BY ts DESC LIMIT 1 OFFSET ?3)",
+                 (SELECT ts FROM feature_state WHERE series_id = ?1 ORDER BY ts DESC LIMIT 1 OFFSET ?3)
+                 AND ts > (SELECT min(ts) FROM feature_state WHERE series_id = ?1)",
             )?
             .execute(params![series_id, sql_count(step), STATES - 1])?;
+        Ok(())
+    }
+
+    /// The state that stands for bars that were deleted, if there is one, and it is that after the bar of
+    /// `ts` or a later one.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn feature_base(&self, series_id: i64, ts: i64) -> StoreResult<Option<StateRow>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT ts, state FROM
+                 (SELECT ts, bars, state FROM feature_state WHERE series_id = ?1 ORDER BY ts LIMIT 1) AS f
+              WHERE f.ts >= ?2
+                AND f.bars > (SELECT count(*) FROM bars WHERE series_id = ?1 AND bars.ts <= f.ts)",
+        )?;
+        let row = statement.query_row(params![series_id, ts], |row| {
+            Ok(StateRow { ts: row.get(0)?, state: row.get(1)? })
+        });
+        Ok(row.optional()?)
+    }
+
+    /// Makes the state after the bar of `ts` the first one that is kept: it stands for all bars up to there.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be written.
+    pub fn feature_base_put(
+        &self,
+        series_id: i64,
+        ts: i64,
+        bars: u64,
+        state: &[u8],
+    ) -> StoreResult<()> {
+        self.connection
+            .prepare_cached("DELETE FROM feature_state WHERE series_id = ? AND ts <= ?")?
+            .execute(params![series_id, ts])?;
+        self.connection
+            .prepare_cached("INSERT INTO feature_state VALUES (?, ?, ?, ?)")?
+            .execute(params![series_id, ts, sql_count(bars), state])?;
         Ok(())
     }
 

@@ -1,9 +1,11 @@
 //! Old rows go: the log of requests, computations and failures, and the runs with their jobs and what they
-//! noted of revised bars and of quality. Totals, and who did what by hand, stay.
+//! noted of revised bars and of quality. Totals, and who did what by hand, stay. Old bars go where the config
+//! says so, with all that hangs on them.
 
-use rusqlite::params;
+use rusqlite::config::DbConfig;
+use rusqlite::{OptionalExtension as _, params};
 
-use super::{StoreResult, Writer};
+use super::{StoreResult, Writer, sql_count};
 
 /// What is kept only for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +27,7 @@ pub enum Pruned {
 }
 
 /// Rows that go in one transaction, at most: whoever wants to write waits no longer than that takes.
-pub(super) const SLICE: i64 = 20_000;
+const SLICE: i64 = 20_000;
 
 /// The runs that are too old. The newest run and the newest good one stay, however old: by them it is told
 /// how things stand.
@@ -98,5 +100,63 @@ impl Writer<'_> {
     pub fn prune(&self, what: Pruned, before: i64) -> StoreResult<u64> {
         let mut statement = self.connection.prepare_cached(&what.sql())?;
         Ok(statement.execute(params![before, SLICE])? as u64)
+    }
+
+    /// Forgets what was asked for and answered before `ts`, and what was missing there: whoever deletes the
+    /// bars before it says first that nobody misses them.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be written.
+    pub fn coverage_begin(&self, series_id: i64, ts: i64) -> StoreResult<()> {
+        for sql in [
+            "DELETE FROM coverage WHERE series_id = ?1 AND to_ts <= ?2",
+            "UPDATE coverage SET from_ts = ?2 WHERE series_id = ?1 AND from_ts < ?2",
+            "DELETE FROM gaps WHERE series_id = ?1 AND to_ts <= ?2",
+        ] {
+            self.connection.prepare_cached(sql)?.execute([series_id, ts])?;
+        }
+        Ok(())
+    }
+
+    /// Deletes a slice of the bars of a series before `ts`, the oldest first, with their features, anomalies,
+    /// refused rows and revisions; tells how many bars. Not as if somebody had deleted them by hand: they are
+    /// not missed. With the last slice go the features before `features`, whose bars stay.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be written.
+    pub fn bars_prune(&self, series_id: i64, ts: i64, features: i64) -> StoreResult<u64> {
+        let end: Option<i64> = self
+            .connection
+            .prepare_cached(
+                "SELECT ts FROM bars WHERE series_id = ? AND ts < ? ORDER BY ts LIMIT 1 OFFSET ?",
+            )?
+            .query_row([series_id, ts, SLICE], |row| row.get(0))
+            .optional()?;
+        let end = end.unwrap_or(ts);
+        // By the trigger they would be missed, and what was made of later ones would go.
+        self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+        let bars = self.delete_before("bars", series_id, end);
+        self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, true)?;
+        let bars = bars?;
+        self.delete_before("features", series_id, if end == ts { features } else { end })?;
+        for table in ["anomalies", "revisions", "rejected_bars"] {
+            self.delete_before(table, series_id, end)?;
+        }
+        self.connection
+            .prepare_cached(
+                "UPDATE series SET bar_count = bar_count - ?3,
+                     first_ts = (SELECT min(ts) FROM bars WHERE bars.series_id = ?1),
+                     quality_from = max(quality_from, ?2), restated_to = iif(restated_to <= ?2, NULL, restated_to)
+                  WHERE series_id = ?1",
+            )?
+            .execute(params![series_id, end, sql_count(bars)])?;
+        Ok(bars)
+    }
+
+    fn delete_before(&self, table: &str, series_id: i64, ts: i64) -> StoreResult<u64> {
+        let sql = format!("DELETE FROM {table} WHERE series_id = ? AND ts < ?");
+        Ok(self.connection.prepare_cached(&sql)?.execute([series_id, ts])? as u64)
     }
 }

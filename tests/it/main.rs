@@ -41,6 +41,7 @@ mod quota;
 mod reference;
 mod reports;
 mod restated;
+mod retention;
 mod rows;
 mod schema;
 mod secrets;

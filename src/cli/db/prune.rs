@@ -5,8 +5,9 @@ use std::time::Duration;
 use crate::domain::database::Vacuum;
 use crate::domain::words::bytes;
 use crate::exit::Exit;
+use crate::pipeline;
 use crate::render;
-use crate::render::db::prune::Shrunk;
+use crate::render::db::prune::{Gone, Shrunk};
 use crate::store::{Pruned, Room, Store};
 
 use super::super::failure::Failure;
@@ -22,13 +23,14 @@ pub(super) fn exec(scene: &Scene) -> Done {
     drop(scene.reader()?);
     let _lock = lock_alone(&scene.settings.database, "prune")?;
     let mut store = Store::open_write(&scene.settings.database)?;
-    let gone = prune_logs(scene, &mut store)?;
-    let shrunk = shrink(&mut store)?;
+    let bars = pipeline::prune_bars(&scene.settings, &mut store, scene.now())?;
+    let rows = prune_logs(scene, &mut store)?;
+    let gone = Gone { bars, rows, file: shrink(&mut store)? };
     print(|out| {
         if scene.json {
-            render::db::prune::json(out, &gone, &shrunk, scene.wall_now)
+            render::db::prune::json(out, &gone, scene.wall_now)
         } else {
-            render::db::prune::text(out, &gone, &shrunk)
+            render::db::prune::text(out, &gone)
         }
     })?;
     Ok(Exit::Success)

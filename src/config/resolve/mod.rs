@@ -86,7 +86,7 @@ pub(super) fn resolve(
     }
     Ok(Settings {
         config_path: path.to_owned(),
-        retention: retention(file.database.retention.as_ref()),
+        retention: retention(&context, file.database.retention.as_ref())?,
         run: run_settings(&context, &file.run)?,
         providers,
         groups,
@@ -123,14 +123,33 @@ fn database_path(context: &Context<'_>, table: &file::Database, given: Option<&P
 /// Hours of a year, as `1y` has them.
 const YEAR_HOURS: u64 = 8_766;
 
-fn retention(table: Option<&file::Retention>) -> Retention {
+fn retention(context: &Context<'_>, table: Option<&file::Retention>) -> Result<Retention> {
     let span =
         |of: fn(&file::Retention) -> Option<&Text<Span>>, usual| span_or(table.and_then(of), usual);
-    Retention {
+    Ok(Retention {
         logs: span(|table| table.logs.as_ref(), hours(90 * 24)),
         runs: span(|table| table.runs.as_ref(), hours(2 * YEAR_HOURS)),
-        bars: table.is_some_and(|table| table.bars.is_some()),
-    }
+        bars: match table.and_then(|table| table.bars.as_ref()) {
+            Some(bars) => retained_bars(context, bars)?,
+            None => BTreeMap::new(),
+        },
+    })
+}
+
+/// How long bars are kept, by timeframe: at least as long as one lasts.
+fn retained_bars(
+    context: &Context<'_>,
+    table: &Spanned<BTreeMap<Text<Timeframe>, Text<Span>>>,
+) -> Result<BTreeMap<Timeframe, Duration>> {
+    let kept = table.get_ref().iter().map(|(Text(timeframe), Text(Span(keep)))| {
+        if i64::try_from(keep.as_secs()).is_ok_and(|keep| keep < timeframe.seconds()) {
+            let message =
+                format!("`{timeframe}` bars are to be kept longer than one of them lasts");
+            return Err(context.at(table, message));
+        }
+        Ok((*timeframe, *keep))
+    });
+    kept.collect()
 }
 
 /// A file that every run replaces.

@@ -6,8 +6,21 @@ use std::io::{self, Write};
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
-use crate::domain::words::{bytes, counted, instant};
+use crate::domain::database::BarsGone;
+use crate::domain::timeframe::Timeframe;
+use crate::domain::words::{bytes, count, counted, instant};
 use crate::render::schema as json_schema;
+
+/// What went, and what became of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gone {
+    /// Bars, by timeframe; of others none were to go.
+    pub bars: BTreeMap<Timeframe, BarsGone>,
+    /// Rows, by table.
+    pub rows: Vec<(&'static str, u64)>,
+    /// The file.
+    pub file: Shrunk,
+}
 
 /// What became of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,16 +40,29 @@ pub struct Shrunk {
 /// # Errors
 ///
 /// When `out` cannot be written.
-pub fn text(out: &mut dyn Write, gone: &[(&'static str, u64)], shrunk: &Shrunk) -> io::Result<()> {
-    for (table, rows) in gone {
+pub fn text(out: &mut dyn Write, gone: &Gone) -> io::Result<()> {
+    for (timeframe, gone) in &gone.bars {
+        let (bars, series) = (counted(gone.bars, "bar"), count(gone.series));
+        writeln!(out, "{timeframe}: {bars} of {series} series deleted")?;
+        if gone.waiting > 0 {
+            let waiting = count(gone.waiting);
+            writeln!(
+                out,
+                "{timeframe}: {waiting} series keep theirs until their features are computed: `mdctl backfill`, \
+                 then prune again"
+            )?;
+        }
+    }
+    for (table, rows) in &gone.rows {
         writeln!(out, "{table}: {} deleted", counted(*rows, "row"))?;
     }
-    let free = match shrunk.free {
+    let file = &gone.file;
+    let free = match file.free {
         0 => String::new(),
         free => format!(", {} of it free", bytes(free)),
     };
-    writeln!(out, "file: {} before, {} after{free}", bytes(shrunk.before), bytes(shrunk.after))?;
-    shrunk.note.iter().try_for_each(|note| writeln!(out, "{note}"))
+    writeln!(out, "file: {} before, {} after{free}", bytes(file.before), bytes(file.after))?;
+    file.note.iter().try_for_each(|note| writeln!(out, "{note}"))
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -48,6 +74,8 @@ struct Document<'a> {
     timestamp: String,
     /// Rows that went, by table.
     deleted: BTreeMap<&'static str, u64>,
+    /// Bars that went, by timeframe, of those that `bars` in `[database] retention` names.
+    bars: Vec<BarsJson>,
     /// Bytes of the file before.
     bytes_before: u64,
     /// Bytes of the file after.
@@ -58,31 +86,42 @@ struct Document<'a> {
     note: Option<&'a str>,
 }
 
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "BarsDeleted")]
+struct BarsJson {
+    timeframe: &'static str,
+    /// Series of which some went.
+    series: u64,
+    bars: u64,
+    /// Series whose bars stay until the next run has computed their features.
+    waiting: u64,
+}
+
 /// The JSON Schema of what went.
 #[must_use]
 pub fn schema() -> Schema {
     json_schema::of::<Document<'static>>("mdctl db prune --json")
 }
 
-/// Likewise, as JSON.
+/// Likewise, as JSON, as of `now`.
 ///
 /// # Errors
 ///
 /// When `out` cannot be written.
-pub fn json(
-    out: &mut dyn Write,
-    gone: &[(&'static str, u64)],
-    shrunk: &Shrunk,
-    now: i64,
-) -> io::Result<()> {
+pub fn json(out: &mut dyn Write, gone: &Gone, now: i64) -> io::Result<()> {
+    let bars = |(timeframe, gone): (&Timeframe, &BarsGone)| {
+        let BarsGone { series, bars, waiting } = *gone;
+        BarsJson { timeframe: timeframe.as_str(), series, bars, waiting }
+    };
     let document = Document {
         schema: crate::render::SCHEMA,
         timestamp: instant(now),
-        deleted: gone.iter().copied().collect(),
-        bytes_before: shrunk.before,
-        bytes_after: shrunk.after,
-        free_bytes: shrunk.free,
-        note: shrunk.note.as_deref(),
+        deleted: gone.rows.iter().copied().collect(),
+        bars: gone.bars.iter().map(bars).collect(),
+        bytes_before: gone.file.before,
+        bytes_after: gone.file.after,
+        free_bytes: gone.file.free,
+        note: gone.file.note.as_deref(),
     };
     crate::render::json(out, &document)
 }
