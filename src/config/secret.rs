@@ -52,14 +52,7 @@ impl KeySource {
     /// The environment variables that it is kept in.
     #[must_use]
     pub fn variables(&self) -> Vec<&str> {
-        [Some(&self.key), self.second.as_ref()]
-            .into_iter()
-            .flatten()
-            .filter_map(|source| match &source.0 {
-                SecretPlace::Env(name) => Some(name.as_str()),
-                _ => None,
-            })
-            .collect()
+        self.halves().filter_map(SecretSource::variable).collect()
     }
 
     /// Where its one or two halves are.
@@ -192,14 +185,6 @@ impl Address {
         resolve::own_address(url.expose_secret())
             .map_err(|error| format!("the address {error}"))?;
         Ok(url)
-    }
-
-    /// Where it is kept; `None` when it stands in the config.
-    pub(super) const fn source(&self) -> Option<&SecretSource> {
-        match &self.0 {
-            AddressSource::Written(_) => None,
-            AddressSource::Kept(source) => Some(source),
-        }
     }
 
     /// Whether it stands in the config and leads off this machine: whoever knows it is let in.
