@@ -30,8 +30,8 @@ use super::line::Line;
 use super::{Engine, Options};
 
 /// How long a connection, and an answer, is waited for, unless the config has less patience.
-const TO_CONNECT: Duration = Duration::from_secs(4);
-const TO_ANSWER: Duration = Duration::from_secs(8);
+const TO_CONNECT: Duration = Duration::from_secs(3);
+const TO_ANSWER: Duration = Duration::from_secs(5);
 
 /// What a provider is asked.
 #[derive(Clone, Debug)]
