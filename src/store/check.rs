@@ -40,6 +40,20 @@ macro_rules! impossible {
     };
 }
 
+/// The numbers of the series that a table has rows of, a step each, however many rows there are.
+macro_rules! series_of {
+    ($table:literal) => {
+        concat!(
+            "WITH RECURSIVE n (series_id) AS (SELECT min(series_id) FROM ",
+            $table,
+            " UNION ALL SELECT (SELECT min(t.series_id) FROM ",
+            $table,
+            " AS t WHERE t.series_id > n.series_id) FROM n WHERE n.series_id IS NOT NULL)
+              SELECT series_id FROM n WHERE series_id IS NOT NULL"
+        )
+    };
+}
+
 /// The series whose gaps are to be found anew.
 macro_rules! ask_again {
     ($which:literal) => {
@@ -56,8 +70,11 @@ const INVARIANTS: &[Invariant] = &[
         code: "bars_without_series",
         since: 1,
         what: "series numbers with bars, but without a series",
-        rows: "SELECT DISTINCT 'series ' || series_id AS subject FROM bars
-                WHERE series_id NOT IN (SELECT series_id FROM series)",
+        rows: concat!(
+            "SELECT 'series ' || series_id AS subject FROM (",
+            series_of!("bars"),
+            ") WHERE series_id NOT IN (SELECT series_id FROM series)"
+        ),
         mend: Mend::Sql(
             "DELETE FROM bars WHERE series_id NOT IN (SELECT series_id FROM series); DELETE FROM bars_gone \
              WHERE series_id NOT IN (SELECT series_id FROM series);",
@@ -156,13 +173,16 @@ const INVARIANTS: &[Invariant] = &[
         code: "rows_without_series",
         since: 3,
         what: "rows of coverage, gaps, features, states, factors or anomalies without a series",
-        rows: "SELECT 'series ' || series_id AS subject FROM (
+        rows: concat!(
+            "SELECT 'series ' || series_id AS subject FROM (
                    SELECT series_id FROM coverage UNION ALL SELECT series_id FROM gaps
-                   UNION ALL SELECT DISTINCT series_id FROM features
-                   UNION ALL SELECT series_id FROM feature_state
+                   UNION ALL SELECT * FROM (",
+            series_of!("features"),
+            ") UNION ALL SELECT series_id FROM feature_state
                    UNION ALL SELECT series_id FROM adjustment_factors
                    UNION ALL SELECT series_id FROM anomalies)
-                WHERE series_id NOT IN (SELECT series_id FROM series)",
+                WHERE series_id NOT IN (SELECT series_id FROM series)"
+        ),
         mend: Mend::Sql(
             "CREATE TEMP TABLE known AS SELECT series_id FROM series; DELETE FROM coverage WHERE series_id \
              NOT IN known; DELETE FROM gaps WHERE series_id NOT IN known; DELETE FROM features WHERE \

@@ -201,7 +201,7 @@ fn a_damaged_page_is_found() {
 }
 
 #[test]
-fn a_run_at_work_and_an_older_schema_are_sound() {
+fn an_older_schema_is_sound_and_checked_for_what_it_holds() {
     let (_server, sandbox) = daily_stocks(&["AAA"]);
     sandbox.backfill(&[]).expect_code(0);
     sandbox.go_back_to_schema_1();

@@ -360,6 +360,33 @@ fn a_file_that_may_not_grow_further_is_an_error_and_no_death() {
     output.expect_code(74).expect_stderr("hint: ");
 }
 
+#[test]
+fn a_backup_that_does_not_fit_is_said_and_leaves_nothing() {
+    let (_server, sandbox) = daily_stocks(&["AAA"]);
+    sandbox.backfill(&[]).expect_code(0);
+    let backup = |name: &str, path: &str| {
+        format!(
+            "code=0; $mdctl {path} >/dev/null 2>{name}.err || code=$?; echo $code >{name}.code\n\
+             ls -A disk >{name}.ls\n"
+        )
+    };
+    let lines = "mount -t tmpfs -o size=100k none disk\n".to_owned()
+        + &backup("small", "db backup disk")
+        + &backup("restored", "db restore mdctl.db disk/new.db")
+        + "mount -o remount,size=64m disk\n"
+        + &backup("large", "db backup disk");
+    if !script(&sandbox, &lines) {
+        return;
+    }
+    for name in ["small", "restored"] {
+        let output = left(&sandbox, name);
+        output.expect_code(74).expect_stderr("disk is full").expect_stderr("nothing half was left");
+        assert_eq!(sandbox.read(&format!("{name}.ls")), "", "{output}");
+    }
+    left(&sandbox, "large").expect_code(0);
+    assert!(sandbox.read("large.ls").starts_with("mdctl-"), "{}", sandbox.read("large.ls"));
+}
+
 // Readers, and the log that they read.
 
 #[test]

@@ -143,6 +143,15 @@ fn every_deed_is_what_its_schema_says() {
     check(&sandbox, &["enrich"], &["--as-of", AS_OF]);
     check(&sandbox, &["backfill", "--dry-run"], &["--full", "--as-of", AS_OF]);
     check(&sandbox, &["db", "migrate"], &[]);
+    let backup = check(&sandbox, &["db", "backup"], &["--keep", "3"]);
+    let backup = backup["path"].as_str().expect("a path");
+    check(&sandbox, &["db", "restore"], &[backup, "restored.db"]);
+    check(&sandbox, &["db", "info"], &[]);
+    sandbox.tamper("UPDATE series SET bar_count = bar_count + 1");
+    check(&sandbox, &["db", "check"], &[]);
+    let config = sandbox.read("mdctl.toml");
+    let retention = "[database]\nretention = { bars = { \"1d\" = \"20d\" } }\n";
+    sandbox.write("mdctl.toml", format!("{config}\n{retention}"));
     check(&sandbox, &["db", "prune"], &[]);
     check(&sandbox, &["report"], &["--as-of", AS_OF]);
     check(&sandbox, &["alerts", "snooze", "StaleSeries"], &["--for", "1h", "--reason", "x"]);
