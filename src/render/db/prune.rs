@@ -89,9 +89,11 @@ struct Document<'a> {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "BarsDeleted")]
 struct BarsJson {
+    /// The timeframe.
     timeframe: &'static str,
     /// Series of which some went.
     series: u64,
+    /// Bars that went.
     bars: u64,
     /// Series whose bars stay until the next run has computed their features.
     waiting: u64,

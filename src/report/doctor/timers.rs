@@ -37,7 +37,7 @@ pub(super) fn timers(seen: &Seen<'_>) -> Vec<Finding> {
         Timers::NoSystemd => {
             return skipped(
                 "no systemd is at work here; what cron or others call is not looked at",
-                "crontab -l shows whether it calls mdctl; mdctl units print --cron has the lines",
+                "crontab -l shows whether it calls mdctl; `mdctl units print --cron` has the lines",
             );
         }
         Timers::Silent => {
