@@ -288,7 +288,7 @@ fn a_damaged_page_is_named_and_nobody_breaks_down_over_it() {
         let check = sandbox.mdctl(&["db", "check"]);
         check.expect_code(74);
         let named = format!("{}{}", check.stdout, check.stderr);
-        let words = ["page", "damaged", "Tree", "index", "row"];
+        let words = ["page", "damaged", "Tree", "index", "row", "ptrmap"];
         assert!(words.iter().any(|word| named.contains(word)), "{what}{check}");
         for report in [
             &["bars", "AAA", "--timeframe", "1d", "--format", "csv"][..],

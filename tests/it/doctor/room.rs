@@ -63,5 +63,5 @@ fn a_large_database_is_looked_at_less_closely_and_says_so() {
     found
         .check("database")
         .says("ok", "quick_check finds nothing wrong")
-        .says("ok", "mdctl db check does");
+        .says("ok", "`mdctl db check` does");
 }

@@ -55,7 +55,7 @@ fn the_systems_config_is_roots_and_the_group_reads_it() {
     output
         .expect_stdout("keys go into /etc/mdctl/credentials")
         .expect_stdout("/var/lib/mdctl/mdctl.db");
-    output.expect_stdout("next: sudo mdctl units install");
+    output.expect_stdout("next: `sudo mdctl units install`");
     assert_eq!(rights(&sandbox, "etc/mdctl"), (0o750, 0, 4_712));
     assert_eq!(rights(&sandbox, "etc/mdctl/mdctl.toml"), (0o640, 0, 4_712));
     assert_eq!(rights(&sandbox, "etc/mdctl/credentials"), (0o700, 0, 0));
