@@ -115,6 +115,9 @@ fn find(name: &str, store: &Store) -> Result<RunFact, Failure> {
         (Some(run), true) => Ok(run),
         (Some(_), false) => Err(Failure::usage(format!("several runs begin with `{name}`"))
             .hinted("give more of the id; `mdctl history` lists them")),
+        (None, _) if name == "last" => {
+            Err(Failure::usage("nothing has run yet").hinted("`mdctl backfill` is the first run"))
+        }
         (None, _) => Err(Failure::usage(format!("there is no run `{name}`"))
             .hinted("`mdctl history` lists them; `last` is the newest")),
     }

@@ -205,8 +205,8 @@ pub fn main() -> Exit {
     };
     let json = cli.global.json;
     run(cli).unwrap_or_else(|failure| {
-        // When not even the error can be told, the code still tells it.
-        let _ = failure.tell(json);
+        // Where not even the error can be told, the code still tells it.
+        let _ = failure.tell(json).or_else(|_| failure.tell(false));
         failure.exit
     })
 }

@@ -65,7 +65,7 @@ impl ConfigError {
     /// The parser's complaint, with the nearest key where one is unknown.
     #[must_use]
     pub(super) fn of_toml(path: &Path, text: &str, error: &toml::de::Error) -> Self {
-        let message = error.message().trim().replace('\n', ", ");
+        let message = in_tomls_words(&error.message().trim().replace('\n', ", "));
         let mut this = match error.span() {
             Some(span) => Self::at(path, text, span, &message),
             None => Self::whole(path, &message, None),
@@ -80,6 +80,27 @@ impl ConfigError {
         });
         this
     }
+}
+
+/// What the parser says of a wrong type, in the words of who writes the file.
+fn in_tomls_words(message: &str) -> String {
+    let Some((found, expected)) = message
+        .strip_prefix("invalid type: ")
+        .and_then(|message| message.split_once(", expected "))
+    else {
+        return message.to_owned();
+    };
+    let found = match found {
+        "map" => "a table",
+        "sequence" => "a list",
+        found => found,
+    };
+    let expected = match expected {
+        "a map" => "a table, as in { key = \"value\" }",
+        "a sequence" => "a list, as in [\"a\", \"b\"]",
+        expected => expected,
+    };
+    format!("expected {expected}, found {found}")
 }
 
 /// `line` with what may be a key, or the address of a notifier, which may be one itself, hidden.

@@ -148,6 +148,10 @@ impl<'de> Deserialize<'de> for Secret {
                 match form.as_str() {
                     "env" => Ok(Secret::Env(place)),
                     "file" => Ok(Secret::File(place)),
+                    // A name, and no way out of the folder of credentials.
+                    "credential" if place.contains('/') || place.starts_with('.') => {
+                        Err(A::Error::custom("a credential is named like a file, without a folder"))
+                    }
                     "credential" => Ok(Secret::Credential(place)),
                     _ => Err(wrong()),
                 }

@@ -1,7 +1,7 @@
 //! What `init` wrote.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
@@ -10,7 +10,16 @@ use crate::domain::words::instant;
 
 use super::schema;
 
-/// Says it, and what comes next; `flag` names the config where it is not the usual one.
+/// The database of a new config.
+#[derive(Debug)]
+pub struct Made {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whether it was there before.
+    pub was_there: bool,
+}
+
+/// Says it, and what comes next; `flags` name config and database where they are not the usual ones.
 ///
 /// # Errors
 ///
@@ -18,11 +27,16 @@ use super::schema;
 pub fn sentences(
     out: &mut dyn Write,
     config: &Path,
-    database: &Path,
-    flag: &str,
+    database: &Made,
+    flags: &str,
 ) -> io::Result<()> {
-    writeln!(out, "wrote {} and {}", config.display(), database.display())?;
-    writeln!(out, "next: mdctl doctor{flag}, then mdctl backfill{flag}, then mdctl health{flag}")
+    let (config, path) = (config.display(), database.path.display());
+    if database.was_there {
+        writeln!(out, "wrote {config}; the database {path} was there, and stays as it is")?;
+    } else {
+        writeln!(out, "wrote {config} and {path}")?;
+    }
+    writeln!(out, "next: mdctl doctor{flags}, then mdctl backfill{flags}, then mdctl health{flags}")
 }
 
 /// Says it of a system install, and what comes next.

@@ -59,8 +59,21 @@ fn a_value_of_a_wrong_type_is_shown() {
     check("stagger = \"0s\"", "stagger = 5", "5", &["expected"]);
     check("history = \"20y\"", "history = true", "true", &["expected"]);
     check("requests = 1000", "requests = \"many\"", "\"many\"", &["expected"]);
-    check("symbols = [\"AAA\"]", "symbols = \"AAA\"", "\"AAA\"", &["expected"]);
+    check("symbols = [\"AAA\"]", "symbols = \"AAA\"", "\"AAA\"", &["expected a list, as in"]);
     check("requests = 1000", "requests = -1", "-1", &[]);
+    let retention = "\n[database]\nretention = { bars = \"90d\" }\n";
+    check_more(retention, &["expected a table, as in", "found string \"90d\""]);
+}
+
+#[test]
+fn a_credential_leads_out_of_no_folder() {
+    for name in ["../../etc/shadow", "/etc/shadow", "..", ".hidden"] {
+        let config = sound().replacen("env = ", "credential = ", 1);
+        let start = config.find("credential = \"").expect("the key's place") + 14;
+        let end = start + config[start..].find('"').expect("its end");
+        let config = format!("{}{name}{}", &config[..start], &config[end..]);
+        told(&config).expect_stderr("named like a file");
+    }
 }
 
 #[test]

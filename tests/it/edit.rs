@@ -47,6 +47,37 @@ fn init_makes_the_folder_that_is_named() {
 }
 
 #[test]
+fn init_goes_where_every_command_looks() {
+    let sandbox = Sandbox::new();
+    let output = sandbox.mdctl(&["init", "--config", "a b.toml", "--db", "mine.db"]);
+    let next = "mdctl backfill --config 'a b.toml' --db mine.db";
+    output.expect_code(0).expect_stdout("wrote a b.toml and ").expect_stdout(next);
+    assert!(sandbox.path("a b.toml").exists() && !sandbox.path("mdctl.toml").exists());
+    let two = sandbox.mdctl(&["init", "--config", "a.toml", "b.toml"]);
+    two.expect_code(64).expect_stderr("b.toml").expect_stderr("give one of them");
+}
+
+#[test]
+fn init_that_fails_leaves_nothing_and_one_beside_a_database_says_so() {
+    let sandbox = Sandbox::new();
+    sandbox
+        .write("mdctl.db", b"no database, and long enough to be seen as such by whoever reads it");
+    sandbox.mdctl(&["init"]).expect_code(74).expect_stderr("mdctl.db");
+    assert!(!sandbox.path("mdctl.toml").exists(), "half a beginning");
+    fs::remove_file(sandbox.path("mdctl.db")).expect("it goes");
+    sandbox.mdctl(&["init"]).expect_code(0).expect_stdout("wrote mdctl.toml and ");
+    fs::remove_file(sandbox.path("mdctl.toml")).expect("it goes");
+    sandbox.mdctl(&["init"]).expect_code(0).expect_stdout("was there, and stays as it is");
+}
+
+#[test]
+fn before_the_first_run_there_is_no_last_one() {
+    let sandbox = Sandbox::new();
+    sandbox.mdctl(&["init"]).expect_code(0);
+    sandbox.mdctl(&["history", "last"]).expect_code(64).expect_stderr("nothing has run yet");
+}
+
+#[test]
 fn init_where_nothing_can_be_written_says_so() {
     let sandbox = Sandbox::new();
     sandbox.mdctl(&["init", "/sys/mdctl.toml"]).expect_code(73).expect_stderr("/sys/mdctl.toml");

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::config::access::quoted;
 use crate::config::{self, FILE_NAME};
 use crate::exit::Exit;
 use crate::file::{self, Mode};
+use crate::render::init::Made;
 use crate::store::Store;
 use crate::{clock, render};
 
@@ -35,7 +37,8 @@ const SAMPLE_BARS: [(&str, &str); 3] = [
 /// Write a commented config and create the database.
 ///
 /// The config works as it is: daily and hourly bars of two crypto pairs, without a key. Every key
-/// stands in it with its default. Nothing that is there already is written over.
+/// stands in it with its default. Nothing that is there already is written over; a database that is there
+/// is taken as it is.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   mdctl init                 ./mdctl.toml
@@ -48,16 +51,15 @@ pub(super) struct Init {
     /// The config of the whole machine, /etc/mdctl/mdctl.toml, with absolute paths; needs root.
     #[arg(long, conflicts_with_all = ["sample", "path"])]
     system: bool,
-    /// Where: a file, or a folder for mdctl.toml.
-    #[arg(default_value = FILE_NAME)]
-    path: PathBuf,
+    /// Where: a file, or a folder for mdctl.toml; else what --config names, else ./mdctl.toml.
+    path: Option<PathBuf>,
 }
 
 pub(super) fn exec(command: &Init, global: &Global) -> Done {
     if command.system {
         return system::exec(global);
     }
-    let path = file_of(&command.path);
+    let path = file_of(place(command, global)?);
     refuse(&path)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder {
@@ -69,10 +71,36 @@ pub(super) fn exec(command: &Init, global: &Global) -> Done {
     let text = if command.sample { SAMPLE } else { TEMPLATE };
     file::replace(&path, text.as_bytes(), Mode::Private)
         .map_err(|error| Failure::create(&path, &error))?;
-    let settings = config::load(&path, global.db.as_deref())?;
-    Store::open_write(&settings.database)?;
-    tell(&path, &settings.database, global.json)?;
+    let made = make_database(&path, global).inspect_err(|_| {
+        // Half a beginning would stand in the way of the next try.
+        let _ = fs::remove_file(&path);
+    })?;
+    tell(&path, &made, global)?;
     Ok(Exit::Success)
+}
+
+/// Where the config goes.
+fn place<'a>(command: &'a Init, global: &'a Global) -> Result<&'a Path, Failure> {
+    match (&command.path, &global.config) {
+        (Some(path), Some(config)) if path != config => {
+            let message = format!(
+                "the config is to go to {}, and every command is to find it at {}",
+                path.display(),
+                config.display()
+            );
+            Err(Failure::usage(message).hinted("give one of them; MDCTL_CONFIG counts as --config"))
+        }
+        (Some(path), _) | (None, Some(path)) => Ok(path),
+        (None, None) => Ok(Path::new(FILE_NAME)),
+    }
+}
+
+/// Makes the database of a config that was written just now, unless there is one.
+fn make_database(config: &Path, global: &Global) -> Result<Made, Failure> {
+    let path = config::load(config, global.db.as_deref())?.database;
+    let was_there = path.exists();
+    Store::open_write(&path)?;
+    Ok(Made { path, was_there })
 }
 
 /// Nothing that is there is written over, be it a link that leads nowhere.
@@ -109,14 +137,19 @@ fn write_bars(folder: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn tell(path: &Path, database: &Path, json: bool) -> Result<(), Failure> {
-    let usual = path == Path::new(FILE_NAME);
-    let flag = if usual { String::new() } else { format!(" --config {}", path.display()) };
+fn tell(path: &Path, made: &Made, global: &Global) -> Result<(), Failure> {
+    let mut flags = String::new();
+    if path != Path::new(FILE_NAME) {
+        flags = format!(" --config {}", quoted(path));
+    }
+    if let Some(database) = &global.db {
+        flags = format!("{flags} --db {}", quoted(database));
+    }
     print(|out| {
-        if json {
-            render::init::json(out, path, database, clock::now())
+        if global.json {
+            render::init::json(out, path, &made.path, clock::now())
         } else {
-            render::init::sentences(out, path, database, &flag)
+            render::init::sentences(out, path, made, &flags)
         }
     })
 }
