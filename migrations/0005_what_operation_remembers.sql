@@ -6,3 +6,7 @@ ALTER TABLE fetch_log ADD COLUMN file TEXT;
 -- such that did not, for what was stored stayed.
 ALTER TABLE fetch_log ADD COLUMN records_updated INTEGER;
 ALTER TABLE fetch_log ADD COLUMN records_kept INTEGER NOT NULL DEFAULT 0;
+
+-- The file that a refused row was imported from; NULL where the series' provider gave it. What somebody imports
+-- by hand tells nothing of how good the provider's rows are.
+ALTER TABLE rejected_bars ADD COLUMN file TEXT;

@@ -18,9 +18,6 @@ use super::desk::Desk;
 use super::import::{self, Terms};
 use super::line::Line;
 
-/// Rows that are kept of an imported page of which all were refused.
-const MOST_REFUSED: usize = 100;
-
 impl Desk<'_> {
     /// Validates a page and stores it with everything that follows from it.
     pub(super) fn page(
@@ -120,7 +117,8 @@ impl Desk<'_> {
             tx.adjustment_set(line.series_id, adjusted)?;
         }
         let put = tx.bars_put(line.series_id, &self.run_id, now, &checked.accepted, claim)?;
-        tx.rejections_add(line.series_id, &self.run_id, &checked.rejected)?;
+        let file = fetched.attempt.file.as_deref();
+        tx.rejections_add(line.series_id, &self.run_id, &checked.rejected, file)?;
         let is_new = put.inserted > 0
             || self.jobs.get(&fetched.task.key.symbol).is_some_and(|job| job.brought());
         // A file that is imported again has nothing new to find.
@@ -226,7 +224,8 @@ impl Desk<'_> {
         })
     }
 
-    /// A page of which nothing is stored but what was wrong with it.
+    /// A page of which nothing is stored but what was wrong with it: row by row of a provider's, in a word of
+    /// an imported one.
     fn refuse(
         &mut self,
         tx: &Writer<'_>,
@@ -242,13 +241,12 @@ impl Desk<'_> {
         tx.fetch_log_add(&self.run_id, &attempt, &counts)?;
         let (group, member) = self.place(&fetched.task.key.symbol);
         let due = self.settings.due(group, member);
-        if let Some(line) = self.series.get_mut(&fetched.task.key) {
-            // A whole file of another grid, or of no prices, would drown what the series' own rows tell.
-            let most = if fetched.is_import() { MOST_REFUSED } else { usize::MAX };
-            let told = &checked.rejected[..checked.rejected.len().min(most)];
-            tx.rejections_add(line.series_id, &self.run_id, told)?;
+        // Of a file that is no file of this series nothing stays but the failure.
+        let line = self.series.get_mut(&fetched.task.key).filter(|_| !fetched.is_import());
+        if let Some(line) = line {
+            tx.rejections_add(line.series_id, &self.run_id, &checked.rejected, None)?;
             // Rows came and could not be true: said once, and not asked for again unless to repair.
-            if fault.kind == ErrorKind::Validation && !fetched.is_import() {
+            if fault.kind == ErrorKind::Validation {
                 line.asked = true;
                 answer(tx, line, &due, self.now, fetched, checked)?;
                 tx.series_fetched(line.series_id, Some(clock::now()), &Put::default())?;

@@ -1,6 +1,7 @@
 //! Bars: written when they are new or differ, read in ranges.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -181,7 +182,8 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Keeps rows that were refused, each once.
+    /// Keeps rows that were refused, each once. `file` is what they were imported from, `None` where the
+    /// series' provider gave them: then they are its, whoever imported the same before.
     ///
     /// # Errors
     ///
@@ -191,11 +193,15 @@ impl Writer<'_> {
         series_id: i64,
         run: &RunId,
         rejections: &[Rejection],
+        file: Option<&Path>,
     ) -> StoreResult<()> {
         let mut statement = self.connection.prepare_cached(
-            "INSERT INTO rejected_bars (series_id, ts, run_id, reason, text, fields)
-             VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            "INSERT INTO rejected_bars (series_id, ts, run_id, reason, text, fields, file)
+             VALUES (?, ?, ?, ?, ?, ?, ?)
+                 ON CONFLICT DO UPDATE SET run_id = excluded.run_id, file = NULL
+              WHERE file IS NOT NULL AND excluded.file IS NULL",
         )?;
+        let file = file.map(Path::to_string_lossy);
         for row in rejections {
             let fields = (!row.fields.is_empty()).then(|| row.fields.to_string());
             statement.execute(params![
@@ -204,7 +210,8 @@ impl Writer<'_> {
                 run.0,
                 row.reason.as_str(),
                 row.text,
-                fields
+                fields,
+                file
             ])?;
         }
         Ok(())

@@ -351,3 +351,59 @@ fn the_database_may_not_be_there_yet_nor_a_key() {
     assert_eq!(sandbox.database().times("AAA", "1d"), daily_sessions());
     assert_eq!(server.requests().len(), 0);
 }
+
+#[test]
+fn refused_rows_of_a_file_are_listed_and_make_no_rate_worse() {
+    let (_server, sandbox) = daily_stocks(&["AAA"]);
+    sandbox.backfill(&[]).expect_code(0);
+    let quality = || {
+        let only = ["--as-of", AS_OF, "--code", "high_lt_low", "--json"];
+        sandbox.mdctl(&[&["quality", "AAA"], &only[..]].concat()).json()
+    };
+    let before = quality()["series"].clone();
+    // One that is wrong as a whole, and one with a good row in it.
+    let bad = |good: &[Row]| {
+        rows(&daily_sessions()).iter().fold(csv(good), |text, row| {
+            let (date, close) = (date(row.ts), row.close);
+            text + &format!("{date},{close},{close},{},{close},1\n", close + 1.0)
+        })
+    };
+    sandbox.write("whole/AAA_1d.csv", bad(&[]));
+    sandbox.write("partly/AAA_1d.csv", bad(&rows(&sessions("2024-02-01", "2024-02-02"))));
+    import(&sandbox, &["whole/AAA_1d.csv"])
+        .expect_code(2)
+        .expect_stderr("all 21 rows were refused");
+    assert_eq!(quality()["findings_total"], 0);
+    for _ in 0..2 {
+        import(&sandbox, &["partly/AAA_1d.csv"]).expect_code(0);
+        let now = quality();
+        for name in ["validation_rate", "rejected_records"] {
+            assert_eq!(now["series"][0][name], before[0][name], "{name}");
+        }
+        assert_eq!(now["findings_total"], 21, "once, however often");
+        let file = now["findings"][0]["file"].as_str().expect("a file");
+        assert!(file.ends_with("partly/AAA_1d.csv"), "{now}");
+        assert_eq!(now["findings"][0]["line"], 4);
+    }
+    let database = sandbox.database();
+    let rates = database.texts("SELECT DISTINCT validation_rate || '' FROM quality_metrics");
+    assert_eq!(rates, ["1.0"]);
+    sandbox.mdctl(&["quality", "AAA", "--as-of", AS_OF]).expect_stdout("imported, line 4: ");
+}
+
+#[test]
+fn a_row_that_the_provider_gives_as_well_is_the_providers() {
+    let provider = "[providers.f]\nkind = \"files\"\npath = \"data\"\n";
+    let config = provider.to_owned() + &group("f", "stock", &["AAA"], r#"timeframes = ["1d"]"#);
+    let sandbox = Sandbox::with(&config);
+    let text = csv(&rows(&daily_sessions())) + "2024-02-16,1,1,2,1,1\n";
+    sandbox.write("AAA_1d.csv", &text);
+    sandbox.write("data/AAA_1d.csv", &text);
+    let whose = || sandbox.database().texts("SELECT coalesce(file, 'its own') FROM rejected_bars");
+    import(&sandbox, &["AAA_1d.csv"]).expect_code(0);
+    assert!(whose()[0].ends_with("/AAA_1d.csv"));
+    sandbox.backfill(&[]).expect_code(0);
+    assert_eq!(whose(), ["its own"]);
+    import(&sandbox, &["AAA_1d.csv"]).expect_code(0);
+    assert_eq!(whose(), ["its own"]);
+}
