@@ -7,6 +7,10 @@ ALTER TABLE fetch_log ADD COLUMN file TEXT;
 ALTER TABLE fetch_log ADD COLUMN records_updated INTEGER;
 ALTER TABLE fetch_log ADD COLUMN records_kept INTEGER NOT NULL DEFAULT 0;
 
+-- The file that a refused row was imported from; NULL where the series' provider gave it. What somebody imports
+-- by hand tells nothing of how good the provider's rows are.
+ALTER TABLE rejected_bars ADD COLUMN file TEXT;
+
 -- What tells this database from every other, made once. Copies bear it, too: by it a database knows its own
 -- backups, and one that was restored from them goes on with it.
 CREATE TABLE identity (

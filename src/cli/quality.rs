@@ -30,6 +30,7 @@ use super::{Done, print};
 ///
 /// The score is half completeness, three tenths validation rate, and two tenths the share of bars that
 /// look right. Rows that cannot be true were refused; bars that look suspicious are stored and counted.
+/// Refused rows of files that somebody imported are listed, and count in no rate.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   mdctl quality

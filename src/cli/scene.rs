@@ -268,8 +268,9 @@ impl Scene {
         Ok(breaker::judge(&self.settings, &store.provider_states()?, self.wall_now))
     }
 
-    /// The run at work, and the last one that ended. A run that a pause made skip tells nothing, nor does
-    /// an import, and there may be many of them: so many runs are looked at as it takes.
+    /// The run at work, an import too, and the last one that ended. A run that a pause made skip tells
+    /// nothing, nor does an import that has ended, and there may be many of them: so many runs are looked at
+    /// as it takes.
     pub(super) fn at_work_and_last(
         &self,
         store: &Store,

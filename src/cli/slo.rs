@@ -75,6 +75,6 @@ pub(super) fn service(scene: &Scene, store: &Store, staleness: &Staleness) -> St
         detected: store.detected(since, promised.detection.within.as_secs_f64())?,
         worst_lag_seconds: worst_lag,
         max_run_age_seconds: whole(scene.settings.health.max_run_age),
-        running: running.is_some(),
+        running: running.is_some_and(|run| !run.is_import()),
     })
 }

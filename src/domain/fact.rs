@@ -286,6 +286,8 @@ pub struct RejectedFact {
     pub text: String,
     /// How many rows.
     pub count: u64,
+    /// The file that it was imported from; `None` where the series' provider gave it.
+    pub file: Option<String>,
 }
 
 /// A row of `quality_metrics` without its day; shares are 0..1.

@@ -234,8 +234,11 @@ impl<'a> Desk<'a> {
         }
     }
 
-    /// Counts a request.
+    /// Counts a request; a file that somebody imports is none.
     pub(super) fn count(&mut self, attempt: &Attempt) {
+        if attempt.file.is_some() {
+            return;
+        }
         self.totals.requests += 1;
         self.totals.retried += u64::from(attempt.number > 1);
         let limited =

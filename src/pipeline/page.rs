@@ -18,9 +18,6 @@ use super::desk::Desk;
 use super::import::{self, Terms};
 use super::line::Line;
 
-/// Rows that are kept of an imported page of which all were refused.
-const MOST_REFUSED: usize = 100;
-
 impl Desk<'_> {
     /// Validates a page and stores it with everything that follows from it.
     pub(super) fn page(
@@ -37,10 +34,7 @@ impl Desk<'_> {
         let due = self.settings.due(group, member);
         let rows = fetched.rows() as u64;
         let from = Instant::now();
-        let mut checked = judged(&mut fetched, &due);
-        if fetched.from_file {
-            self.leave_old(&key, &mut checked);
-        }
+        let checked = self.judged(&mut fetched, &due);
         let validated = Took { from, to: Instant::now() };
         if is_import {
             fetched.attempt.range = import::range_of(&checked);
@@ -87,6 +81,32 @@ impl Desk<'_> {
         Ok(events)
     }
 
+    /// The rows of a page, sorted into what can be stored and what cannot be true.
+    pub(super) fn judged(&self, fetched: &mut Fetched, due: &Due) -> Checked {
+        // A file is read as a whole, whatever of it is due.
+        let (origin, asked) = if fetched.from_file {
+            (Origin::File, TimeRange::new(BEGINNING, i64::MAX))
+        } else {
+            (Origin::Provider, fetched.task.range)
+        };
+        let context = validate::Context {
+            timeframe: fetched.task.key.timeframe,
+            calendar: &due.calendar,
+            layout: due.layout,
+            asked,
+            now: fetched.finished_by,
+            origin,
+        };
+        let bars = std::mem::take(&mut fetched.answer.bars);
+        let mut checked =
+            validate::check(bars, &context, |index| fetched.lines.get(index).copied());
+        checked.rejected.append(&mut fetched.answer.broken);
+        if fetched.from_file {
+            self.leave_old(&fetched.task.key, &mut checked);
+        }
+        checked
+    }
+
     /// Leaves out what a file holds of bars that are kept no longer.
     fn leave_old(&self, key: &SeriesKey, checked: &mut Checked) {
         let kept_from = self.settings.retention.bars_from(key.timeframe, self.now);
@@ -120,7 +140,8 @@ impl Desk<'_> {
             tx.adjustment_set(line.series_id, adjusted)?;
         }
         let put = tx.bars_put(line.series_id, &self.run_id, now, &checked.accepted, claim)?;
-        tx.rejections_add(line.series_id, &self.run_id, &checked.rejected)?;
+        let file = fetched.attempt.file.as_deref();
+        tx.rejections_add(line.series_id, &self.run_id, &checked.rejected, file)?;
         let is_new = put.inserted > 0
             || self.jobs.get(&fetched.task.key.symbol).is_some_and(|job| job.brought());
         // A file that is imported again has nothing new to find.
@@ -226,7 +247,8 @@ impl Desk<'_> {
         })
     }
 
-    /// A page of which nothing is stored but what was wrong with it.
+    /// A page of which nothing is stored but what was wrong with it: row by row of a provider's, in a word of
+    /// an imported one.
     fn refuse(
         &mut self,
         tx: &Writer<'_>,
@@ -242,13 +264,12 @@ impl Desk<'_> {
         tx.fetch_log_add(&self.run_id, &attempt, &counts)?;
         let (group, member) = self.place(&fetched.task.key.symbol);
         let due = self.settings.due(group, member);
-        if let Some(line) = self.series.get_mut(&fetched.task.key) {
-            // A whole file of another grid, or of no prices, would drown what the series' own rows tell.
-            let most = if fetched.is_import() { MOST_REFUSED } else { usize::MAX };
-            let told = &checked.rejected[..checked.rejected.len().min(most)];
-            tx.rejections_add(line.series_id, &self.run_id, told)?;
+        // Of a file that is no file of this series nothing stays but the failure.
+        let line = self.series.get_mut(&fetched.task.key).filter(|_| !fetched.is_import());
+        if let Some(line) = line {
+            tx.rejections_add(line.series_id, &self.run_id, &checked.rejected, None)?;
             // Rows came and could not be true: said once, and not asked for again unless to repair.
-            if fault.kind == ErrorKind::Validation && !fetched.is_import() {
+            if fault.kind == ErrorKind::Validation {
                 line.asked = true;
                 answer(tx, line, &due, self.now, fetched, checked)?;
                 tx.series_fetched(line.series_id, Some(clock::now()), &Put::default())?;
@@ -267,28 +288,6 @@ impl Desk<'_> {
         let refused = Event::AttemptFailed { attempt, retry_in: None, validated: Some(validated) };
         Ok(vec![refused, failed])
     }
-}
-
-/// The rows of a page, sorted into what can be stored and what cannot be true.
-pub(super) fn judged(fetched: &mut Fetched, due: &Due) -> Checked {
-    // A file is read as a whole, whatever of it is due.
-    let (origin, asked) = if fetched.from_file {
-        (Origin::File, TimeRange::new(BEGINNING, i64::MAX))
-    } else {
-        (Origin::Provider, fetched.task.range)
-    };
-    let context = validate::Context {
-        timeframe: fetched.task.key.timeframe,
-        calendar: &due.calendar,
-        layout: due.layout,
-        asked,
-        now: fetched.finished_by,
-        origin,
-    };
-    let bars = std::mem::take(&mut fetched.answer.bars);
-    let mut checked = validate::check(bars, &context, |index| fetched.lines.get(index).copied());
-    checked.rejected.append(&mut fetched.answer.broken);
-    checked
 }
 
 /// Notes what a page answered for: its coverage, and what is missing in it.

@@ -95,7 +95,10 @@ pub fn symbol_table(
             instant_or_dash(finding.ts_end.filter(|_| finding.ts_end != finding.ts)),
             count(finding.count),
             finding.fields.to_string(),
-            finding.detail.clone().unwrap_or_default(),
+            match (&finding.detail, &finding.file) {
+                (Some(detail), Some(_)) => format!("imported, {detail}"),
+                (detail, _) => detail.clone().unwrap_or_default(),
+            },
         ]);
     }
     rows.write(out)?;
@@ -218,6 +221,8 @@ struct FindingRow<'a> {
     detail: Option<&'a str>,
     /// The line of the file that it is about; null where it is about none.
     line: Option<u64>,
+    /// The file that a refused row was imported from, which counts in no rate; null of what the provider gave.
+    file: Option<&'a str>,
 }
 
 impl<'a> FindingRow<'a> {
@@ -232,6 +237,7 @@ impl<'a> FindingRow<'a> {
             fields: (!fields.is_empty()).then(|| fields.names().collect()),
             detail: finding.detail.as_deref(),
             line: finding.line(),
+            file: finding.file.as_deref(),
         }
     }
 }

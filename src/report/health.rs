@@ -41,7 +41,8 @@ pub struct Evidence {
     pub last_success: Option<RunFact>,
     /// Runs within `[health] recent`.
     pub recent_runs: Vec<RunFact>,
-    /// Failures within `[health] recent`, newest first.
+    /// Failures within `[health] recent`, newest first; those of imports are not among them, nor are
+    /// these among the runs.
     pub recent_failures: Vec<FailureFact>,
     /// How every provider that is spoken to over HTTP stands, by name.
     pub breakers: Vec<BreakerRow>,

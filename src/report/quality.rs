@@ -233,6 +233,9 @@ pub struct Finding {
     pub fields: BarFields,
     /// In words.
     pub detail: Option<String>,
+    /// The file that a refused row was imported from, which speaks neither for nor against the series;
+    /// `None` of what its provider gave.
+    pub file: Option<String>,
 }
 
 impl Finding {
@@ -254,6 +257,7 @@ impl Finding {
             count: row.count,
             fields: row.fields,
             detail: Some(row.text),
+            file: row.file,
         }
     }
 
@@ -268,6 +272,7 @@ impl Finding {
             count: row.count,
             fields: row.fields,
             detail: row.detail,
+            file: None,
         }
     }
 }
@@ -306,6 +311,7 @@ pub fn missing(series: &SeriesFact, due: &Due, gaps: &[Gap]) -> Vec<Finding> {
         count,
         fields: BarFields::NONE,
         detail: None,
+        file: None,
     };
     runs.into_iter().map(finding).collect()
 }

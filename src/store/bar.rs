@@ -1,6 +1,7 @@
 //! Bars: written when they are new or differ, read in ranges.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -49,7 +50,8 @@ pub enum Claim {
 impl Claim {
     /// Whether `new` says the same as the stored `old`. A file that has no column for something does not
     /// contradict those who have.
-    fn is_same(self, old: &Bar, new: &Bar) -> bool {
+    #[must_use]
+    pub fn is_same(self, old: &Bar, new: &Bar) -> bool {
         old == new || self != Self::Provider && *old == new.with_blanks_of(old)
     }
 }
@@ -181,7 +183,8 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Keeps rows that were refused, each once.
+    /// Keeps rows that were refused, each once. `file` is what they were imported from, `None` where the
+    /// series' provider gave them: then they are its, whoever imported the same before.
     ///
     /// # Errors
     ///
@@ -191,11 +194,15 @@ impl Writer<'_> {
         series_id: i64,
         run: &RunId,
         rejections: &[Rejection],
+        file: Option<&Path>,
     ) -> StoreResult<()> {
         let mut statement = self.connection.prepare_cached(
-            "INSERT INTO rejected_bars (series_id, ts, run_id, reason, text, fields)
-             VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            "INSERT INTO rejected_bars (series_id, ts, run_id, reason, text, fields, file)
+             VALUES (?, ?, ?, ?, ?, ?, ?)
+                 ON CONFLICT DO UPDATE SET run_id = excluded.run_id, file = NULL
+              WHERE file IS NOT NULL AND excluded.file IS NULL",
         )?;
+        let file = file.map(Path::to_string_lossy);
         for row in rejections {
             let fields = (!row.fields.is_empty()).then(|| row.fields.to_string());
             statement.execute(params![
@@ -204,7 +211,8 @@ impl Writer<'_> {
                 run.0,
                 row.reason.as_str(),
                 row.text,
-                fields
+                fields,
+                file
             ])?;
         }
         Ok(())
@@ -315,7 +323,7 @@ impl Writer<'_> {
 }
 
 impl Store {
-    /// How many of `bars`, which ascend and are unique by `ts`, would be new, and which differ from stored
+    /// Which of `bars`, which ascend and are unique by `ts`, would be new, and which differ from stored
     /// ones.
     ///
     /// # Errors
@@ -326,14 +334,14 @@ impl Store {
         series_id: i64,
         bars: &[Bar],
         claim: Claim,
-    ) -> StoreResult<(u64, Vec<i64>)> {
+    ) -> StoreResult<(Vec<Bar>, Vec<Bar>)> {
         let (Some(first), Some(last)) = (bars.first(), bars.last()) else {
-            return Ok((0, Vec::new()));
+            return Ok((Vec::new(), Vec::new()));
         };
         let range = TimeRange::new(first.ts, last.ts + 1);
         let held = self.read(|connection| read_range(connection, series_id, range))?;
         let Beside { new, differing, .. } = beside(held, bars, claim);
-        Ok((new.len() as u64, differing.iter().map(|(_, bar)| bar.ts).collect()))
+        Ok((new, differing.into_iter().map(|(_, bar)| bar).collect()))
     }
 
     /// Hands the bars that `query` asks for to `each`, ascending, one at a time; stops when it fails.

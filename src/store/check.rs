@@ -265,7 +265,7 @@ const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         code: "totals_too_small",
-        since: 4,
+        since: 5,
         what: "totals that are less than what is still on record",
         rows: "SELECT command || ' ' || status AS subject FROM runs WHERE status <> 'running'
                 GROUP BY command, status
@@ -273,7 +273,7 @@ const INVARIANTS: &[Invariant] = &[
                           WHERE t.command = runs.command AND t.status = runs.status), 0)
                UNION ALL
                SELECT provider || ' ' || coalesce(error_kind, 'ok') FROM fetch_log AS f
-                WHERE (http_status IS NOT NULL OR error_kind IS NOT NULL)
+                WHERE (http_status IS NOT NULL OR error_kind IS NOT NULL) AND file IS NULL
                   AND run_id NOT IN (SELECT run_id FROM runs WHERE status = 'running')
                 GROUP BY provider, coalesce(error_kind, 'ok')
                HAVING count(*) > coalesce((SELECT requests FROM request_totals AS t
@@ -283,8 +283,8 @@ const INVARIANTS: &[Invariant] = &[
              sum(records_updated) FROM runs WHERE status <> 'running' GROUP BY 1, 2 ON CONFLICT DO UPDATE SET \
              runs = max(runs, excluded.runs); INSERT INTO request_totals SELECT provider, \
              coalesce(error_kind, 'ok'), count(*), sum(attempt > 1), sum(bytes) FROM fetch_log WHERE \
-             (http_status IS NOT NULL OR error_kind IS NOT NULL) AND run_id NOT IN (SELECT run_id FROM runs \
-             WHERE status = 'running') GROUP BY 1, 2 ON CONFLICT DO UPDATE SET requests = max(requests, \
+             (http_status IS NOT NULL OR error_kind IS NOT NULL) AND file IS NULL AND run_id NOT IN (SELECT run_id \
+             FROM runs WHERE status = 'running') GROUP BY 1, 2 ON CONFLICT DO UPDATE SET requests = max(requests, \
              excluded.requests);",
         ),
     },

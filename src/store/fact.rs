@@ -8,6 +8,7 @@ use crate::domain::import::ImportFact;
 use crate::domain::run::{RunId, RunStatus, Totals};
 use crate::domain::series::{SeriesKey, Symbol};
 
+use super::traffic::is_request;
 use super::{Store, StoreResult, count, sql_count, word};
 
 /// The columns of a run; in a database of an older schema it waited for no quota, and nobody noted the lag.
@@ -158,7 +159,7 @@ impl Store {
         })
     }
 
-    /// The failures of a run, or of all runs since `since`; the newest first, at most `limit`.
+    /// The failures of a run, or since `since` of all runs but imports; the newest first, at most `limit`.
     ///
     /// # Errors
     ///
@@ -173,7 +174,11 @@ impl Store {
             let sql = format!(
                 "SELECT run_id, symbol, timeframe, stage, error_kind, message, attempts, at FROM failures
                  WHERE {} ORDER BY at DESC, symbol, timeframe LIMIT ?2",
-                if run_id.is_some() { "run_id = ?1" } else { "at >= ?1" }
+                if run_id.is_some() {
+                    "run_id = ?1"
+                } else {
+                    "at >= ?1 AND run_id NOT IN (SELECT run_id FROM runs WHERE command = 'import')"
+                }
             );
             let mut statement = connection.prepare_cached(&sql)?;
             let mut rows = match run_id {
@@ -203,7 +208,7 @@ impl Store {
                 "SELECT file, symbol, timeframe, min(range_from) FILTER (WHERE range_to > range_from),
                         max(range_to) FILTER (WHERE range_to > range_from) - 1,
                         sum(records_fetched), sum(records_inserted), sum(coalesce(records_updated, 0)),
-                        sum(records_kept), sum(records_rejected)
+                        sum(records_kept), sum(records_rejected), sum(records_dropped)
                    FROM fetch_log WHERE run_id = ? AND file IS NOT NULL
                   GROUP BY 1, 2, 3 ORDER BY min(rowid)",
             )?;
@@ -221,6 +226,7 @@ impl Store {
                     updated: count(row.get(7)?),
                     kept: count(row.get(8)?),
                     rejected: count(row.get(9)?),
+                    dropped: count(row.get(10)?),
                 });
             }
             Ok(imports)
@@ -234,11 +240,11 @@ impl Store {
     /// When the database cannot be read.
     pub fn requests_of(&self, run_id: &RunId) -> StoreResult<Vec<RequestCount>> {
         self.read(|connection| {
-            let mut statement = connection.prepare_cached(
+            let mut statement = connection.prepare_cached(&format!(
                 "SELECT provider, coalesce(error_kind, 'ok'), count(*) FROM fetch_log
-                  WHERE run_id = ? AND (http_status IS NOT NULL OR error_kind IS NOT NULL)
-                  GROUP BY 1, 2 ORDER BY 1, 3 DESC",
-            )?;
+                  WHERE run_id = ? AND {} GROUP BY 1, 2 ORDER BY 1, 3 DESC",
+                is_request(connection)?
+            ))?;
             let rows = statement.query_map([&run_id.0], |row| {
                 Ok(RequestCount {
                     provider: row.get(0)?,
@@ -258,11 +264,11 @@ impl Store {
     pub fn fetch_facts(&self, since: i64) -> StoreResult<FetchFacts> {
         self.read(|connection| {
             // Told apart by nothing but how long they took, a million of them are a few thousand rows here.
-            let mut statement = connection.prepare_cached(
+            let mut statement = connection.prepare_cached(&format!(
                 "SELECT response_time_ms, success, error_kind = 'rate_limited', attempt > 1, bytes
-                   FROM fetch_log
-                  WHERE started_at >= ? AND (http_status IS NOT NULL OR error_kind IS NOT NULL)",
-            )?;
+                   FROM fetch_log WHERE started_at >= ? AND {}",
+                is_request(connection)?
+            ))?;
             let mut rows = statement.query([since])?;
             let mut facts = FetchFacts::default();
             while let Some(row) = rows.next()? {

@@ -261,7 +261,7 @@ impl Store {
     }
 
     /// What was found of a series before `end`; rows that were refused for coming too early are told
-    /// whatever their time is.
+    /// whatever their time is. Those of files that somebody imported are not counted.
     ///
     /// # Errors
     ///
@@ -270,7 +270,8 @@ impl Store {
         self.read(|connection| {
             let rejected = connection
                 .prepare_cached(&format!(
-                    "SELECT count(*) FROM rejected_bars WHERE series_id = ?1 AND {BEFORE_END}"
+                    "SELECT count(*) FROM rejected_bars WHERE series_id = ?1 AND {BEFORE_END} AND {}",
+                    is_providers(connection)?
                 ))?
                 .query_row(params![series_id, end], |row| row.get(0).map(count))?;
             let mut found = Found { rejected, ..Found::default() };
@@ -355,9 +356,11 @@ impl Store {
         self.read(|connection| {
             let known = connection.column_exists(None, "rejected_bars", "fields")?;
             let fields = if known { "fields" } else { "NULL" };
+            let known = connection.column_exists(None, "rejected_bars", "file")?;
+            let file = if known { "file" } else { "NULL" };
             // Of a group's columns those of its first row are told.
             let mut statement = connection.prepare_cached(&format!(
-                "SELECT ts, reason, {fields}, text, count(*), min(rowid) FROM rejected_bars
+                "SELECT ts, reason, {fields}, text, count(*), min(rowid), {file} FROM rejected_bars
                   WHERE series_id = ?1 AND {BEFORE_END} AND (?3 IS NULL OR reason = ?3)
                   GROUP BY coalesce(ts, -9223372036854775808),
                            CASE reason WHEN 'duplicate_ts' THEN 0 ELSE rowid END
@@ -374,6 +377,7 @@ impl Store {
                     fields: word(fields.as_deref().unwrap_or_default())?,
                     text: row.get(3)?,
                     count: count(row.get(4)?),
+                    file: row.get(6)?,
                 });
             }
             Ok(rejected)
@@ -423,6 +427,13 @@ const ANOMALIES_BY_CODE: &str = "SELECT code, count(*), sum(CASE WHEN ts_end < ?
 const BEFORE_END: &str =
     "(coalesce(ts, -9223372036854775808) < ?2 OR reason IN ('future_ts', 'unfinished_bar'))";
 
+/// What makes a refused row one that the series' provider gave: no file that it was imported from, which none
+/// has where there is no column for it.
+fn is_providers(connection: &Connection) -> StoreResult<&'static str> {
+    let known = connection.column_exists(None, "rejected_bars", "file")?;
+    Ok(if known { "file IS NULL" } else { "true" })
+}
+
 fn bars_in_session_from(connection: &Connection, series_id: i64, ts: i64) -> StoreResult<u64> {
     let mut statement = connection.prepare_cached(
         "SELECT (SELECT count(*) FROM bars WHERE series_id = ?1 AND ts >= ?2)
@@ -434,8 +445,10 @@ fn bars_in_session_from(connection: &Connection, series_id: i64, ts: i64) -> Sto
 
 fn found_all(connection: &Connection) -> StoreResult<HashMap<i64, Found>> {
     let mut all: HashMap<i64, Found> = HashMap::new();
-    let mut statement = connection
-        .prepare_cached("SELECT series_id, count(*) FROM rejected_bars GROUP BY series_id")?;
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT series_id, count(*) FROM rejected_bars WHERE {} GROUP BY series_id",
+        is_providers(connection)?
+    ))?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         all.entry(row.get(0)?).or_default().rejected = count(row.get(1)?);

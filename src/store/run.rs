@@ -49,7 +49,7 @@ impl Writer<'_> {
             "UPDATE runs SET status = 'crashed',
                     error = 'it ended without saying so: killed, or the machine went down',
                     (requests, rate_limited, retried, records_inserted) =
-                        (SELECT coalesce(sum(http_status IS NOT NULL OR error_kind IS NOT NULL), 0),
+                        (SELECT coalesce(sum((http_status IS NOT NULL OR error_kind IS NOT NULL) AND file IS NULL), 0),
                                 coalesce(sum(error_kind = 'rate_limited'), 0),
                                 coalesce(sum(attempt > 1), 0), coalesce(sum(records_inserted), 0)
                            FROM fetch_log WHERE run_id = runs.run_id),

@@ -58,6 +58,7 @@ impl Store {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT run_id FROM fetch_log WHERE run_id > ? AND provider = ? AND success = 1
+                    AND run_id NOT IN (SELECT run_id FROM runs WHERE command = 'import')
                   ORDER BY run_id LIMIT 1",
             )?;
             let found = statement.query_row(params![down.run_id.0, down.provider], |row| {

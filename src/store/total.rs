@@ -13,7 +13,7 @@ const SHARES: [&str; 4] = [
     "INSERT INTO request_totals
      SELECT provider, coalesce(error_kind, 'ok'), count(*), sum(attempt > 1), sum(bytes)
        FROM fetch_log
-      WHERE run_id = ?1 AND (http_status IS NOT NULL OR error_kind IS NOT NULL)
+      WHERE run_id = ?1 AND (http_status IS NOT NULL OR error_kind IS NOT NULL) AND file IS NULL
       GROUP BY 1, 2
          ON CONFLICT (provider, outcome) DO UPDATE SET requests = requests + excluded.requests,
             retries = retries + excluded.retries, bytes = bytes + excluded.bytes",
@@ -22,7 +22,7 @@ const SHARES: [&str; 4] = [
             (SELECT min(up_to_ms) FROM response_bounds WHERE up_to_ms >= response_time_ms),
             count(*), sum(response_time_ms)
        FROM fetch_log
-      WHERE run_id = ?1 AND (http_status IS NOT NULL OR error_kind IS NOT NULL)
+      WHERE run_id = ?1 AND (http_status IS NOT NULL OR error_kind IS NOT NULL) AND file IS NULL
       GROUP BY 1, 2
          ON CONFLICT (provider, up_to_ms) DO UPDATE SET requests = requests + excluded.requests,
             response_time_ms = response_time_ms + excluded.response_time_ms",

@@ -1,5 +1,7 @@
 //! What requests came to over time.
 
+use rusqlite::Connection;
+
 use crate::domain::fact::{FetchDay, Traffic};
 use crate::domain::run::RunId;
 use crate::domain::timeframe::DAY;
@@ -16,12 +18,11 @@ impl Store {
     pub fn fetch_days(&self, since: i64) -> StoreResult<Vec<FetchDay>> {
         self.read(|connection| {
             // Counted here, not by SQL: grouping a million rows by three columns would sort them all.
-            let mut statement = connection.prepare_cached(
+            let mut statement = connection.prepare_cached(&format!(
                 "SELECT started_at, response_time_ms, success, error_kind, attempt, bytes
-                   FROM fetch_log
-                  WHERE started_at >= ? AND (http_status IS NOT NULL OR error_kind IS NOT NULL)
-                  ORDER BY started_at",
-            )?;
+                   FROM fetch_log WHERE started_at >= ? AND {} ORDER BY started_at",
+                is_request(connection)?
+            ))?;
             let mut rows = statement.query([since])?;
             let mut days: Vec<FetchDay> = Vec::new();
             while let Some(row) = rows.next()? {
@@ -49,6 +50,7 @@ impl Store {
             Ok(days)
         })
     }
+
     /// What the requests of a run have come to so far.
     ///
     /// # Errors
@@ -56,12 +58,12 @@ impl Store {
     /// When the database cannot be read.
     pub fn traffic_of(&self, run_id: &RunId) -> StoreResult<Traffic> {
         self.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT coalesce(sum(http_status IS NOT NULL OR error_kind IS NOT NULL), 0),
-                        coalesce(sum(error_kind = 'rate_limited'), 0),
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT coalesce(sum({}), 0), coalesce(sum(error_kind = 'rate_limited'), 0),
                         coalesce(sum(records_inserted), 0)
                    FROM fetch_log WHERE run_id = ?",
-            )?;
+                is_request(connection)?
+            ))?;
             Ok(statement.query_row([&run_id.0], |row| {
                 Ok(Traffic {
                     requests: count(row.get(0)?),
@@ -71,4 +73,14 @@ impl Store {
             })?)
         })
     }
+}
+
+/// What makes a row of `fetch_log` a request to a provider. Files that are read are none: those of a provider
+/// have no HTTP status, and those that somebody imports have a name, which nobody could before there was the column.
+pub(super) fn is_request(connection: &Connection) -> StoreResult<&'static str> {
+    Ok(if connection.column_exists(None, "fetch_log", "file")? {
+        "(http_status IS NOT NULL OR error_kind IS NOT NULL) AND file IS NULL"
+    } else {
+        "(http_status IS NOT NULL OR error_kind IS NOT NULL)"
+    })
 }

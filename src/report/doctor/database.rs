@@ -162,7 +162,11 @@ pub(super) fn lock(seen: &Seen<'_>) -> Finding {
     );
     let deadline = i64::try_from(seen.settings.run.deadline.as_secs()).unwrap_or(i64::MAX);
     if since > deadline.saturating_add(BEYOND_DEADLINE) {
-        let message = format!("{message}, and its deadline was {}", span(deadline));
+        let message = if run.is_import() {
+            format!("{message}, and others wait for it")
+        } else {
+            format!("{message}, and its deadline was {}", span(deadline))
+        };
         let kill = holder.process.map_or_else(String::new, |id| {
             format!("; kill {id} stops it, and what it stored is kept")
         });
@@ -186,7 +190,7 @@ pub(super) fn last_run(seen: &Seen<'_>) -> Finding {
         return unread("last_run", "runs");
     };
     let Some(run) = &evidence.last else {
-        let message = match &evidence.running {
+        let message = match evidence.running.as_ref().filter(|run| !run.is_import()) {
             Some(run) => format!("run {} is the first, and at work", run.run_id),
             None => "nothing has run yet".to_owned(),
         };

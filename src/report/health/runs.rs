@@ -14,7 +14,9 @@ use super::{Code, Evidence, Issue};
 const RATE_LIMITED_SHARE: f64 = 0.05;
 
 pub(super) fn run_overdue(settings: &Settings, evidence: &Evidence) -> Option<Issue> {
-    if evidence.running.is_some() || evidence.pause.is_some() {
+    // An import keeps the others waiting; it is not what is overdue.
+    let import = evidence.running.as_ref().filter(|run| run.is_import());
+    if evidence.running.is_some() && import.is_none() || evidence.pause.is_some() {
         return None;
     }
     let limit = i64::try_from(settings.health.max_run_age.as_secs()).unwrap_or(i64::MAX);
@@ -34,8 +36,15 @@ pub(super) fn run_overdue(settings: &Settings, evidence: &Evidence) -> Option<Is
         subject: "runs".to_owned(),
         count: 1,
         since: last,
-        message,
-        hint: "mdctl backfill; then see why whatever calls it, cron or a timer, did not".to_owned(),
+        message: match import {
+            Some(import) => format!("{message}; import {} keeps others waiting", import.run_id),
+            None => message,
+        },
+        hint: match import {
+            Some(_) => "mdctl status; let the import end, or stop it: what it has stored is kept",
+            None => "mdctl backfill; then see why whatever calls it, cron or a timer, did not",
+        }
+        .to_owned(),
     })
 }
 

@@ -30,7 +30,7 @@ pub struct Service {
     pub worst_lag_seconds: Option<i64>,
     /// How old the last finished run may be, in seconds.
     pub max_run_age_seconds: i64,
-    /// Whether a run is at work.
+    /// Whether a run is at work that is no import.
     pub running: bool,
 }
 

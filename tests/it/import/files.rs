@@ -76,6 +76,12 @@ fn a_name_that_tells_no_series_is_a_usage_error_that_says_what_to_do() {
     ] {
         import(&sandbox, arguments).expect_code(64);
     }
+    for more in [&[][..], &["--symbol", "AAA", "--timeframe", "1d"]] {
+        let output = import(&sandbox, &[&["-"], more].concat());
+        output.expect_code(64).expect_stderr("not what is piped into it").expect_stderr("./-");
+    }
+    sandbox.write("-", csv(&rows(&daily_sessions())));
+    import(&sandbox, &["./-", "--symbol", "AAA", "--timeframe", "1d"]).expect_code(0);
 }
 
 #[test]
@@ -156,7 +162,7 @@ fn a_file_that_cannot_be_read_is_its_own_symbols_failure() {
 }
 
 #[test]
-fn of_a_file_on_another_grid_a_few_rows_are_kept_to_tell() {
+fn of_a_file_on_another_grid_nothing_stays_but_the_failure() {
     let sandbox = Sandbox::with(
         &(binance("http://127.0.0.1:9", "")
             + &group("b", "crypto", &["BTCUSDT"], r#"timeframes = ["1h"]"#)),
@@ -168,12 +174,16 @@ fn of_a_file_on_another_grid_a_few_rows_are_kept_to_tell() {
         .expect_code(2)
         .expect_stderr("all 5000 rows were refused");
     let database = sandbox.database();
-    assert_eq!(database.number("SELECT count(*) FROM rejected_bars"), 100);
+    assert_eq!(database.number("SELECT count(*) FROM rejected_bars"), 0);
+    let told = database.texts("SELECT error_kind || ' ' || message FROM failures");
+    assert!(told[0].starts_with("validation all 5000 rows were refused; first "), "{told:?}");
+    let log = "SELECT records_fetched || ' ' || records_rejected FROM fetch_log";
+    assert_eq!(database.texts(log), ["5000 5000"]);
     assert_eq!(database.number("SELECT count(*) FROM coverage"), 0, "the provider is still asked");
 }
 
 /// A sandbox with a file of so many minutes.
-fn minutes(count: i64) -> Sandbox {
+pub(super) fn minutes(count: i64) -> Sandbox {
     let sandbox = Sandbox::with(
         &(binance("http://127.0.0.1:9", "")
             + &group("b", "crypto", &["BTCUSDT"], r#"timeframes = ["1m"]"#)),
@@ -187,7 +197,7 @@ fn minutes(count: i64) -> Sandbox {
 }
 
 /// How many bars are stored.
-fn stored(sandbox: &Sandbox) -> i64 {
+pub(super) fn stored(sandbox: &Sandbox) -> i64 {
     if !sandbox.path("mdctl.db").exists() {
         return 0;
     }

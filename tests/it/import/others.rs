@@ -1,9 +1,11 @@
 //! An import among runs: it takes the lock and keeps to a pause, and nobody takes it for the schedule's.
 
+use rustix::process::Signal;
+
 use crate::support::market::rows;
 use crate::support::server::{Answer, Server};
 use crate::support::{
-    AS_OF, DAILY, Sandbox, daily_sessions, daily_stocks, faulty_stocks, group, polygon,
+    AS_OF, DAILY, Sandbox, daily_sessions, daily_stocks, faulty_stocks, group, polygon, wait_until,
 };
 
 use super::{csv, import, unasked};
@@ -91,4 +93,86 @@ fn a_pause_keeps_it_from_working_unless_the_glass_is_broken() {
     assert_eq!(database.times("AAA", "1d"), daily_sessions());
     let deeds = database.texts("SELECT concat_ws(' ', action, subject, reason) FROM audit_log");
     assert_eq!(deeds.last().map(String::as_str), Some("force import now or never"));
+}
+
+/// The codes of what is wrong.
+fn codes(health: &serde_json::Value) -> Vec<&str> {
+    let issues = health["issues"].as_array().expect("a list");
+    issues.iter().filter_map(|issue| issue["code"].as_str()).collect()
+}
+
+#[test]
+fn many_bad_files_hide_no_provider_that_is_down() {
+    let (_server, sandbox) = unasked(&["AAA", "BBB"]);
+    sandbox.backfill(&[]).expect_code(2);
+    let health = || sandbox.mdctl(&["health", "--json", "--as-of", AS_OF]).json();
+    let before = health();
+    assert!(codes(&before).contains(&"provider_down"), "{before}");
+    let gone: Vec<String> = (0..60).map(|n| format!("{n}/AAA_1d.csv")).collect();
+    let gone: Vec<&str> = gone.iter().map(String::as_str).collect();
+    import(&sandbox, &gone).expect_code(2);
+    assert_eq!(sandbox.database().number("SELECT count(*) FROM failures"), 62);
+    let after = health();
+    assert_eq!(codes(&after), codes(&before));
+    assert_eq!(after["recent_failures"], before["recent_failures"]);
+    let json = sandbox.mdctl(&["history", "last", "--json"]).json();
+    assert_eq!(json["failures"].as_array().map(Vec::len), Some(60), "there they are");
+}
+
+#[test]
+fn while_it_is_at_work_the_others_are_overdue_all_the_same() {
+    let sandbox = super::files::minutes(320_000);
+    let running = sandbox.start(&["import", "BTCUSDT_1m.csv", "--no-features"]);
+    wait_until(|| super::files::stored(&sandbox) > 0);
+    running.signal(Signal::STOP);
+    let health = sandbox.mdctl(&["health", "--json"]).json();
+    assert_eq!(health["running"]["command"], "import", "{health}");
+    let issues = health["issues"].as_array().expect("a list");
+    let overdue = issues.iter().find(|issue| issue["code"] == "run_overdue").expect("it is");
+    let words = |name: &str| overdue[name].as_str().unwrap_or_default().to_owned();
+    assert!(words("message").contains("keeps others waiting"), "{overdue}");
+    assert!(words("hint").starts_with("mdctl status; let the import end"), "{overdue}");
+    let told = sandbox.mdctl(&["doctor", "--json"]).json();
+    let checks = told["findings"].as_array().expect("a list");
+    let last = checks.iter().find(|one| one["code"] == "last_run").expect("it is looked at");
+    assert_eq!(last["message"], "nothing has run yet");
+    running.kill();
+}
+
+#[test]
+fn its_files_are_no_requests_whatever_providers_are_called() {
+    let (_server, sandbox) = daily_stocks(&["AAA"]);
+    let config = sandbox.read("mdctl.toml");
+    let renamed = config.replace("[providers.p]", "[providers.import]");
+    sandbox.write("mdctl.toml", renamed.replace("provider = \"p\"", "provider = \"import\""));
+    sandbox.backfill(&[]).expect_code(0);
+    let told = || {
+        let fetch = sandbox.mdctl(&["metrics", "--json"]).json()["fetch_pipeline"].clone();
+        let slo = sandbox.mdctl(&["slo", "--json"]).json();
+        let mut slo = slo["objectives"].as_array().expect("a list").iter();
+        let p99 = slo.find(|one| one["name"] == "fetch_p99").cloned().expect("it is promised");
+        let totals = sandbox.mdctl(&["metrics", "--format", "prometheus"]).stdout;
+        let totals = totals.lines().filter(|line| line.starts_with("mdctl_fetch_"));
+        let totals: Vec<String> = totals.map(str::to_owned).collect();
+        (
+            ["total_fetches", "successful", "p99_response_time_ms", "bytes"]
+                .map(|name| fetch[name].clone()),
+            p99,
+            totals,
+        )
+    };
+    let before = told();
+    assert!(
+        before
+            .2
+            .contains(&"mdctl_fetch_requests_total{provider=\"import\",outcome=\"ok\"} 1".into()),
+        "{before:?}"
+    );
+    import(&sandbox, &["gone/AAA_1d.csv"]).expect_code(2);
+    assert_eq!(told(), before);
+    let run = "SELECT requests FROM runs WHERE command = 'import'";
+    assert_eq!(sandbox.database().numbers(run), [0]);
+    let json = sandbox.mdctl(&["history", "last", "--json"]).json();
+    assert_eq!(json["requests"], serde_json::json!({}));
+    sandbox.mdctl(&["db", "check"]).expect_code(0);
 }
