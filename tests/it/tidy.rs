@@ -45,9 +45,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("report", &["domain", "calendar", "freshness", "quality", "plan", "config", "exit"]),
     ("notify", &["domain", "report", "config", "exit"]),
-    ("systemd", &["config", "file"]),
+    ("systemd", &["config", "domain", "file"]),
     ("render", &["domain", "report", "plan", "config", "systemd"]),
-    ("logging", &["clock", "domain"]),
+    ("logging", &["clock", "domain", "file"]),
     ("trace", &["clock", "domain"]),
 ];
 
@@ -75,7 +75,10 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("dbg!", &[]),
     ("unsafe ", &[]),
     ("process::exit", &["main.rs", "fetch/engine.rs"]),
-    ("rustix", &["clock.rs", "config/", "fetch/engine.rs", "notify/", "store/", "systemd/"]),
+    (
+        "rustix",
+        &["clock.rs", "config/", "file.rs", "fetch/engine.rs", "notify/", "store/", "systemd/"],
+    ),
     ("thread::sleep", &[]),
 ];
 
