@@ -3,9 +3,7 @@
 
 use std::fs::{self, DirBuilder, File, Metadata, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{
-    DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, fchown, lchown,
-};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -83,6 +81,18 @@ pub fn hand_over(made: &File, folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Likewise with the file that stands at `path`, unless it is a link, or has another name as well: whoever
+/// owns the folder could have root give away what is somebody else's.
+///
+/// # Errors
+///
+/// When it cannot be opened, or the system refuses it.
+pub fn hand_over_at(path: &Path) -> io::Result<()> {
+    let file = open_itself(path)?;
+    let held = file.metadata()?;
+    if held.is_file() && held.nlink() == 1 { hand_over(&file, folder_of(path)) } else { Ok(()) }
+}
+
 /// Makes a folder with that mode; likewise whose the one above it is.
 ///
 /// # Errors
@@ -90,12 +100,36 @@ pub fn hand_over(made: &File, folder: &Path) -> io::Result<()> {
 /// When it is there, or cannot be made.
 pub fn make_folder(path: &Path, bits: u32) -> io::Result<()> {
     DirBuilder::new().mode(bits).create(path)?;
-    let (above, made) = (fs::metadata(folder_of(path))?, path.symlink_metadata()?);
-    if made.is_dir() && made.uid() == 0 && above.uid() != 0 {
-        // Whoever put a link in its place meanwhile gets the link.
-        lchown(path, Some(above.uid()), Some(above.gid()))?;
+    hand_over(&open_itself(path)?, folder_of(path))
+}
+
+/// Makes a folder with that mode whatever the umask says, and the ones above it; it is that owner's and that
+/// group's where they are named. One that is there stays as it is.
+///
+/// # Errors
+///
+/// When it cannot be made, or not be given away.
+pub fn make_folder_of(
+    path: &Path,
+    bits: u32,
+    owner: Option<u32>,
+    group: Option<u32>,
+) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
     }
-    Ok(())
+    fs::create_dir_all(folder_of(path))?;
+    DirBuilder::new().mode(bits).create(path)?;
+    let made = open_itself(path)?;
+    fchown(&made, owner, group)?;
+    made.set_permissions(Permissions::from_mode(bits))
+}
+
+/// Opens what stands at `path`, and not what a link there leads to; nothing waits for a pipe's other end.
+fn open_itself(path: &Path) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags, open};
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    Ok(open(path, flags, Mode::empty())?.into())
 }
 
 /// A new file in `folder`.

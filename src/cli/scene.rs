@@ -74,14 +74,22 @@ impl Scene {
     }
 
     fn set_with(global: &Global, whole_screen: bool) -> Result<Self, Failure> {
+        let path = config::find(global.config.as_deref())?;
+        Self::of(config::load(&path, global.db.as_deref())?, global, whole_screen)
+    }
+
+    /// Likewise, with a config that is loaded.
+    pub(super) fn of(
+        settings: Settings,
+        global: &Global,
+        whole_screen: bool,
+    ) -> Result<Self, Failure> {
         let wall_now = clock::now();
         let as_of = global.as_of.map(|as_of| as_of.0);
         if as_of.is_some_and(|as_of| as_of > wall_now) {
             return Err(Failure::usage("--as-of lies in the future")
                 .hinted("leave it out to judge at this instant"));
         }
-        let path = config::find(global.config.as_deref())?;
-        let settings = config::load(&path, global.db.as_deref())?;
         let bar = io::stderr().is_terminal() && !global.no_progress && !global.quiet;
         let screen = Progress::screen(bar);
         let tail = settings.notifiers.values().any(Notifier::hears_of_runs).then(Tail::default);

@@ -8,12 +8,11 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::domain::place;
+
 use super::env;
 use super::secret::{Address, SecretSource};
 use super::{Notifier, NotifierKind, Settings};
-
-/// The group of a system install.
-pub const SYSTEM_GROUP: &str = "mdctl";
 
 const USERS: &str = "/etc/passwd";
 const GROUPS: &str = "/etc/group";
@@ -29,6 +28,14 @@ pub struct Access {
     pub owner: String,
     /// The group's name, else the number.
     pub group: String,
+    /// The owner's number.
+    pub owner_id: u32,
+    /// The group's number.
+    pub group_id: u32,
+    /// Whether it is a folder.
+    pub is_folder: bool,
+    /// When its content was last changed, epoch seconds UTC.
+    pub changed_at: i64,
     /// Whether this process may write it.
     pub writable: bool,
 }
@@ -57,8 +64,25 @@ impl Access {
             mode: held.mode() & 0o7777,
             owner: name_in(USERS, held.uid()),
             group: name_in(GROUPS, held.gid()),
+            owner_id: held.uid(),
+            group_id: held.gid(),
+            is_folder: held.is_dir(),
+            changed_at: held.mtime(),
             writable: rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok(),
         })
+    }
+
+    /// As it is to another user, as far as its bits tell: root, to whom everything is open, asks for them.
+    #[must_use]
+    pub fn to(self, user: u32, group: u32) -> Self {
+        let bits = match (user, group) {
+            (0, _) => 0o7,
+            (user, _) if user == self.owner_id => self.mode >> 6,
+            (_, group) if group == self.group_id => self.mode >> 3,
+            _ => self.mode,
+        };
+        let needed = if self.is_folder { 0o3 } else { 0o2 };
+        Self { writable: self.writable && bits & needed == needed, ..self }
     }
 
     /// `rw-r----- root:mdctl`.
@@ -74,7 +98,7 @@ impl Access {
     /// nobody can.
     #[must_use]
     pub fn exposure(&self) -> Option<String> {
-        let may_read = self.group == SYSTEM_GROUP;
+        let may_read = self.group == place::GROUP;
         let verb = |bits: u32, reading_is_right: bool| match bits & 0o7 {
             bits if bits & 0o2 != 0 => Some("write"),
             0 => None,
@@ -92,13 +116,15 @@ impl Access {
     }
 
     /// Who else than its owner can write it; `None` when nobody can. In a folder with the sticky bit nobody
-    /// takes away what is another's; and the group that is called like the owner is the owner's own.
+    /// takes away what is another's; and the group that is called like the owner is the owner's own, but for
+    /// that of a system install, which has members.
     #[must_use]
     pub fn writers(&self) -> Option<String> {
-        let sticky = self.mode & 0o1000 != 0;
+        let sticky = self.is_sticky();
+        let is_own = self.group == self.owner && self.group != place::GROUP;
         let who = match self.mode {
             mode if mode & 0o002 != 0 && !sticky => "everybody on this machine".to_owned(),
-            mode if mode & 0o020 != 0 && !sticky && self.group != self.owner => {
+            mode if mode & 0o020 != 0 && !sticky && !is_own => {
                 format!("the group {}", self.group)
             }
             _ => return None,
@@ -109,13 +135,24 @@ impl Access {
     /// Whether everybody on this machine can write it.
     #[must_use]
     pub const fn is_everybodys(&self) -> bool {
-        self.mode & 0o1002 == 0o002
+        self.mode & 0o002 != 0 && !self.is_sticky()
     }
 
-    /// The command that leaves it to those whom it concerns.
+    /// Whether others may add to it and not take away; of a file the bit says nothing.
+    const fn is_sticky(&self) -> bool {
+        self.is_folder && self.mode & 0o1000 != 0
+    }
+
+    /// The command that leaves it to those whom it concerns. What stands in the system's folder itself is read
+    /// by the units' user, who is in the group.
     #[must_use]
     pub fn remedy(&self) -> String {
-        let mode = if self.group == SYSTEM_GROUP { 640 } else { 600 };
+        let is_of_system = self.path.parent() == Some(Path::new(place::CONFIG));
+        if is_of_system && self.group != place::GROUP {
+            let path = quoted(&self.path);
+            return format!("chgrp {} {path} && chmod 640 {path}", place::GROUP);
+        }
+        let mode = if self.group == place::GROUP { 640 } else { 600 };
         format!("chmod {mode} {}", quoted(&self.path))
     }
 }
@@ -241,12 +278,20 @@ mod tests {
 
     fn access(mode: u32, group: &str) -> Access {
         Access {
-            path: "/etc/mdctl/key".into(),
+            path: "/etc/keys/key".into(),
             mode,
             owner: "root".to_owned(),
             group: group.to_owned(),
+            owner_id: 0,
+            group_id: 50,
+            is_folder: false,
+            changed_at: 0,
             writable: true,
         }
+    }
+
+    fn folder(mode: u32, group: &str) -> Access {
+        Access { is_folder: true, ..access(mode, group) }
     }
 
     #[test]
@@ -264,19 +309,48 @@ mod tests {
             of(0o666, "staff"),
             "everybody on this machine can write it (rw-rw-rw- root:staff)"
         );
-        assert_eq!(access(0o644, "staff").remedy(), "chmod 600 /etc/mdctl/key");
+        assert_eq!(access(0o644, "staff").remedy(), "chmod 600 /etc/keys/key");
     }
 
     #[test]
     fn the_group_of_a_system_install_reads_and_does_not_write() {
         assert_eq!(access(0o640, "mdctl").exposure(), None);
         assert!(access(0o660, "mdctl").exposure().is_some());
-        assert_eq!(access(0o644, "mdctl").remedy(), "chmod 640 /etc/mdctl/key");
+        assert_eq!(access(0o644, "mdctl").remedy(), "chmod 640 /etc/keys/key");
+    }
+
+    #[test]
+    fn what_the_units_read_stays_readable_to_them() {
+        let config = Access { path: place::CONFIG_FILE.into(), ..access(0o644, "root") };
+        let path = place::CONFIG_FILE;
+        assert_eq!(config.remedy(), format!("chgrp mdctl {path} && chmod 640 {path}"));
+        let key = Access { path: "/etc/mdctl/credentials/key".into(), ..access(0o644, "root") };
+        assert_eq!(key.remedy(), "chmod 600 /etc/mdctl/credentials/key", "systemd hands it over");
+    }
+
+    #[test]
+    fn a_group_with_members_is_nobodys_own() {
+        let of_system = Access { owner: "mdctl".to_owned(), ..folder(0o770, "mdctl") };
+        assert!(of_system.writers().is_some_and(|who| who.starts_with("the group mdctl")));
+    }
+
+    #[test]
+    fn the_bits_say_what_another_user_may() {
+        let writable = |access: Access, user, group| access.to(user, group).writable;
+        assert!(!writable(access(0o600, "staff"), 7, 50), "a file of root's");
+        assert!(writable(access(0o660, "staff"), 7, 50), "by the group");
+        assert!(writable(access(0o600, "staff"), 0, 0), "root");
+        assert!(!writable(folder(0o772, "staff"), 7, 8), "nobody makes files without getting in");
+        let own = Access { owner_id: 7, ..access(0o600, "staff") };
+        assert!(writable(own.clone(), 7, 8));
+        assert!(!writable(Access { writable: false, ..own }, 7, 8), "a file system to read only");
     }
 
     #[test]
     fn a_sticky_folder_is_nobody_elses() {
-        assert_eq!(access(0o1777, "root").writers(), None);
+        assert_eq!(folder(0o1777, "root").writers(), None);
+        assert!(access(0o1666, "root").writers().is_some(), "of a file the bit says nothing");
+        assert!(access(0o1666, "root").is_everybodys());
         assert_eq!(access(0o755, "root").writers(), None);
         assert_eq!(access(0o775, "root").writers(), None, "a group of the owner's own");
         assert!(access(0o777, "root").writers().is_some_and(|who| who.starts_with("everybody")));

@@ -34,6 +34,9 @@ pub(super) const SECRETS_OF_LIBRARIES: [&str; 2] =
 /// Who called: set by sudo, by the login, and by older systems' login.
 const CALLERS: [&str; 3] = ["SUDO_USER", "USER", "LOGNAME"];
 
+/// Where the user's own systemd, and others, are spoken to.
+const DBUS_SESSION_BUS_ADDRESS: &str = "DBUS_SESSION_BUS_ADDRESS";
+
 /// The value of a variable, when it is set, not empty, and text.
 #[must_use]
 pub fn value(name: &str) -> Option<String> {
@@ -101,10 +104,23 @@ pub fn runtime_folder() -> Option<PathBuf> {
     value(XDG_RUNTIME_DIR).map(PathBuf::from)
 }
 
+/// What systemd's programs need of this environment to find their manager; keys are none of it.
+#[must_use]
+pub fn to_reach_systemd() -> Vec<(&'static str, String)> {
+    let names = [PATH, HOME, XDG_RUNTIME_DIR, DBUS_SESSION_BUS_ADDRESS];
+    names.into_iter().filter_map(|name| Some((name, value(name)?))).collect()
+}
+
 /// Whether root calls, who may do everything.
 #[must_use]
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+/// The number of the user who calls, as far as rights go.
+#[must_use]
+pub fn user() -> u32 {
+    rustix::process::geteuid().as_raw()
 }
 
 /// Who calls, for the audit log: the name of the one who logged in, else the number of the user.

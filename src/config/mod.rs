@@ -44,12 +44,6 @@ pub use values::Span;
 /// The config's usual name.
 pub const FILE_NAME: &str = "mdctl.toml";
 
-/// The folder of a system install's config.
-pub const SYSTEM_FOLDER: &str = place::CONFIG;
-
-/// The folder of a system install's database.
-pub const SYSTEM_STATE_FOLDER: &str = place::STATE;
-
 /// Everything that a command needs to know of the config.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -261,6 +255,8 @@ pub struct Group {
     pub calendar: Calendar,
     /// Its symbols.
     pub members: Vec<Member>,
+    /// The file that they stand in; `None` when they stand in the config.
+    pub symbols_file: Option<PathBuf>,
     /// Its series' timeframes, short to long: those asked for, and those that others derive from.
     pub timeframes: BTreeMap<Timeframe, Stored>,
     /// The timeframes of `timeframes`, as a list.
@@ -403,7 +399,7 @@ pub fn find(given: Option<&Path>) -> Result<PathBuf, ConfigError> {
 /// Where a config is looked for, in this order.
 fn places() -> Vec<PathBuf> {
     let user = env::user_config_folder().map(|folder| folder.join("mdctl").join(FILE_NAME));
-    let system = Path::new(SYSTEM_FOLDER).join(FILE_NAME);
+    let system = PathBuf::from(place::CONFIG_FILE);
     [Some(PathBuf::from(FILE_NAME)), user, Some(system)].into_iter().flatten().collect()
 }
 

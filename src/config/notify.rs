@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::domain::alert::Severity;
 
 use super::access;
-use super::secret::{Address, SecretSource};
+use super::secret::{self, Address, SecretSource};
 
 /// Who is told of alerts, or of runs.
 #[derive(Clone, Debug)]
@@ -62,6 +62,12 @@ impl Notifier {
             (format!("there is no program {program} that can be started"), see)
         };
         (!access::is_program(program, folder)).then(why)
+    }
+
+    /// Whether it lacks nothing but secrets that are there for root and the units alone.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        secret::are_kept(self.secrets())
     }
 
     /// What it lets us in with; `None` where it wants nothing.

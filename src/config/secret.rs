@@ -49,6 +49,12 @@ impl KeySource {
         lacking.unwrap_or(&self.key).remedy()
     }
 
+    /// Whether what is lacking of it is there for root, and for the units that systemd hands it to, alone.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        are_kept(self.halves())
+    }
+
     /// The environment variables that it is kept in.
     #[must_use]
     pub fn variables(&self) -> Vec<&str> {
@@ -103,6 +109,14 @@ impl SecretSource {
         }
     }
 
+    /// Whether it is a credential in a folder that this user may not look into.
+    fn is_kept(&self) -> bool {
+        match &self.0 {
+            SecretPlace::Credential { name, beside } => given(name).is_none() && is_closed(beside),
+            SecretPlace::Env(_) | SecretPlace::File(_) => false,
+        }
+    }
+
     fn read(&self) -> Result<String, String> {
         let secret = match &self.0 {
             SecretPlace::Env(name) => env::value(name)
@@ -121,11 +135,16 @@ impl SecretSource {
     }
 }
 
+/// Whether of some secrets those that cannot be read are kept from this user, who is handed none, as every
+/// other than root is.
+pub(super) fn are_kept<'a>(secrets: impl Iterator<Item = &'a SecretSource>) -> bool {
+    let mut lacking = secrets.filter(|secret| secret.read().is_err()).peekable();
+    lacking.peek().is_some() && lacking.all(SecretSource::is_kept)
+}
+
 /// The command that puts a secret into the file at `path`, or shows who may read the one that is there.
 fn keep_remedy(path: &Path) -> String {
-    let is_kept_from_us =
-        || File::open(path).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
-    if is_kept_from_us() {
+    if is_closed(path) {
         return format!("ls -l {}   # who may read it; root may: sudo mdctl doctor", quoted(path));
     }
     let folder = crate::file::folder_of(path);
@@ -138,6 +157,11 @@ fn keep_remedy(path: &Path) -> String {
         "{make}install -m 600 /dev/stdin {}   # then the secret, Enter and Ctrl-D",
         quoted(path)
     )
+}
+
+/// Whether this user may not look at what stands there.
+fn is_closed(path: &Path) -> bool {
+    File::open(path).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
 }
 
 /// Where systemd put a credential: under its own name, or under that of the folder that it came with

@@ -6,9 +6,9 @@
 //! ([`series`], [`shard`]), what is said of it ([`mod@reference`]), what is missing ([`gap`]), what files
 //! bring ([`mod@import`]), what is to be done ([`task`]), what a run did ([`run`], [`event`]), what the
 //! store remembers ([`fact`], [`provider_state`], [`total`]) and in which files ([`database`], [`beside`]),
-//! what people order ([`control`]), by which rules all of that is judged ([`policy`]), what is watched and promised
-//! ([`alert`]), and what is tried ([`probe`]); last, where a system install has its files ([`place`]), and
-//! how times and counts are said ([`words`]).
+//! what people order ([`control`]), by which rules all of that is judged ([`policy`]), what is watched and
+//! promised ([`alert`]), what is tried ([`probe`]) and what happens by itself ([`schedule`]); last, where a
+//! system install has its files ([`place`]), and how times and counts are said ([`words`]).
 
 pub mod action;
 pub mod alert;
@@ -29,6 +29,7 @@ pub mod provider_state;
 pub mod range;
 pub mod reference;
 pub mod run;
+pub mod schedule;
 pub mod secret;
 pub mod series;
 pub mod shard;

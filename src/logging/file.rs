@@ -3,11 +3,12 @@
 use std::error::Error;
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{MetadataExt as _, lchown};
 use std::path::Path;
 
 use chrono::NaiveDate;
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
+
+use crate::file;
 
 /// Why there is no file.
 pub(super) struct Trouble {
@@ -44,15 +45,11 @@ pub(super) fn rolling(path: &Path, keep: usize) -> Result<RollingFileAppender, T
 
 /// What root begins in somebody's folder is theirs, who could not go on with it otherwise.
 fn hand_over(folder: &Path, name: &str) {
-    let (Ok(owner), Ok(entries)) = (fs::metadata(folder), fs::read_dir(folder)) else { return };
+    let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
-        let is_ours = entry.file_name().to_str().is_some_and(|file| day_of(file, name).is_some());
-        let is_roots = entry
-            .metadata()
-            .is_ok_and(|held| held.is_file() && held.uid() == 0 && held.nlink() == 1);
-        if is_ours && is_roots && owner.uid() != 0 {
+        if entry.file_name().to_str().is_some_and(|file| day_of(file, name).is_some()) {
             // Of another's file nobody but root says whose it is.
-            let _ = lchown(entry.path(), Some(owner.uid()), Some(owner.gid()));
+            let _ = file::hand_over_at(&entry.path());
         }
     }
 }

@@ -122,6 +122,9 @@ pub fn installed(out: &mut dyn Write, installed: &Installed) -> io::Result<()> {
     for command in &installed.done {
         writeln!(out, "{:9}  {command}", "done")?;
     }
+    for command in &installed.failed {
+        writeln!(out, "{:9}  {command}", "failed")?;
+    }
     if !installed.left.is_empty() {
         writeln!(out, "\nleft to do:")?;
     }
@@ -148,6 +151,8 @@ struct InstalledDocument<'a> {
     files: Vec<FileJson<'a>>,
     /// The commands that were run, and ended well.
     done: &'a [String],
+    /// The commands that were run, and did not: each is left to the user, too.
+    failed: &'a [String],
     /// What is left to the user: commands, or sentences.
     left: &'a [String],
 }
@@ -191,6 +196,7 @@ pub fn installed_json(
         config: layout.config.display().to_string(),
         files: installed.files.iter().map(file).collect(),
         done: &installed.done,
+        failed: &installed.failed,
         left: &installed.left,
     };
     super::json(out, &document)

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::config::env;
+
 /// What a program said.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -17,10 +19,12 @@ pub(super) struct Answer {
 }
 
 /// Starts `program` and waits for its end; `None` when it is not there, or takes longer than `patience`
-/// and is killed. It asks nothing back, and tells times in UTC.
+/// and is killed. It asks nothing back, tells times in UTC, and gets none of the keys in this environment.
 pub(super) fn ask(program: &str, arguments: &[&str], patience: Duration) -> Option<Answer> {
     let child = Command::new(program)
         .args(arguments)
+        .env_clear()
+        .envs(env::to_reach_systemd())
         .envs([("TZ", "UTC"), ("LC_ALL", "C"), ("SYSTEMD_COLORS", "0"), ("SYSTEMD_PAGER", "")])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -54,6 +58,9 @@ mod tests {
         assert_eq!((answer.success, answer.stdout.as_str()), (false, "out\n"));
         assert_eq!(answer.stderr, "err\n");
         assert_eq!(asked("echo $TZ").expect("an answer").stdout, "UTC\n");
+        // Cargo's variables are in this process's environment, and no business of systemd's.
+        let kept = asked("env | grep -c ^CARGO_").expect("an answer");
+        assert_eq!(kept.stdout, "0\n");
     }
 
     #[test]

@@ -10,7 +10,7 @@ const LINES: [(Chore, &str, &[&str]); 4] = [
     (Chore::Backfill, "0 * * * *", &["backfill --trigger cron"]),
     (Chore::Enrich, "30 1 * * *", &["enrich --wait 2h --trigger cron"]),
     (Chore::Alerts, "*/15 * * * *", &["alerts --notify"]),
-    (Chore::Maintenance, "30 3 * * 0", &["db check", "db backup --keep 4", "db prune"]),
+    (Chore::Maintenance, "30 3 * * 0", &["db backup --keep 4", "db check", "db prune"]),
 ];
 
 /// The lines of a crontab that do what the units do, for `crontab -e` of whoever owns the database.

@@ -1,6 +1,6 @@
 //! Putting units where systemd looks for them, and telling it.
 
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::file::{self, Mode};
 
 use super::ask::ask;
 use super::timers::is_at_work;
-use super::units::{Layout, UnitFile};
+use super::units::{self, Layout, UnitFile};
 use super::{Chore, Manager};
 
 /// How long one of systemd's programs may take.
@@ -23,7 +23,7 @@ pub enum State {
     Written,
     /// It stood there as it is.
     Unchanged,
-    /// A package brought it as it is.
+    /// A package brought it as it is; a copy in its place is gone.
     Packaged,
 }
 
@@ -49,6 +49,8 @@ pub struct Installed {
     pub files: Vec<(PathBuf, State)>,
     /// The commands that were run, and ended well.
     pub done: Vec<String>,
+    /// The commands that were run, and did not: each is left to the user, too.
+    pub failed: Vec<String>,
     /// What is left to the user: commands, or sentences.
     pub left: Vec<String>,
 }
@@ -146,11 +148,44 @@ fn formerly(layout: &Layout, files: &[UnitFile], root: Option<&Path>) -> Option<
     (before != now).then(words)
 }
 
-/// What a service's text names as the config.
+/// What a service's text names as the config, and as the database where it names one, as they stand there.
 fn config_of(service: &str) -> Option<&str> {
+    let arguments = arguments_of(service)?;
+    Some(arguments.split_once(" --db ").map_or(arguments, |(config, _)| config))
+}
+
+/// The paths of a service of the one word `backfill`.
+fn arguments_of(service: &str) -> Option<&str> {
     let start = service.lines().find(|line| line.starts_with("ExecStart="))?;
     let (_, rest) = start.split_once(" --config ")?;
-    rest.rsplit_once(' ').map(|(config, _)| config)
+    rest.rsplit_once(' ').map(|(arguments, _)| arguments)
+}
+
+/// What the units that stand there have otherwise than the usual ones.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// Their schedules.
+    pub schedules: Vec<(Chore, String)>,
+    /// Their database, where it is not the config's.
+    pub database: Option<PathBuf>,
+}
+
+/// Looks at the units that were installed before; their database counts for the same config only.
+#[must_use]
+pub fn kept(manager: Manager, root: Option<&Path>, config: &Path) -> Kept {
+    let top = root.unwrap_or(Path::new("/"));
+    let read = |name: String| fs::read_to_string(place(manager, top, &name)).ok();
+    let schedule = |chore: Chore| {
+        let timer = read(chore.timer())?;
+        let own = units::specified(timer.lines().find_map(|it| it.strip_prefix("OnCalendar="))?);
+        (own != units::usual_schedule(chore)).then_some((chore, own))
+    };
+    let database = || {
+        let service = read(Chore::Backfill.service())?;
+        let (held, database) = arguments_of(&service)?.split_once(" --db ")?;
+        (units::unquoted(held) == config.to_str()?).then(|| units::unquoted(database).into())
+    };
+    Kept { schedules: Chore::ALL.into_iter().filter_map(schedule).collect(), database: database() }
 }
 
 fn is_there(path: &str) -> bool {
@@ -165,11 +200,14 @@ fn lingers() -> bool {
 /// Puts `text` at `path`, unless it stands there, or a package has brought it.
 fn put(path: &Path, packaged: Option<&Path>, text: &str) -> io::Result<State> {
     let stands = |path: &Path| fs::read(path).is_ok_and(|held| held == text.as_bytes());
+    let held = path.symlink_metadata().ok();
+    // A link may be an administrator's, who masks it.
+    if packaged.is_some_and(stands) && held.as_ref().is_none_or(Metadata::is_file) {
+        // A copy would go before the package's for good, and before its later ones.
+        return held.map_or(Ok(()), |_| fs::remove_file(path)).map(|()| State::Packaged);
+    }
     if stands(path) {
         return Ok(State::Unchanged);
-    }
-    if !path.exists() && packaged.is_some_and(stands) {
-        return Ok(State::Packaged);
     }
     fs::create_dir_all(file::folder_of(path))?;
     file::replace(path, text.as_bytes(), Mode::Public)?;
@@ -189,6 +227,7 @@ impl Installed {
             Some(answer) => {
                 let said = answer.stderr.lines().map(str::trim).find(|line| !line.is_empty());
                 self.left.push(said.map_or(words.clone(), |said| format!("{words}   # {said}")));
+                self.failed.push(words);
             }
             None => self.left.push(words),
         }

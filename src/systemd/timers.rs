@@ -7,9 +7,10 @@ use std::time::Duration;
 use chrono::NaiveDateTime;
 
 use crate::config::env;
+use crate::domain::schedule::UnitFailure;
 
 use super::ask::ask;
-use super::{Chore, Manager};
+use super::{Chore, Manager, Timer};
 
 /// How long systemd may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -20,21 +21,6 @@ const SYSTEM_AT_WORK: &str = "/run/systemd/system";
 /// Where the system's units are: an administrator's, a package's.
 const SYSTEM_UNITS: [&str; 3] =
     ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
-
-/// A timer as systemd knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Timer {
-    /// What it starts.
-    pub chore: Chore,
-    /// Whether its units are there and are those of this config.
-    pub installed: bool,
-    /// Whether it is started with the system.
-    pub enabled: bool,
-    /// Whether it counts down now.
-    pub active: bool,
-    /// When it elapses next, epoch seconds UTC; `None` where systemd does not say.
-    pub next_at: Option<i64>,
-}
 
 /// Whether that manager is at work here.
 #[must_use]
@@ -77,22 +63,19 @@ impl NextRun {
 
 /// The timers of some chores.
 fn timers_of(config: &Path, chores: &[Chore]) -> Option<Vec<Timer>> {
-    let managers = [Manager::System, Manager::User].map(|manager| (manager, is_at_work(manager)));
-    if !managers.iter().any(|(_, at_work)| *at_work) {
-        return None;
+    let mut managers = vec![Manager::System, Manager::User];
+    managers.retain(|manager| is_at_work(*manager));
+    let at_work = *managers.last()?;
+    managers.retain(|manager| has_units(*manager));
+    // One that does not answer says nothing of what the other has.
+    let answers: Vec<_> = managers.iter().map(|it| asked(*it, config, chores)).collect();
+    let is_silent = answers.iter().any(Option::is_none);
+    let has_any = |timers: &Vec<Timer>| timers.iter().any(|timer| timer.installed);
+    match answers.into_iter().flatten().find(has_any) {
+        None if is_silent => None,
+        None => Some(chores.iter().map(|chore| missing(*chore, at_work)).collect()),
+        timers => timers,
     }
-    let mut found = None;
-    for (manager, _) in managers.into_iter().filter(|(_, at_work)| *at_work) {
-        if !has_units(manager) {
-            continue;
-        }
-        let timers = asked(manager, config, chores)?;
-        if timers.iter().any(|timer| timer.installed) {
-            return Some(timers);
-        }
-        found = Some(timers);
-    }
-    Some(found.unwrap_or_else(|| chores.iter().copied().map(missing).collect()))
 }
 
 /// When the next run is due after `now`; `None` where no timer says.
@@ -101,8 +84,16 @@ fn next_run(timers: &[Timer], now: i64) -> Option<i64> {
     runs.filter_map(|timer| timer.next_at).filter(|at| *at > now).min()
 }
 
-const fn missing(chore: Chore) -> Timer {
-    Timer { chore, installed: false, enabled: false, active: false, next_at: None }
+const fn missing(chore: Chore, manager: Manager) -> Timer {
+    Timer {
+        chore,
+        manager,
+        installed: false,
+        enabled: false,
+        active: false,
+        next_at: None,
+        failure: None,
+    }
 }
 
 /// Whether a unit file of ours is there at all.
@@ -126,33 +117,43 @@ fn asked(manager: Manager, config: &Path, chores: &[Chore]) -> Option<Vec<Timer>
     };
     arguments.extend([
         "show",
-        "--property=Id,LoadState,UnitFileState,ActiveState,NextElapseUSecRealtime,ExecStart",
+        "--property=Id,LoadState,UnitFileState,ActiveState,NextElapseUSecRealtime,ExecStart,Result,\
+         ExecMainStatus",
         "--",
     ]);
     arguments.extend(units.iter().map(String::as_str));
     let answer = ask("systemctl", &arguments, PATIENCE).filter(|answer| answer.success)?;
-    Some(read(&answer.stdout, config, chores))
+    Some(read(&answer.stdout, manager, config, chores))
 }
 
 /// Reads `systemctl show` of timers and services.
-fn read(shown: &str, config: &Path, chores: &[Chore]) -> Vec<Timer> {
+fn read(shown: &str, manager: Manager, config: &Path, chores: &[Chore]) -> Vec<Timer> {
     let blocks: Vec<&str> = shown.split("\n\n").collect();
     let block = |id: &str| blocks.iter().find(|block| value(block, "Id") == Some(id)).copied();
     let timer = |chore: &Chore| {
         let chore = *chore;
         let service = block(&chore.service()).filter(|service| is_for(service, config));
         let timer = block(&chore.timer()).filter(|it| value(it, "LoadState") == Some("loaded"));
-        let (Some(timer), Some(_)) = (timer, service) else { return missing(chore) };
+        let (Some(timer), Some(service)) = (timer, service) else { return missing(chore, manager) };
         Timer {
             chore,
+            manager,
             installed: true,
-            enabled: value(timer, "UnitFileState")
-                .is_some_and(|state| state.starts_with("enabled")),
+            // What is `enabled-runtime` is so until the next start of the machine only.
+            enabled: value(timer, "UnitFileState") == Some("enabled"),
             active: value(timer, "ActiveState") == Some("active"),
             next_at: value(timer, "NextElapseUSecRealtime").and_then(time),
+            failure: failure(service),
         }
     };
     chores.iter().map(timer).collect()
+}
+
+/// How a service's last call failed; while one is at work nobody knows yet.
+fn failure(service: &str) -> Option<UnitFailure> {
+    let result = value(service, "Result").filter(|it| !it.is_empty() && *it != "success")?;
+    let status = value(service, "ExecMainStatus").and_then(|status| status.parse().ok());
+    Some(UnitFailure { result: result.to_owned(), status })
 }
 
 /// A property of a unit.
@@ -195,16 +196,21 @@ Id=mdctl-backfill.service
 LoadState=loaded
 ActiveState=inactive
 UnitFileState=static
+Result=success
+ExecMainStatus=4
 
 NextElapseUSecRealtime=
 Id=mdctl-enrich.timer
 LoadState=loaded
-ActiveState=inactive
-UnitFileState=disabled
+ActiveState=active
+UnitFileState=enabled-runtime
+Result=success
 
 ExecStart={ path=/usr/bin/mdctl ; argv[]=/usr/bin/mdctl --config /etc/mdctl/mdctl.toml enrich --wait 2h ; ignore_errors=no }
 Id=mdctl-enrich.service
 LoadState=loaded
+Result=exit-code
+ExecMainStatus=74
 
 Id=mdctl-alerts.timer
 LoadState=not-found
@@ -216,15 +222,22 @@ LoadState=not-found
 
     #[test]
     fn what_systemctl_shows_is_read() {
-        let timers = read(SHOWN, Path::new("/etc/mdctl/mdctl.toml"), &Chore::ALL);
+        let timers = read(SHOWN, Manager::System, Path::new("/etc/mdctl/mdctl.toml"), &Chore::ALL);
+        let missing = |chore| missing(chore, Manager::System);
         let backfill = Timer {
-            chore: Chore::Backfill,
             installed: true,
             enabled: true,
             active: true,
             next_at: Some(1_795_654_931),
+            ..missing(Chore::Backfill)
         };
-        let enrich = Timer { installed: true, ..missing(Chore::Enrich) };
+        let failure = UnitFailure { result: "exit-code".to_owned(), status: Some(74) };
+        let enrich = Timer {
+            installed: true,
+            active: true,
+            failure: Some(failure),
+            ..missing(Chore::Enrich)
+        };
         assert_eq!(timers, [backfill, enrich, missing(Chore::Alerts), missing(Chore::Maintenance)]);
         assert_eq!(next_run(&timers, 1_795_654_930), Some(1_795_654_931));
         assert_eq!(next_run(&timers, 1_795_654_931), None, "it has elapsed");
@@ -233,7 +246,7 @@ LoadState=not-found
     #[test]
     fn the_units_of_another_config_are_not_its_own() {
         for other in ["/etc/mdctl/mdctl", "/srv/etc/mdctl/mdctl.toml", "mdctl.toml"] {
-            let timers = read(SHOWN, Path::new(other), &Chore::ALL);
+            let timers = read(SHOWN, Manager::User, Path::new(other), &Chore::ALL);
             assert!(timers.iter().all(|timer| !timer.installed), "{other}");
         }
     }

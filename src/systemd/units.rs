@@ -4,12 +4,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::domain::place;
+use crate::file;
+
 use super::{Chore, Manager};
 
-/// The usual program, config and folder of credentials, as they stand in the files of `systemd/`.
+/// The usual program, as it stands in the files of `systemd/`.
 const PROGRAM: &str = "/usr/bin/mdctl";
-const CONFIG: &str = "/etc/mdctl/mdctl.toml";
-const CREDENTIALS: &str = "/etc/mdctl/credentials";
 
 /// How long a run has that was told to stop, as it stands there.
 const STOP: Duration = Duration::from_secs(90);
@@ -32,9 +33,10 @@ const TEMPLATES: [(&str, &str); 10] = [
 ];
 
 /// What a user's manager can follow; the rest is the system's, or needs its rights.
-const OF_USERS: [&str; 26] = [
+const OF_USERS: [&str; 27] = [
     "Description",
     "ConditionPathExists",
+    "ConditionFileIsExecutable",
     "After",
     "OnFailure",
     "Type",
@@ -87,7 +89,7 @@ impl Layout {
         Self {
             manager: Manager::System,
             program: PROGRAM.into(),
-            config: CONFIG.into(),
+            config: place::CONFIG_FILE.into(),
             database: None,
             schedules: Vec::new(),
             writable: Vec::new(),
@@ -98,13 +100,13 @@ impl Layout {
     /// Where the keys are that a system's units are handed.
     #[must_use]
     pub fn credentials(&self) -> PathBuf {
-        crate::file::folder_of(&self.config).join("credentials")
+        place::credentials(file::folder_of(&self.config))
     }
 
     /// Whether the config is where a system install has it.
     #[must_use]
     pub fn is_at_the_usual_place(&self) -> bool {
-        self.config == Path::new(CONFIG)
+        self.config == Path::new(place::CONFIG_FILE)
     }
 }
 
@@ -194,6 +196,9 @@ fn fill_line(layout: &Layout, name: &str, line: &str) -> Option<String> {
     Some(match key {
         "ExecStart" => exec_start(layout, value),
         "ConditionPathExists" => format!("{key}={}", unspecified(&config)),
+        "ConditionFileIsExecutable" => {
+            format!("{key}={}", unspecified(&layout.program.display().to_string()))
+        }
         "LoadCredential" => {
             let folder = layout.credentials().display().to_string();
             format!("{key}=mdctl:{}", unspecified(&folder))
@@ -224,7 +229,7 @@ fn is_of_users(key: &str, value: &str) -> bool {
 }
 
 fn exec_start(layout: &Layout, usual: &str) -> String {
-    let rest = usual.split_once(CONFIG).map_or("", |(_, rest)| rest);
+    let rest = usual.split_once(place::CONFIG_FILE).map_or("", |(_, rest)| rest);
     let program = layout.program.display().to_string();
     let argument = |path: &Path| word(&path.display().to_string()).replace('$', "$$");
     let database = layout.database.as_deref();
@@ -237,11 +242,12 @@ fn tmpfiles_line(layout: &Layout, line: &str) -> Option<String> {
     if layout.is_at_the_usual_place() {
         return Some(line.to_owned());
     }
-    if let Some((before, after)) = line.split_once(CREDENTIALS) {
+    let usual = place::credentials(Path::new(place::CONFIG)).display().to_string();
+    if let Some((before, after)) = line.split_once(&usual) {
         let folder = layout.credentials().display().to_string();
         return Some(format!("{before}{}{after}", word(&folder)));
     }
-    (!line.contains("/etc/mdctl")).then(|| line.to_owned())
+    (!line.contains(place::CONFIG)).then(|| line.to_owned())
 }
 
 /// One word of a unit's line.
@@ -253,6 +259,24 @@ fn word(text: &str) -> String {
 /// What systemd would take for a specifier stands for itself.
 fn unspecified(text: &str) -> String {
     text.replace('%', "%%")
+}
+
+/// What was meant by it.
+pub(super) fn specified(text: &str) -> String {
+    text.replace("%%", "%")
+}
+
+/// What was meant by an argument of a command.
+pub(super) fn unquoted(argument: &str) -> String {
+    specified(argument.trim_matches('"')).replace("$$", "$")
+}
+
+/// When a chore is done as the files of `systemd/` have it.
+#[must_use]
+pub fn usual_schedule(chore: Chore) -> &'static str {
+    let name = chore.timer();
+    let text = TEMPLATES.into_iter().find(|(named, _)| *named == name).map_or("", |(_, text)| text);
+    text.lines().find_map(|line| line.strip_prefix("OnCalendar=")).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -289,6 +313,7 @@ mod tests {
                      enrich --wait 2h\n";
         assert!(service.contains(start), "{service}");
         assert!(service.contains("\nConditionPathExists=/srv/a $b/mdctl.toml\n"), "{service}");
+        assert!(service.contains("\nConditionFileIsExecutable=/opt/50%% off/mdctl\n"), "{service}");
         assert!(service.contains("\nLoadCredential=mdctl:/srv/a $b/credentials\n"), "{service}");
         assert!(service.contains("\nReadWritePaths=\"-/srv/a b\"\nReadWritePaths=-/srv/c\n"));
         assert!(service.contains("\nTimeoutStopSec=130s\n"), "{service}");

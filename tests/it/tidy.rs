@@ -45,9 +45,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("report", &["domain", "calendar", "freshness", "quality", "plan", "config", "exit"]),
     ("notify", &["domain", "report", "config", "exit"]),
-    ("systemd", &["config", "file"]),
+    ("systemd", &["config", "domain", "file"]),
     ("render", &["domain", "report", "plan", "config", "systemd"]),
-    ("logging", &["clock", "domain"]),
+    ("logging", &["clock", "domain", "file"]),
     ("trace", &["clock", "domain"]),
 ];
 

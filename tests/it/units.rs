@@ -135,6 +135,57 @@ fn what_a_package_has_brought_is_not_written_again() {
 }
 
 #[test]
+fn a_copy_that_has_become_the_packages_own_makes_way_for_it() {
+    let sandbox = Sandbox::new();
+    let root = sandbox.path("image").display().to_string();
+    let install = |more: &[&str]| {
+        sandbox.mdctl(&[&["units", "install", "--json", "--root", &root], more].concat())
+    };
+    install(&["--schedule", "enrich=02:00"]).expect_code(0);
+    for (name, text) in texts(&sandbox.mdctl(&["units", "--json"]).json()) {
+        sandbox.write(&format!("image/usr/lib/systemd/system/{name}"), text);
+    }
+    let places = || fs::read_dir(sandbox.path("image/etc/systemd/system")).expect("units").count();
+    assert_eq!(places(), 8);
+    install(&[]).expect_code(0).expect_stdout("enrich stays at 02:00");
+    assert_eq!(places(), 1, "what differs from the package's");
+    let usual = "enrich=*-*-* 01:30:00 UTC";
+    assert!(states(install(&["--schedule", usual]).expect_code(0)).contains(&"packaged".into()));
+    assert_eq!(places(), 0);
+    // One that is masked stays so.
+    let masked = sandbox.path("image/etc/systemd/system/mdctl-alerts.timer");
+    std::os::unix::fs::symlink("/dev/null", &masked).expect("it is masked");
+    install(&[]).expect_code(0);
+    assert!(masked.symlink_metadata().expect("it is there").is_symlink());
+}
+
+#[test]
+fn what_an_installation_was_given_once_stays_until_it_is_given_anew() {
+    let sandbox = Sandbox::new();
+    sandbox.write("50% of $it/mdctl.toml", "");
+    let config = sandbox.path("50% of $it/mdctl.toml").display().to_string();
+    let install = |more: &[&str]| {
+        sandbox.mdctl(&[&["units", "install", "--user", "--config", &config], more].concat())
+    };
+    let database = sandbox.path("my $ 50%.db").display().to_string();
+    let first = install(&["--db", &database, "--schedule", "enrich=Mon *-*-* 02:00,alerts=*:0/5"]);
+    assert!(!first.expect_code(0).stdout.contains(" stays "), "{first}");
+    let units = || {
+        ["backfill.service", "enrich.timer", "alerts.timer"]
+            .map(|unit| sandbox.read(&format!("home/.config/systemd/user/mdctl-{unit}")))
+    };
+    let before = units();
+    let again = install(&[]);
+    again.expect_code(0).expect_stdout("enrich stays at Mon *-*-* 02:00, as it was");
+    again.expect_stdout(&format!("the database stays {database}, as it was"));
+    assert_eq!(units(), before);
+    let anew = install(&["--schedule", "alerts=*:0/15"]);
+    anew.expect_code(0).expect_stdout("enrich stays at");
+    assert!(!anew.stdout.contains("alerts stays"), "{anew}");
+    assert!(units()[2].contains("\nOnCalendar=*:0/15\n"), "{:?}", units());
+}
+
+#[test]
 fn the_systems_units_take_root_and_a_config() {
     let sandbox = Sandbox::with("");
     let mut command = sandbox.command(&["units", "install"]);
@@ -157,6 +208,82 @@ fn what_the_systems_units_would_not_see_is_said() {
     output.expect_code(0).expect_stdout(&format!("--config {} backfill\n", place.display()));
     output.expect_stdout("\nReadWritePaths=-/srv/metrics\n");
     output.expect_stderr("does not see").expect_stderr("--user");
+}
+
+#[test]
+fn whatever_runs_read_or_start_in_a_home_is_said_to_be_unseen() {
+    for (more, unseen) in [
+        (
+            "[providers.p]\nkind = \"polygon\"\napi_key = { file = \"/home/me/p.key\" }\n",
+            "/home/me/p.key",
+        ),
+        (
+            "[notify.n]\nkind = \"command\"\ncommand = [\"/root/bin/page-me\"]\n",
+            "/root/bin/page-me",
+        ),
+        ("[notify.n]\nkind = \"webhook\"\nurl = { file = \"/tmp/hook.url\" }\n", "/tmp/hook.url"),
+    ] {
+        let output = listed(more);
+        output.expect_code(0).expect_stderr(&format!("a unit of the system does not see {unseen}"));
+    }
+    let symbols = "[providers.b]\nkind = \"binance\"\n[[group]]\nname = \"g\"\nprovider = \"b\"\n\
+                   asset_class = \"crypto\"\ntimeframes = [\"1d\"]\nsymbols_file = \"SYMBOLS\"\n";
+    let sandbox = Sandbox::new();
+    sandbox.write("symbols.csv", "symbol\nBTCUSDT\n");
+    let file = sandbox.path("symbols.csv").display().to_string();
+    let output = listed(&symbols.replace("SYMBOLS", &file));
+    output.expect_code(0);
+    let hidden = file.starts_with("/tmp/").then_some(file.as_str());
+    output.expect_stderr(hidden.unwrap_or_default());
+}
+
+/// What is said of the system's units for a config with that, which stands where they see it.
+fn listed(config: &str) -> Output {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    let path = folder.path().join("mdctl.toml");
+    fs::write(&path, config).expect("it is written");
+    Sandbox::new().mdctl(&["units", "print", "--config", path.to_str().expect("a path")])
+}
+
+#[test]
+fn which_config_is_meant_is_said_where_another_would_be_found() {
+    let sandbox = Sandbox::with("");
+    let note = "these are for /etc/mdctl/mdctl.toml; --config mdctl.toml is for";
+    sandbox.mdctl(&["units", "print"]).expect_code(0).expect_stderr(note);
+    for other in [&["--user"][..], &["--config", "mdctl.toml"]] {
+        let output = sandbox.mdctl(&[&["units", "print"], other].concat());
+        assert!(!output.expect_code(0).stderr.contains("these are for"), "{output}");
+    }
+    let nowhere = Sandbox::new().mdctl(&["units", "print"]);
+    assert!(!nowhere.stderr.contains("these are for"), "{nowhere}");
+}
+
+#[test]
+fn a_database_that_contradicts_itself_is_backed_up_and_not_pruned() {
+    let (_server, sandbox) = crate::support::daily_stocks(&["AAA"]);
+    sandbox.backfill(&[]).expect_code(0);
+    sandbox.tamper(
+        "UPDATE series SET bar_count = 7; UPDATE runs SET started_at = 1, completed_at = 2",
+    );
+    let commands = |text: &str, marker: &str| -> Vec<String> {
+        let calls = text.lines().filter_map(|line| line.split_once(marker));
+        calls
+            .map(|(_, rest)| rest.split_once(" db ").expect("of the database").1.to_owned())
+            .collect()
+    };
+    let units = texts(&sandbox.mdctl(&["units", "--json"]).json());
+    let unit = units.iter().find(|(name, _)| name == "mdctl-maintenance.service").expect("a unit");
+    assert_eq!(commands(&unit.1, "ExecStart="), ["backup --keep 4", "check", "prune"]);
+    let lines = sandbox.mdctl(&["units", "print", "--cron"]).expect_code(0).stdout.clone();
+    let line = lines.lines().find(|line| line.contains(" db backup")).expect("a line");
+    let maintenance = line.splitn(6, ' ').nth(5).expect("a command");
+    sandbox.finish(Command::new("sh").args(["-c", maintenance]).current_dir(sandbox.path("")));
+    assert_eq!(fs::read_dir(sandbox.path("backups")).expect("the folder").count(), 1);
+    assert_eq!(
+        sandbox.database().number("SELECT count(*) FROM runs"),
+        1,
+        "it is there to be looked at"
+    );
 }
 
 #[test]
@@ -248,9 +375,9 @@ fn a_running_manager_is_told_and_what_it_refuses_is_left() {
         program(&sandbox, "systemctl", script);
         let mut command = sandbox.command(&["units", "install", "--user", "--json"]);
         command.env("PATH", format!("{}:/usr/bin:/bin", sandbox.path("bin").display()));
-        sandbox.finish(command.env("XDG_RUNTIME_DIR", sandbox.path("runtime"))).json()
+        sandbox.finish(command.env("XDG_RUNTIME_DIR", sandbox.path("runtime")))
     };
-    let document = install("echo \"$*\" >>told");
+    let document = install("echo \"$*\" >>told").expect_code(0).json();
     assert_eq!(
         document["done"],
         serde_json::json!([
@@ -260,7 +387,8 @@ fn a_running_manager_is_told_and_what_it_refuses_is_left() {
         ])
     );
     assert!(sandbox.read("told").starts_with("--user daemon-reload\n--user enable --now "));
-    let document = install("echo 'no bus' >&2; exit 1");
+    let document = install("echo 'no bus' >&2; exit 1").expect_code(74).json();
+    assert_eq!(document["failed"][0], "systemctl --user daemon-reload");
     assert_eq!(document["done"], serde_json::json!([]));
     assert_eq!(document["left"][0], "systemctl --user daemon-reload   # no bus");
 }

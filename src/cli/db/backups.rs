@@ -79,7 +79,7 @@ pub(super) fn keep(
 
 /// The newest backup of `database`, which bears that identity, in the folder beside it; `None` without one.
 /// One of before it bore any may be its own.
-pub(super) fn newest(database: &Path, identity: Option<&str>) -> Option<LastBackup> {
+pub(in crate::cli) fn newest(database: &Path, identity: Option<&str>) -> Option<LastBackup> {
     let mut held = held(&folder_beside(database), database).ok()?;
     held.retain(|backup| backup.identity.as_deref().is_none_or(|its| Some(its) == identity));
     let newest = held.pop()?;

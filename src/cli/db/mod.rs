@@ -15,7 +15,7 @@ use super::scene::Scene;
 use super::{Done, print};
 
 mod backup;
-mod backups;
+pub(super) mod backups;
 mod copying;
 mod prune;
 mod restore;

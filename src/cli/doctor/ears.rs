@@ -17,6 +17,7 @@ pub(super) fn listen(scene: &Scene, test: bool) -> Vec<Ear<'_>> {
             name,
             notifier,
             lacking: notifier.lacking(name, folder),
+            is_kept: notifier.is_kept(),
             test: None,
         })
         .collect();

@@ -48,7 +48,8 @@ pub(super) struct Init {
     /// A config with real bars that came with the program: no key, no network.
     #[arg(long)]
     sample: bool,
-    /// The config of the whole machine, /etc/mdctl/mdctl.toml, with absolute paths; needs root.
+    /// The config of the whole machine, /etc/mdctl/mdctl.toml, with absolute paths; needs root. It makes no
+    /// database: the first run does, as the user `mdctl`, who then owns it.
     #[arg(long, conflicts_with_all = ["sample", "path"])]
     system: bool,
     /// Where: a file, or a folder for mdctl.toml; else what --config names, else ./mdctl.toml.

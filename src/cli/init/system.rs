@@ -5,11 +5,12 @@
 
 use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, chown};
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
 
-use crate::config::access::{SYSTEM_GROUP, group_id, user_id};
-use crate::config::{self, FILE_NAME, SYSTEM_FOLDER, SYSTEM_STATE_FOLDER, env};
+use crate::config::access::{group_id, user_id};
+use crate::config::{self, env};
+use crate::domain::place;
 use crate::exit::Exit;
 use crate::file::{self, Mode};
 use crate::{clock, render};
@@ -18,12 +19,9 @@ use super::super::failure::Failure;
 use super::super::{Done, Global, print};
 use super::{TEMPLATE, refuse};
 
-/// The folder of the keys, beside the config: `{ credential = "..." }` names a file in it.
-const CREDENTIALS: &str = "credentials";
-
 pub(super) fn exec(global: &Global) -> Done {
-    let folder = Path::new(SYSTEM_FOLDER);
-    let path = folder.join(FILE_NAME);
+    let folder = Path::new(place::CONFIG);
+    let path = Path::new(place::CONFIG_FILE).to_owned();
     refuse(&path)?;
     if !env::is_root() {
         let message = format!("only root can write {}", path.display());
@@ -32,11 +30,12 @@ pub(super) fn exec(global: &Global) -> Done {
         ));
     }
     let failed = |error: io::Error| Failure::create(&path, &error);
-    let group = group_id(SYSTEM_GROUP);
-    let (root, mdctl) = (Some(0), user_id(SYSTEM_GROUP));
-    make(folder, 0o750, root, group).map_err(failed)?;
-    make(&folder.join(CREDENTIALS), 0o700, root, None).map_err(failed)?;
-    make(Path::new(SYSTEM_STATE_FOLDER), 0o750, mdctl, group).map_err(failed)?;
+    let credentials = place::credentials(folder);
+    let group = group_id(place::GROUP);
+    let (root, mdctl) = (Some(0), user_id(place::USER));
+    file::make_folder_of(folder, 0o750, root, group).map_err(failed)?;
+    file::make_folder_of(&credentials, 0o700, root, None).map_err(failed)?;
+    file::make_folder_of(Path::new(place::STATE), 0o750, mdctl, group).map_err(failed)?;
     file::replace(&path, text().as_bytes(), Mode::Private).map_err(failed)?;
     chown(&path, root, group).map_err(failed)?;
     fs::set_permissions(&path, Permissions::from_mode(0o640)).map_err(failed)?;
@@ -45,30 +44,15 @@ pub(super) fn exec(global: &Global) -> Done {
         if global.json {
             render::init::json(out, &path, &settings.database, clock::now())
         } else {
-            let credentials = folder.join(CREDENTIALS);
             render::init::system_sentences(out, &path, &credentials, &settings.database)
         }
     })?;
     Ok(Exit::Success)
 }
 
-/// Makes a folder; one that is there stays as it is.
-fn make(folder: &Path, mode: u32, owner: Option<u32>, group: Option<u32>) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    if let Some(above) = folder.parent() {
-        fs::create_dir_all(above)?;
-    }
-    fs::DirBuilder::new().mode(mode).create(folder)?;
-    chown(folder, owner, group)?;
-    // Whatever the umask left of it.
-    fs::set_permissions(folder, Permissions::from_mode(mode))
-}
-
 /// The template with the paths of a system install.
 fn text() -> String {
-    let database = format!("path = \"{SYSTEM_STATE_FOLDER}/mdctl.db\"");
+    let database = format!("path = \"{}/mdctl.db\"", place::STATE);
     TEMPLATE
         .replace("# path = \"mdctl.db\"", &database)
         .replace("{ env = \"POLYGON_API_KEY\" }", "{ credential = \"polygon_api_key\" }")
@@ -79,6 +63,7 @@ fn text() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::FILE_NAME;
 
     #[test]
     fn the_systems_config_names_what_shell_and_units_share() {

@@ -56,7 +56,9 @@ enum What {
         #[arg(long, conflicts_with = "schedule")]
         cron: bool,
     },
-    /// Write the units, make user and folders, start the timers. Drop-ins stay; to do it again does no harm.
+    /// Write the units, make user and folders, start the timers. Drop-ins stay, and so do schedules and --db
+    /// of an installation before, unless given anew; to do it again does no harm. Exits 74 when systemd refuses
+    /// something.
     #[command(after_help = "Examples:
   sudo mdctl units install
   mdctl units install --user --schedule enrich=02:00")]
@@ -120,12 +122,12 @@ pub(super) fn exec(command: &Units, global: &Global) -> Done {
     match &command.what {
         Some(What::Install { root }) => install(command, root.as_deref(), global),
         Some(What::Print { cron: true }) => {
-            let plan = Plan::make(command, Goal::Cron, global)?;
+            let plan = Plan::make(command, Goal::Cron, None, global)?;
             let lines = cron::crontab(&plan.layout).map_err(Failure::usage)?;
             show(&plan, &[], Some(&lines), global)
         }
         Some(What::Print { cron: false }) | None => {
-            let plan = Plan::make(command, Goal::Print, global)?;
+            let plan = Plan::make(command, Goal::Print, None, global)?;
             let files = units::files(&plan.layout).map_err(Failure::usage)?;
             show(&plan, &files, None, global)
         }
@@ -153,7 +155,7 @@ fn install(command: &Units, root: Option<&Path>, global: &Global) -> Done {
         return Err(not_root());
     }
     let goal = if root.is_some() { Goal::Image } else { Goal::Install };
-    let plan = Plan::make(command, goal, global)?;
+    let plan = Plan::make(command, goal, root, global)?;
     let files = units::files(&plan.layout).map_err(Failure::usage)?;
     let mut installed = install::install(&plan.layout, &files, root)
         .map_err(|install::Unwritten { path, error }| Failure::create(&path, &error))?;
@@ -165,7 +167,8 @@ fn install(command: &Units, root: Option<&Path>, global: &Global) -> Done {
             render::units::installed(out, &installed)
         }
     })?;
-    Ok(Exit::Success)
+    // What nobody is at work for is left to do; what was tried and refused has gone wrong.
+    Ok(if installed.failed.is_empty() { Exit::Success } else { Exit::InputOutput })
 }
 
 fn not_root() -> Failure {

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::{self, Settings, Source};
+use crate::config::{self, NotifierKind, Settings, Source};
 use crate::domain::place;
 use crate::file::folder_of;
-use crate::systemd::Manager;
-use crate::systemd::units::Layout;
+use crate::systemd::install::{self, Kept};
+use crate::systemd::units::{self, Layout};
+use crate::systemd::{Chore, Manager};
 
 use super::super::Global;
 use super::super::failure::Failure;
@@ -36,10 +37,17 @@ pub(super) struct Plan {
 
 impl Plan {
     /// The layout of what was asked for.
-    pub(super) fn make(command: &Units, goal: Goal, global: &Global) -> Result<Self, Failure> {
+    pub(super) fn make(
+        command: &Units,
+        goal: Goal,
+        root: Option<&Path>,
+        global: &Global,
+    ) -> Result<Self, Failure> {
         let manager = if command.user { Manager::User } else { Manager::System };
         let config = config_path(manager, goal, global)?;
-        let database = global.db.as_deref().map(absolute).transpose()?;
+        let given = command.schedule.iter().flat_map(|it| it.0.clone()).collect();
+        let (kept, mut notes) = kept(manager, goal, root, &config, given, global)?;
+        let database = kept.database;
         // That of an image may come later.
         let is_read = goal != Goal::Image && config.is_file();
         let settings = if is_read || goal == Goal::Install {
@@ -55,11 +63,12 @@ impl Plan {
             program,
             config,
             database,
-            schedules: command.schedule.iter().flat_map(|it| it.0.clone()).collect(),
+            schedules: kept.schedules,
             writable: settings.as_ref().filter(|_| sandboxed).map_or_else(Vec::new, writable),
             grace: settings.as_ref().map_or_else(Default::default, |it| it.run.grace),
         };
-        let mut notes = settings.as_ref().map_or_else(Vec::new, unheard_keys);
+        notes.extend(settings.iter().flat_map(unheard_keys));
+        notes.extend(unmeant(goal, &layout, global));
         let hidden = hidden(&layout, settings.as_ref());
         match hidden.first() {
             Some(path) if sandboxed && goal == Goal::Install => return Err(unseen(path)),
@@ -77,6 +86,55 @@ impl Plan {
     }
 }
 
+/// Schedules and database: those that are given, else what an installation finds in the units that stand there,
+/// and what is to be known of that.
+fn kept(
+    manager: Manager,
+    goal: Goal,
+    root: Option<&Path>,
+    config: &Path,
+    given: Vec<(Chore, String)>,
+    global: &Global,
+) -> Result<(Kept, Vec<String>), Failure> {
+    let database = global.db.as_deref().map(absolute).transpose()?;
+    let mut kept = Kept { schedules: given, database };
+    let mut notes = Vec::new();
+    if !matches!(goal, Goal::Install | Goal::Image) {
+        return Ok((kept, notes));
+    }
+    let former = install::kept(manager, root, config);
+    for (chore, own) in former.schedules {
+        if kept.schedules.iter().any(|(given, _)| *given == chore) {
+            continue;
+        }
+        let name = chore.as_str();
+        notes.push(format!(
+            "{name} stays at {own}, as it was; --schedule '{name}={}' is the usual",
+            units::usual_schedule(chore)
+        ));
+        kept.schedules.push((chore, own));
+    }
+    if let (None, Some(path)) = (&kept.database, former.database) {
+        notes.push(format!("the database stays {}, as it was; --db names another", path.display()));
+        kept.database = Some(path);
+    }
+    Ok((kept, notes))
+}
+
+/// Says so, where units are printed for the system's config beside another that every other command finds.
+fn unmeant(goal: Goal, layout: &Layout, global: &Global) -> Option<String> {
+    let asks = goal == Goal::Print && layout.manager == Manager::System && global.config.is_none();
+    let found = config::find(None).ok().filter(|_| asks)?;
+    (absolute(&found).ok()? != layout.config).then(|| {
+        format!(
+            "these are for {}; --config {} is for the one that other commands find here, --user for your \
+             own systemd",
+            layout.config.display(),
+            found.display()
+        )
+    })
+}
+
 /// The system's units are for the system's config, wherever they are asked for.
 fn config_path(manager: Manager, goal: Goal, global: &Global) -> Result<PathBuf, Failure> {
     if manager == Manager::User || goal == Goal::Cron {
@@ -84,7 +142,7 @@ fn config_path(manager: Manager, goal: Goal, global: &Global) -> Result<PathBuf,
     }
     match &global.config {
         Some(path) => absolute(path),
-        None => Ok(Path::new(place::CONFIG).join(config::FILE_NAME)),
+        None => Ok(place::CONFIG_FILE.into()),
     }
 }
 
@@ -94,7 +152,7 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
 }
 
 fn settings(config: &Path, database: Option<&Path>) -> Result<Settings, Failure> {
-    if config == Path::new(place::CONFIG).join(config::FILE_NAME) && !config.exists() {
+    if config == Path::new(place::CONFIG_FILE) && !config.exists() {
         let failure = config::find(Some(config)).map(drop).map_err(Failure::from);
         return Err(failure
             .err()
@@ -131,7 +189,7 @@ fn foreign_folders(layout: &Layout) -> Vec<String> {
 
 /// Keys in variables of a shell, which no unit hears of.
 fn unheard_keys(settings: &Settings) -> Vec<String> {
-    let credentials = folder_of(&settings.config_path).join("credentials");
+    let credentials = place::credentials(folder_of(&settings.config_path));
     let mut notes = Vec::new();
     for provider in settings.providers.values() {
         for variable in provider.key.iter().flat_map(|key| key.variables()) {
@@ -149,16 +207,25 @@ fn unheard_keys(settings: &Settings) -> Vec<String> {
 
 /// What of it a sandboxed unit would not see.
 fn hidden(layout: &Layout, settings: Option<&Settings>) -> Vec<PathBuf> {
-    let folders =
-        settings.iter().flat_map(|settings| settings.providers.values()).filter_map(|provider| {
-            match &provider.source {
-                Source::Files { folder } => Some(folder),
-                Source::Http { .. } => None,
-            }
-        });
-    let paths = [&layout.program, &layout.config].into_iter().chain(&layout.writable);
-    let is_hidden = |path: &&PathBuf| HIDDEN.iter().any(|hidden| path.starts_with(hidden));
-    paths.chain(folders).filter(is_hidden).cloned().collect()
+    let paths = [&layout.program, &layout.config].into_iter().chain(&layout.writable).cloned();
+    let is_hidden = |path: &PathBuf| HIDDEN.iter().any(|hidden| path.starts_with(hidden));
+    paths.chain(settings.into_iter().flat_map(read_by_runs)).filter(is_hidden).collect()
+}
+
+/// What runs read or start besides the config and the database: bars, symbols, secrets, programs of notifiers.
+fn read_by_runs(settings: &Settings) -> Vec<PathBuf> {
+    let bars = settings.providers.values().filter_map(|provider| match &provider.source {
+        Source::Files { folder } => Some(folder.clone()),
+        Source::Http { .. } => None,
+    });
+    let symbols = settings.groups.iter().filter_map(|group| group.symbols_file.clone());
+    let secrets = settings.files_with_secrets().map(|(path, _)| path);
+    let folder = folder_of(&settings.config_path);
+    let programs = settings.notifiers.values().filter_map(|notifier| match &notifier.kind {
+        NotifierKind::Command { command } => command.first().filter(|it| it.contains('/')),
+        _ => None,
+    });
+    bars.chain(symbols).chain(secrets).chain(programs.map(|it| folder.join(it))).collect()
 }
 
 fn unseen(path: &Path) -> Failure {

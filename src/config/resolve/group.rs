@@ -40,6 +40,7 @@ pub(super) fn group(
         asset_class,
         calendar: calendar(context, table.calendar.as_ref(), asset_class, overrides)?,
         members: members(context, table)?,
+        symbols_file: table.symbols_file.as_ref().map(|path| context.file(path.get_ref())),
         timeframe_list: timeframes.keys().copied().collect(),
         timeframes,
         settle: span_or(table.settle.as_ref(), hours(48)),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use toml::Spanned;
 
 use crate::domain::alert::{Detection, Objectives};
+use crate::domain::place;
 use crate::domain::policy::{FreshnessPolicy, HealthPolicy, Thresholds};
 use crate::domain::series::Symbol;
 use crate::domain::timeframe::Timeframe;
@@ -113,8 +114,8 @@ fn database_path(context: &Context<'_>, table: &file::Database, given: Option<&P
     }
     match &table.path {
         Some(path) => context.file(path),
-        None if context.folder == Path::new(super::SYSTEM_FOLDER) => {
-            Path::new(super::SYSTEM_STATE_FOLDER).join("mdctl.db")
+        None if context.folder == Path::new(place::CONFIG) => {
+            Path::new(place::STATE).join("mdctl.db")
         }
         None => context.file("mdctl.db"),
     }
@@ -273,7 +274,7 @@ fn secret_source(context: &Context<'_>, secret: &file::Secret) -> SecretSource {
         file::Secret::File(path) => SecretPlace::File(context.file(path)),
         file::Secret::Credential(name) => SecretPlace::Credential {
             name: name.clone(),
-            beside: context.folder.join("credentials").join(name),
+            beside: place::credentials(context.folder).join(name),
         },
     })
 }

@@ -3,7 +3,7 @@
 use crate::config::access::{Access, quoted};
 use crate::domain::words::counted;
 
-use super::{Finding, Seen, State};
+use super::{Finding, Seen, State, Worker};
 
 pub(super) fn config(seen: &Seen<'_>) -> Finding {
     let settings = seen.settings;
@@ -79,15 +79,18 @@ pub(super) fn folder(seen: &Seen<'_>) -> Finding {
     };
     if !access.writable {
         let message = format!(
-            "this user cannot write the database's folder ({}): no run can begin",
+            "{} cannot write the database's folder ({}): no run can begin",
+            seen.who(),
             access.words()
         );
-        return Finding::critical("folder", &subject, message).mended_by(format!(
-            "sudo -u {} mdctl doctor, or see ls -ld {} and findmnt -T {}",
-            access.owner,
-            quoted(folder),
-            quoted(folder)
-        ));
+        let remedy = match seen.worker {
+            Worker::Caller => format!("sudo -u {} mdctl doctor, or see ", access.owner),
+            Worker::Owner(_) => format!("chmod u+rwx {}, or see ", quoted(folder)),
+            Worker::Units => return not_ours("folder", &subject, access),
+        };
+        let folder = quoted(folder);
+        return Finding::critical("folder", &subject, message)
+            .mended_by(format!("{remedy}ls -ld {folder} and findmnt -T {folder}"));
     }
     match access.writers() {
         Some(who) => Finding::warning("folder", &subject, format!("the database's folder: {who}"))
@@ -113,15 +116,21 @@ pub(super) fn database_access(seen: &Seen<'_>) -> Option<Finding> {
     let locked_out = seen.database_files.iter().find(|file| !file.writable);
     if let Some(file) = locked_out {
         let message = format!(
-            "this user cannot write {} ({}): no run can begin",
+            "{} cannot write {} ({}): no run can begin",
+            seen.who(),
             file.path.display(),
             file.words()
         );
-        let remedy = format!(
-            "sudo -u {} mdctl doctor, or see ls -l {}*",
-            database.owner,
-            quoted(&database.path)
-        );
+        let path = quoted(&database.path);
+        let remedy = match seen.worker {
+            Worker::Caller => {
+                format!("sudo -u {} mdctl doctor, or see ls -l {path}*", database.owner)
+            }
+            Worker::Owner(_) => {
+                format!("chown --reference={} {path}*", quoted(folder_of(&database.path)))
+            }
+            Worker::Units => return Some(not_ours(code, &subject, file)),
+        };
         return Some(Finding::critical(code, &subject, message).mended_by(remedy));
     }
     let foreign = seen.database_files.iter().find(|file| file.owner != database.owner);
@@ -142,20 +151,32 @@ pub(super) fn database_access(seen: &Seen<'_>) -> Option<Finding> {
     })
 }
 
+/// What the units' user is to write, and this one is not.
+fn not_ours(code: &'static str, subject: &str, access: &Access) -> Finding {
+    let message = format!("this user cannot write it ({}); the units do", access.words());
+    Finding::skipped(code, subject, message).mended_by("sudo mdctl doctor")
+}
+
 /// What runs leave besides the database.
 pub(super) fn outputs(seen: &Seen<'_>) -> Vec<Finding> {
     let finding = |(what, folder): &(&'static str, Result<Access, String>)| match folder {
         Ok(folder) if folder.writable => {
             Finding::ok("output", what, format!("its folder can be written ({})", folder.words()))
         }
+        Ok(folder) if seen.worker == Worker::Units => not_ours("output", what, folder),
         Ok(folder) => {
             let message = format!(
-                "its folder {} cannot be written by this user ({}): runs leave none",
+                "{} cannot write its folder {} ({}): runs leave none",
+                seen.who(),
                 folder.path.display(),
                 folder.words()
             );
             let remedy = format!("see ls -ld {}", quoted(&folder.path));
             Finding::warning("output", what, message).mended_by(remedy)
+        }
+        Err(_) if seen.worker == Worker::Units => {
+            let message = "its folder is closed to this user; the units write there";
+            Finding::skipped("output", what, message).mended_by("sudo mdctl doctor")
         }
         Err(why) => Finding::warning("output", what, format!("its folder: {why}"))
             .mended_by("make the folder, or name another in the config"),

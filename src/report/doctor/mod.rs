@@ -6,10 +6,13 @@
 use crate::config::access::{Access, Exposed};
 use crate::config::{ConfigError, Settings};
 use crate::domain::alert::Severity;
+use crate::domain::database::LastBackup;
+use crate::domain::schedule::Manager;
 use crate::exit::Exit;
 
 use super::health::{Code, Health, Issue};
 
+mod backup;
 mod database;
 mod files;
 mod notifiers;
@@ -19,7 +22,7 @@ mod timers;
 pub use database::{Database, Holder, Plan};
 pub use notifiers::Ear;
 pub use providers::{Key, Tried};
-pub use timers::{TimerSeen, Timers};
+pub use timers::Timers;
 
 /// What was seen, each by its own look.
 #[derive(Debug)]
@@ -34,6 +37,8 @@ pub struct Seen<'a> {
     pub exposed: Vec<Exposed>,
     /// How many files with secrets there are.
     pub guarded: u64,
+    /// Whose rights count: what is writable is so to them.
+    pub worker: Worker,
     /// The database's folder, and why it cannot be looked at.
     pub folder: Result<Access, String>,
     /// The database and what stands beside it, as far as that is there; the database first.
@@ -52,8 +57,21 @@ pub struct Seen<'a> {
     pub providers: Vec<Tried<'a>>,
     /// The timers.
     pub timers: Timers,
+    /// The newest backup in the folder beside the database; `None` without one.
+    pub newest_backup: Option<LastBackup>,
     /// Those who are told, by name.
     pub ears: Vec<Ear<'a>>,
+}
+
+/// Whose rights count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Worker {
+    /// Those of whoever calls.
+    Caller,
+    /// Those of the owner of the database's folder: root calls, who may do everything.
+    Owner(String),
+    /// Those of the system's units, which are at work: what this user may not do is none of its business.
+    Units,
 }
 
 /// What was found.
@@ -165,12 +183,44 @@ impl Finding {
         Self::new(code, &issue.subject, state, &issue.message).mended_by(&issue.hint)
     }
 
+    /// What is for root and the system's units to read is none of this user's business.
+    fn kept(code: &'static str, subject: &str, what: &str) -> Self {
+        let message = format!("{what}: root and the units read it, and not this user");
+        Self::skipped(code, subject, message).mended_by("sudo mdctl doctor")
+    }
+
     fn mended_by(self, remedy: impl Into<String>) -> Self {
         Self { remedy: Some(remedy.into()), ..self }
     }
 }
 
 impl Seen<'_> {
+    /// Whose rights count, in words.
+    fn who(&self) -> String {
+        match &self.worker {
+            Worker::Owner(name) => format!("{name}, who owns the database's folder,"),
+            Worker::Caller | Worker::Units => "this user".to_owned(),
+        }
+    }
+
+    /// Whether the system's units are those of this config; so it is taken to be where systemd does not answer.
+    fn has_system_units(&self) -> bool {
+        match &self.timers {
+            Timers::NoSystemd => false,
+            Timers::Silent => true,
+            Timers::Known(timers) => {
+                timers.iter().any(|timer| timer.installed && timer.manager == Manager::System)
+            }
+        }
+    }
+
+    /// Whether the config has stood as it is for longer than that: before, what is to happen by itself has had
+    /// no time to.
+    fn is_older_than(&self, seconds: i64) -> bool {
+        let since = self.config.as_ref().map_or(i64::MIN, |config| config.changed_at);
+        self.now.saturating_sub(since) > seconds
+    }
+
     /// The verdict's issue of one of those codes, the worst one.
     fn issue(&self, codes: &[Code]) -> Option<&Issue> {
         let issues = &self.health.as_ref()?.issues;
@@ -197,11 +247,12 @@ pub fn judge(seen: &Seen<'_>) -> Examination {
     findings.push(database::lock(seen));
     findings.push(database::pause(seen));
     for provider in &seen.providers {
-        findings.extend(providers::key(provider));
+        findings.extend(providers::key(seen, provider));
         findings.push(providers::provider(seen, provider));
     }
     findings.push(providers::clock(seen));
     findings.extend(timers::timers(seen));
+    findings.push(backup::backup(seen));
     findings.push(database::last_run(seen));
     findings.extend(notifiers::notifiers(seen));
     Examination { findings, config_is_broken: false }

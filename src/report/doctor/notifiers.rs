@@ -14,6 +14,8 @@ pub struct Ear<'a> {
     pub notifier: &'a Notifier,
     /// What is lacking before it can be told anything, and the command that mends it.
     pub lacking: Option<(String, String)>,
+    /// Whether that is there for root and the system's units alone.
+    pub is_kept: bool,
     /// What came of a test message; `None` when none was sent.
     pub test: Option<Result<(), String>>,
 }
@@ -34,6 +36,9 @@ fn notifier(seen: &Seen<'_>, ear: &Ear<'_>) -> Finding {
     let Ear { name, notifier, .. } = ear;
     let kind = notifier.kind.as_str();
     if let Some((why, remedy)) = &ear.lacking {
+        if ear.is_kept && seen.has_system_units() {
+            return Finding::kept("notifier", name, kind);
+        }
         return Finding::critical("notifier", name, format!("{kind}: {why}")).mended_by(remedy);
     }
     match &ear.test {

@@ -37,13 +37,18 @@ pub enum Key {
     There,
     /// It is not: why, and the command that puts it there.
     Lacking(String, String),
+    /// Likewise, and it is for root and the system's units alone to read.
+    Kept(String, String),
 }
 
-pub(super) fn key(provider: &Tried<'_>) -> Option<Finding> {
+pub(super) fn key(seen: &Seen<'_>, provider: &Tried<'_>) -> Option<Finding> {
     let name = &provider.settings.name;
     Some(match provider.key.as_ref()? {
         Key::There => Finding::ok("key", name, "its key is where it is looked for"),
-        Key::Lacking(why, remedy) => Finding::critical("key", name, why).mended_by(remedy),
+        Key::Kept(..) if seen.has_system_units() => Finding::kept("key", name, "its key"),
+        Key::Lacking(why, remedy) | Key::Kept(why, remedy) => {
+            Finding::critical("key", name, why).mended_by(remedy)
+        }
     })
 }
 

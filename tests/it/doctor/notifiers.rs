@@ -29,6 +29,7 @@ url = "{url}/slack"
 kind = "pagerduty"
 url = "{url}/pagerduty"
 token = {{ file = "hook.token" }}
+send_resolved = false
 [notify.cron]
 kind = "healthchecks"
 url = "{url}/switch"

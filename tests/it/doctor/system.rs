@@ -129,3 +129,137 @@ fn who_is_not_root_is_told_to_be() {
     sandbox.mdctl(&["init", "--system", "--sample"]).expect_code(64);
     sandbox.mdctl(&["init", "--system", "elsewhere"]).expect_code(64);
 }
+
+/// The same with the usual system install at work in it: its folders, a key, a database, and a systemd that
+/// says that the timers run.
+fn installed(server: &Server) -> Sandbox {
+    let sandbox = machine();
+    let shell = Command::new("ldd").arg("/bin/sh").output().expect("ldd").stdout;
+    let linked = String::from_utf8_lossy(&shell).into_owned();
+    for file in linked.split_whitespace().filter(|word| word.starts_with('/')).chain(["/bin/sh"]) {
+        let to = sandbox.path(file.trim_start_matches('/'));
+        fs::create_dir_all(to.parent().expect("a folder above")).expect("folders");
+        fs::copy(file, to).expect("it is copied");
+    }
+    let shown = |chore: &str| {
+        format!(
+            "Id=mdctl-{chore}.timer\nLoadState=loaded\nActiveState=active\nUnitFileState=enabled\n\n\
+             ExecStart={{ argv[]=/x --config /etc/mdctl/mdctl.toml {chore} ; }}\n\
+             Id=mdctl-{chore}.service\nLoadState=loaded\n"
+        )
+    };
+    let shown = ["backfill", "enrich", "alerts", "maintenance"].map(shown).join("\n");
+    let script =
+        format!("#!/bin/sh\nwhile read -r line; do echo \"$line\"; done <<'END'\n{shown}\nEND\n");
+    sandbox.write("bin/systemctl", script);
+    fs::set_permissions(sandbox.path("bin/systemctl"), Permissions::from_mode(0o755))
+        .expect("mode");
+    // What a program that is asked gets as its input.
+    sandbox.write("dev/null", "");
+    sandbox.write("run/systemd/system/x", "");
+    sandbox.write("etc/systemd/system/mdctl-backfill.timer", "");
+    run(&sandbox, "0:0", &["init", "--system"]).expect_code(0);
+    let key = "{ credential = \"p_key\" }";
+    let config = (polygon(&server.url(), "") + &group("p", "stock", &["AAA"], DAILY))
+        .replace("{ env = \"KEY\" }", key)
+        + "\n[log]\nfile = \"/var/log/mdctl/mdctl.log\"\n[notify.hook]\nkind = \"webhook\"\n\
+           url = { credential = \"hook\" }\n";
+    sandbox.write("etc/mdctl/mdctl.toml", config);
+    sandbox.write("etc/mdctl/credentials/p_key", KEY);
+    sandbox.write("etc/mdctl/credentials/hook", "https://hooks.invalid/x");
+    for name in ["p_key", "hook"] {
+        let path = sandbox.path(&format!("etc/mdctl/credentials/{name}"));
+        fs::set_permissions(path, Permissions::from_mode(0o600)).expect("its mode");
+    }
+    fs::create_dir_all(sandbox.path("var/log/mdctl")).expect("a folder");
+    fs::set_permissions(sandbox.path("var/log/mdctl"), Permissions::from_mode(0o750))
+        .expect("mode");
+    chown(sandbox.path("var/log/mdctl"), Some(4_711), Some(4_712)).expect("its owner");
+    run(&sandbox, "4711:4712", &["db", "migrate"]).expect_code(0);
+    sandbox
+}
+
+fn doctor(sandbox: &Sandbox, user: &str) -> Found {
+    let output = run(sandbox, user, &["doctor", "--json"]);
+    Found { document: output.json(), output }
+}
+
+#[test]
+fn no_call_on_a_healthy_install_cries_wolf() {
+    if !is_root() {
+        return;
+    }
+    let (server, _sandbox) = daily_stocks(&["AAA"]);
+    let sandbox = installed(&server);
+    let by_root = doctor(&sandbox, "0:0");
+    // The request itself wants certificates, of which there are none here.
+    for code in ["folder", "database_access", "output", "notifier", "backup", "last_run"] {
+        let state = by_root.check(code).state;
+        assert!(matches!(&*state, "ok" | "skipped"), "{code}: {}", by_root.output);
+    }
+    by_root.check("key").says("ok", "where it is looked for");
+    // The units' user has no key but the one that systemd hands over, and a member of its group writes nothing.
+    for user in ["4711:4712", "4713:4712"] {
+        let found = doctor(&sandbox, user);
+        found.output.expect_code(0);
+        found.check("key").says("skipped", "root and the units read it").mended_by("sudo mdctl");
+        found.check("notifier").says("skipped", "root and the units read it");
+        found.check("provider").says("skipped", "not asked");
+    }
+    let member = doctor(&sandbox, "4713:4712");
+    for code in ["folder", "database_access", "output"] {
+        member.check(code).says("skipped", "this user cannot write it");
+    }
+}
+
+#[test]
+fn what_root_has_put_in_place_of_the_database_is_told_to_root_and_to_the_owner() {
+    if !is_root() {
+        return;
+    }
+    let (server, _sandbox) = daily_stocks(&["AAA"]);
+    let sandbox = installed(&server);
+    let database = sandbox.path("var/lib/mdctl/mdctl.db");
+    chown(&database, Some(0), Some(0)).expect("as cp leaves it");
+    fs::set_permissions(&database, Permissions::from_mode(0o600)).expect("its mode");
+    let found = doctor(&sandbox, "0:0");
+    found.output.expect_code(2);
+    found
+        .check("database_access")
+        .says(
+            "critical",
+            "mdctl, who owns the database's folder, cannot write /var/lib/mdctl/mdctl.db",
+        )
+        .mended_by("chown --reference=/var/lib/mdctl /var/lib/mdctl/mdctl.db*");
+    doctor(&sandbox, "4711:4712")
+        .check("database_access")
+        .says("critical", "this user cannot write");
+    // A folder that its owner cannot write, which root can.
+    fs::set_permissions(sandbox.path("var/lib/mdctl"), Permissions::from_mode(0o550))
+        .expect("mode");
+    fs::set_permissions(sandbox.path("var/log/mdctl"), Permissions::from_mode(0o550))
+        .expect("mode");
+    let found = doctor(&sandbox, "0:0");
+    found
+        .check("folder")
+        .says("critical", "mdctl, who owns")
+        .mended_by("chmod u+rwx /var/lib/mdctl");
+    found.check("output").says("warning", "cannot write its folder /var/log/mdctl");
+}
+
+#[test]
+fn a_secret_in_the_systems_config_stays_readable_to_the_units() {
+    if !is_root() {
+        return;
+    }
+    let (server, _sandbox) = daily_stocks(&["AAA"]);
+    let sandbox = installed(&server);
+    let config = sandbox.read("etc/mdctl/mdctl.toml");
+    let config = config.replace("{ credential = \"hook\" }", "\"https://hooks.invalid/x\"");
+    sandbox.write("etc/mdctl/mdctl.toml", config);
+    let path = sandbox.path("etc/mdctl/mdctl.toml");
+    chown(&path, Some(0), Some(0)).expect("root's");
+    fs::set_permissions(&path, Permissions::from_mode(0o644)).expect("its mode");
+    let remedy = "chgrp mdctl /etc/mdctl/mdctl.toml && chmod 640 /etc/mdctl/mdctl.toml";
+    doctor(&sandbox, "0:0").check("secrets").says("warning", "everybody").mended_by(remedy);
+}
