@@ -105,7 +105,8 @@ pub fn install(
             Manager::System => Some(in_folder(&top.join("usr/lib"), unit.name)),
             Manager::User => None,
         };
-        let state = put(&path, packaged.as_deref(), &unit.text)
+        let state = within(root, &path)
+            .and_then(|()| put(&path, packaged.as_deref(), &unit.text))
             .map_err(|error| Unwritten { path: path.clone(), error })?;
         installed.files.push((path, state));
     }
@@ -195,6 +196,20 @@ fn is_there(path: &str) -> bool {
 /// Whether the user's timers go on when they are logged out.
 fn lingers() -> bool {
     Path::new("/var/lib/systemd/linger").join(env::who()).exists()
+}
+
+/// Refuses a file that a link of an image leads out of `root` with.
+fn within(root: Option<&Path>, path: &Path) -> io::Result<()> {
+    let Some(root) = root else { return Ok(()) };
+    // What is not there yet holds no link.
+    let Ok(top) = root.canonicalize() else { return Ok(()) };
+    let folder = file::folder_of(path);
+    let stands = folder.ancestors().find_map(|above| above.canonicalize().ok());
+    if stands.is_some_and(|stands| stands.starts_with(&top)) {
+        return Ok(());
+    }
+    let message = format!("a link leads out of {}", root.display());
+    Err(io::Error::other(message))
 }
 
 /// Puts `text` at `path`, unless it stands there, or a package has brought it.

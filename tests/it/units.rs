@@ -115,6 +115,22 @@ fn an_installation_into_a_folder_is_written_once_and_keeps_drop_ins() {
 }
 
 #[test]
+fn a_link_of_an_image_leads_nowhere_else() {
+    let sandbox = Sandbox::new();
+    let (image, outside) = (sandbox.path("image"), sandbox.path("outside"));
+    fs::create_dir_all(&image).expect("a folder");
+    fs::create_dir_all(&outside).expect("a folder");
+    std::os::unix::fs::symlink(&outside, image.join("etc")).expect("a link");
+    let output = sandbox.mdctl(&["units", "install", "--root", "image"]);
+    output.expect_code(74).expect_stderr("a link leads out of");
+    assert_eq!(
+        fs::read_dir(&outside).expect("it is read").count(),
+        0,
+        "something went out{output}"
+    );
+}
+
+#[test]
 fn what_a_package_has_brought_is_not_written_again() {
     let sandbox = Sandbox::new();
     let install = |more: &[&str]| {

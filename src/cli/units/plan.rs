@@ -82,6 +82,14 @@ impl Plan {
             ));
         }
         notes.extend(foreign_folders(&layout));
+        if goal == Goal::Image {
+            notes.push(format!(
+                "the config is not read for an image: a unit writes into {} and {} alone, until a drop-in or \
+                 `mdctl units install` there opens what the config names besides",
+                place::STATE,
+                place::LOGS
+            ));
+        }
         Ok(Self { layout, notes })
     }
 }
