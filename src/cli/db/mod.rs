@@ -66,9 +66,11 @@ enum What {
     ///
     /// Requests, computations and failures go after `logs`; runs with their jobs, revisions and daily quality
     /// figures after `runs`; bars of a timeframe with all that hangs on them only where `bars` says so, as in
-    /// bars = { \"1m\" = \"90d\" }, and they are never due again. Totals stay, and so do the newest run, the
-    /// newest good one, and the newest bar of each series. Then the file gives back what is free in it; an
-    /// older file that cannot is written anew once, where that is worth it and the disk has room.
+    /// `bars = { 1m = '90d' }`. As long as that stands in the config they are not asked for again; without it
+    /// they are due as any others. Where features are computed, the 200 bars before are kept besides, as the
+    /// features of later ones are made of them. Totals stay, and so do the newest run, the newest good one,
+    /// and the newest bar of each series. Then the file gives back what is free in it; an older file that
+    /// cannot is written anew once, where that is worth it and the disk has room.
     ///
     /// Reports go on working meanwhile; a run that starts waits or exits 75. What is interrupted is ended by
     /// the next prune.
