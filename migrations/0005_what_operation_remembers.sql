@@ -6,3 +6,12 @@ ALTER TABLE fetch_log ADD COLUMN file TEXT;
 -- such that did not, for what was stored stayed.
 ALTER TABLE fetch_log ADD COLUMN records_updated INTEGER;
 ALTER TABLE fetch_log ADD COLUMN records_kept INTEGER NOT NULL DEFAULT 0;
+
+-- What tells this database from every other, made once. Copies bear it, too: by it a database knows its own
+-- backups, and one that was restored from them goes on with it.
+CREATE TABLE identity (
+    only_row INTEGER NOT NULL PRIMARY KEY CHECK (only_row = 1),
+    id       TEXT    NOT NULL
+) STRICT;
+
+INSERT INTO identity VALUES (1, lower(hex(randomblob(16))));

@@ -22,18 +22,21 @@ pub enum Mode {
 }
 
 /// Puts `text` in the place of whatever stands at `path`. Where `path` is a link, what it leads to is
-/// replaced, and the link stays; what is no file, such as a pipe, is written to.
+/// replaced, and the link stays; what is no file, such as a pipe, is written to. But root follows nothing
+/// that somebody else has put into a folder of his: what stands there is replaced itself.
 ///
 /// # Errors
 ///
 /// When the folder cannot be written, or `path` is one.
 pub fn replace(path: &Path, text: &[u8], mode: Mode) -> io::Result<()> {
-    let real = path.canonicalize();
+    let is_wary = is_of_somebody_else(folder_of(path));
+    let real = if is_wary { None } else { path.canonicalize().ok() };
     let path = real.as_deref().unwrap_or(path);
-    let held = fs::metadata(path).ok();
+    let mut held = path.symlink_metadata().ok();
     match &held {
         Some(held) if held.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
-        Some(held) if !held.is_file() => {
+        Some(other) if !other.is_file() && is_wary => held = None,
+        Some(other) if !other.is_file() => {
             return File::options().write(true).open(path)?.write_all(text);
         }
         _ => {}
@@ -59,6 +62,11 @@ pub fn replace(path: &Path, text: &[u8], mode: Mode) -> io::Result<()> {
 #[must_use]
 pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Whether this is root, and the folder another user's.
+fn is_of_somebody_else(folder: &Path) -> bool {
+    rustix::process::geteuid().is_root() && fs::metadata(folder).is_ok_and(|it| it.uid() != 0)
 }
 
 /// Gives what root has just made in somebody's folder to whom the folder belongs: they could not work with
@@ -128,13 +136,13 @@ pub struct Draft {
 const DRAFT: &str = ".mdctl-draft-";
 
 impl Draft {
-    /// Begins an empty file that is to become `target`, readable as `bits` say. Drafts in the same folder
-    /// whose makers were killed are removed.
+    /// Begins an empty file that is to become `target`, and until then is its maker's alone. Drafts in the
+    /// same folder whose makers were killed are removed.
     ///
     /// # Errors
     ///
     /// When `target` is there already, or its folder cannot be written.
-    pub fn of(target: &Path, bits: u32) -> io::Result<Self> {
+    pub fn of(target: &Path) -> io::Result<Self> {
         if target.symlink_metadata().is_ok() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
@@ -145,8 +153,6 @@ impl Draft {
             .permissions(Permissions::from_mode(0o600))
             .tempfile_in(folder)
             .map_err(|error| io::Error::from(error.kind()))?;
-        hand_over(file.as_file(), folder)?;
-        file.as_file().set_permissions(Permissions::from_mode(bits))?;
         // As long as it is held, somebody is at work on it.
         file.as_file().lock()?;
         Ok(Self { file, target: target.to_owned() })
@@ -158,15 +164,19 @@ impl Draft {
         self.file.path()
     }
 
-    /// Gives it its name, once all of it has reached the disk; what came to stand there meanwhile stays.
+    /// Gives it to whom the folder belongs, to be read and written as `bits` say, and its name, once all of
+    /// it has reached the disk; what came to stand there meanwhile stays.
     ///
     /// # Errors
     ///
     /// When the disk fails, or something came to stand there.
-    pub fn finish(self) -> io::Result<()> {
+    pub fn finish(self, bits: u32) -> io::Result<()> {
+        let folder = folder_of(&self.target);
+        hand_over(self.file.as_file(), folder)?;
+        self.file.as_file().set_permissions(Permissions::from_mode(bits))?;
         self.file.as_file().sync_all()?;
         self.file.persist_noclobber(&self.target).map_err(|error| error.error)?;
-        File::open(folder_of(&self.target))?.sync_all()
+        File::open(folder)?.sync_all()
     }
 }
 

@@ -104,7 +104,7 @@ pub(super) fn tell(scene: &Scene, store: &Store) -> StoreResult<Telemetry> {
         quality: &quality,
         quotas: scene.quotas(store)?,
         totals: store.totals()?,
-        database_bytes: store.file_bytes()?,
+        database_bytes: store.room()?.bytes,
     };
     let known = Known::of(settings, health::judge(settings, evidence), ground);
     Ok(telemetry(scene, last_run, known))

@@ -334,7 +334,7 @@ fn disk(store: &Store, facts: &Facts, as_of: Option<i64>) -> StoreResult<Option<
         // The facts end then; the database does not.
         Some(_) => store.bars_in_all()?,
     };
-    Ok(Some(Disk { free_bytes, used_bytes: store.used_bytes()?, bars }))
+    Ok(Some(Disk { free_bytes, used_bytes: store.room()?.used_bytes(), bars }))
 }
 
 /// Ends a series where it would have ended at `as_of`: bars that closed later are not shown.

@@ -13,6 +13,7 @@ use chrono::NaiveDate;
 use crate::calendar::due::Due;
 use crate::calendar::{Calendar, Layout};
 use crate::domain::alert::{Objectives, Rule};
+use crate::domain::beside::Beside;
 use crate::domain::feature::FeatureSet;
 use crate::domain::place;
 use crate::domain::policy::{
@@ -366,17 +367,11 @@ fn own_file(path: &Path, config: &Path, database: &Path) -> Option<&'static str>
             .or_else(|| Some(crate::file::folder_of(path).canonicalize().ok()?.join(name(path)?)))
     };
     let is = |other: &Path| path == other || (place(path).is_some() && place(path) == place(other));
-    let beside = ["-wal", "-shm", "-journal", ".lock", ".alerts.lock"];
-    let is_beside = |ending: &&str| {
-        let mut name = database.as_os_str().to_owned();
-        name.push(ending);
-        is(Path::new(&name))
-    };
     if is(config) {
         Some("the config")
     } else if is(database) {
         Some("the database")
-    } else if beside.iter().any(is_beside) {
+    } else if Beside::ALL.iter().any(|beside| is(&beside.of(database))) {
         Some("a file of the database")
     } else {
         None

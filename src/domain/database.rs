@@ -9,14 +9,10 @@ pub struct Info {
     pub schema_version: i64,
     /// SQLite's own version.
     pub sqlite_version: String,
-    /// Bytes of the file.
-    pub bytes: u64,
-    /// Bytes in it that are free to be used again.
-    pub free_bytes: u64,
+    /// The file's room.
+    pub room: Room,
     /// Bytes of the log beside it.
     pub log_bytes: u64,
-    /// Whether it can give back what is free in it.
-    pub vacuum: Vacuum,
     /// Its tables, in the order of their names.
     pub tables: Vec<TableInfo>,
     /// Bars of all series, by their own count.
@@ -50,6 +46,25 @@ pub struct TableInfo {
     pub rows: u64,
     /// Bytes of its pages and of its indexes'.
     pub bytes: u64,
+}
+
+/// How much of the database's file is used, and whether the rest can be given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// Those of them that are free to be used again.
+    pub free_bytes: u64,
+    /// Whether they can be given back.
+    pub vacuum: Vacuum,
+}
+
+impl Room {
+    /// Bytes of the file, less what is free in it.
+    #[must_use]
+    pub const fn used_bytes(&self) -> u64 {
+        self.bytes - self.free_bytes
+    }
 }
 
 /// Whether the database's file can give back what is free in it.

@@ -5,8 +5,8 @@
 //! what is computed from it ([`feature`]) and what looks suspicious in it ([`anomaly`]), whose it is
 //! ([`series`], [`shard`]), what is said of it ([`mod@reference`]), what is missing ([`gap`]), what files
 //! bring ([`mod@import`]), what is to be done ([`task`]), what a run did ([`run`], [`event`]), what the
-//! store remembers ([`fact`], [`provider_state`], [`total`]) and in which file ([`database`]), what people
-//! order ([`control`]), by which rules all of that is judged ([`policy`]), what is watched and promised
+//! store remembers ([`fact`], [`provider_state`], [`total`]) and in which files ([`database`], [`beside`]),
+//! what people order ([`control`]), by which rules all of that is judged ([`policy`]), what is watched and promised
 //! ([`alert`]), and what is tried ([`probe`]); last, where a system install has its files ([`place`]), and
 //! how times and counts are said ([`words`]).
 
@@ -14,6 +14,7 @@ pub mod action;
 pub mod alert;
 pub mod anomaly;
 pub mod bar;
+pub mod beside;
 pub mod control;
 pub mod database;
 pub mod event;

@@ -27,12 +27,23 @@ pub struct Progress {
 #[must_use]
 pub fn copying(screen: &MultiProgress) -> ProgressBar {
     let bar = screen.add(ProgressBar::new(0));
-    if let Ok(style) = ProgressStyle::with_template(
-        "{spinner} [{bar:24}] {percent}% copied, {elapsed} gone, {eta} left",
-    ) {
+    if let Ok(style) =
+        ProgressStyle::with_template("{spinner} [{bar:24}] {percent}% copied{msg}, {elapsed} gone")
+    {
         bar.set_style(style.progress_chars("=> "));
     }
+    // While the copy is checked nothing else moves.
+    bar.enable_steady_tick(Duration::from_millis(120));
     bar
+}
+
+/// Shows on such a bar that `done` pages `of` so many are copied.
+pub fn copied(bar: &ProgressBar, done: u64, of: u64) {
+    bar.set_length(of);
+    bar.set_position(done);
+    if done == of {
+        bar.set_message(" and being checked");
+    }
 }
 
 impl Progress {

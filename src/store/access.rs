@@ -9,6 +9,8 @@ use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
+use rustix::fs::OFlags;
+
 use crate::domain::place;
 use crate::file;
 
@@ -19,7 +21,8 @@ const PRIVATE: u32 = 0o600;
 const OF_GROUP: u32 = 0o640;
 
 /// The mode of files that stand beside a database, and of itself while it is not there.
-pub(super) fn mode(database: &Path) -> u32 {
+#[must_use]
+pub fn mode(database: &Path) -> u32 {
     let is_of_group = match fs::metadata(database) {
         Ok(held) => is_read_by_group(held.mode()),
         Err(_) => is_of_system(database),
@@ -43,7 +46,8 @@ const fn is_read_by_group(mode: u32) -> bool {
 /// Opens a file to write, and makes it with that mode where it is not there; what stands in it stays.
 pub(super) fn open(path: &Path, mode: u32) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.write(true);
+    // Whose folder it is may put a link there, and root would follow it.
+    options.write(true).custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
     match options.clone().create_new(true).mode(mode).open(path) {
         Ok(file) => {
             // Whatever the umask says.

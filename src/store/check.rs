@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use crate::domain::database::{Flaw, Mend};
 
-use super::{Store, StoreResult, count, migrate};
+use super::{Store, StoreResult, count, migrate, sound};
 
 const RESTORE: Mend = Mend::Words(
     "restore a backup with `mdctl db restore`, or move the file away and `mdctl backfill` anew",
@@ -315,7 +315,7 @@ impl Store {
     /// When the database cannot be read at all.
     pub fn flaws(&self) -> StoreResult<Vec<Flaw>> {
         self.read(|connection| {
-            let damage = damage(connection)?;
+            let damage = sound::damage(connection, true)?;
             if !damage.is_empty() {
                 let flaw = |line| flaw("damage", 1, line, None, RESTORE);
                 return Ok(damage.into_iter().map(flaw).collect());
@@ -351,16 +351,6 @@ fn broken(connection: &Connection, invariant: &Invariant) -> StoreResult<Option<
         connection.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let message = format!("{rows} {}", invariant.what);
     Ok((rows > 0).then(|| flaw(invariant.code, count(rows), message, subject, invariant.mend)))
-}
-
-/// What SQLite finds wrong with the file.
-pub(super) fn damage(connection: &Connection) -> StoreResult<Vec<String>> {
-    let mut lines: Vec<String> = connection
-        .prepare("PRAGMA integrity_check(20)")?
-        .query_map([], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    lines.retain(|line| line != "ok");
-    Ok(lines)
 }
 
 /// Where the schema is not what the migrations make: what stands in it besides is the user's own.

@@ -31,29 +31,4 @@ impl Store {
             Ok(connection.query_row(sql, [], |row| row.get(0).map(count))?)
         })
     }
-
-    /// Bytes of the database's file.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
-    pub fn file_bytes(&self) -> StoreResult<u64> {
-        self.read(|connection| {
-            let sql = "SELECT page_size * page_count FROM pragma_page_size, pragma_page_count";
-            Ok(connection.query_row(sql, [], |row| row.get(0).map(count))?)
-        })
-    }
-
-    /// Bytes of the database's file, less what is free in it.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
-    pub fn used_bytes(&self) -> StoreResult<u64> {
-        self.read(|connection| {
-            let sql = "SELECT page_size * (page_count - freelist_count)
-                         FROM pragma_page_size, pragma_page_count, pragma_freelist_count";
-            Ok(connection.query_row(sql, [], |row| row.get(0).map(count))?)
-        })
-    }
 }

@@ -2,11 +2,20 @@
 
 use rusqlite::Connection;
 
-use crate::domain::database::{Info, TableInfo, Vacuum};
+use crate::domain::database::{Info, TableInfo};
 
-use super::{Store, StoreResult, count, migrate};
+use super::{Store, StoreResult, count, migrate, vacuum};
 
 impl Store {
+    /// The schema version of the file, and the newest that this program knows.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn schema_versions(&self) -> StoreResult<(i64, i64)> {
+        self.read(|connection| Ok((migrate::version(connection)?, migrate::NEWEST)))
+    }
+
     /// Sizes and versions. Reads every page of the file.
     ///
     /// # Errors
@@ -14,17 +23,12 @@ impl Store {
     /// When the database cannot be read.
     pub fn info(&self) -> StoreResult<Info> {
         self.read(|connection| {
-            let pragma =
-                |name| connection.pragma_query_value(None, name, |row| row.get(0).map(count));
-            let page = pragma("page_size")?;
             let one = |sql| connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
             Ok(Info {
                 schema_version: migrate::version(connection)?,
                 sqlite_version: rusqlite::version().to_owned(),
-                bytes: page * pragma("page_count")?,
-                free_bytes: page * pragma("freelist_count")?,
+                room: vacuum::room(connection)?,
                 log_bytes: self.log_bytes(),
-                vacuum: vacuum(connection)?,
                 tables: tables(connection)?,
                 bars: one("SELECT sum(bar_count) FROM series")?.map_or(0, count),
                 first_bar_ts: one("SELECT min(first_ts) FROM series")?,
@@ -34,16 +38,6 @@ impl Store {
             })
         })
     }
-}
-
-/// Whether the file can give back what is free in it.
-pub(super) fn vacuum(connection: &Connection) -> StoreResult<Vacuum> {
-    let mode: i64 = connection.pragma_query_value(None, "auto_vacuum", |row| row.get(0))?;
-    Ok(match mode {
-        0 => Vacuum::None,
-        1 => Vacuum::Full,
-        _ => Vacuum::Incremental,
-    })
 }
 
 /// Rows by table, in the order of their names.

@@ -1,9 +1,11 @@
 //! One run at a time per database: a lock of the operating system that dies with its process.
 
 use std::fs::{File, TryLockError};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+
+use crate::domain::beside::Beside;
 
 use super::access;
 
@@ -17,20 +19,17 @@ pub struct Lock {
 /// one database are one lock.
 #[must_use]
 pub fn path_of(database: &Path) -> PathBuf {
-    beside(database, ".lock")
+    Beside::Lock.of(&real(database))
 }
 
 /// The file of the lock under which alerts are told. It is not the runs' lock: a run may work for hours.
 #[must_use]
 pub fn alerts_path_of(database: &Path) -> PathBuf {
-    beside(database, ".alerts.lock")
+    Beside::AlertsLock.of(&real(database))
 }
 
-fn beside(database: &Path, ending: &str) -> PathBuf {
-    let database = database.canonicalize().unwrap_or_else(|_| database.to_owned());
-    let mut name = database.into_os_string();
-    name.push(ending);
-    PathBuf::from(name)
+fn real(database: &Path) -> PathBuf {
+    database.canonicalize().unwrap_or_else(|_| database.to_owned())
 }
 
 /// Takes the lock of `database`; `None` when another process holds it.
@@ -39,7 +38,19 @@ fn beside(database: &Path, ending: &str) -> PathBuf {
 ///
 /// When the lock's file cannot be made or opened.
 pub fn try_lock(database: &Path) -> io::Result<Option<Lock>> {
-    let file = open(database, &path_of(database))?;
+    try_file(open(database, &path_of(database))?)
+}
+
+/// Takes the lock under which alerts are told; `None` when another process holds it.
+///
+/// # Errors
+///
+/// When the lock's file cannot be made or opened.
+pub fn try_alerts(database: &Path) -> io::Result<Option<Lock>> {
+    try_file(open(database, &alerts_path_of(database))?)
+}
+
+fn try_file(file: File) -> io::Result<Option<Lock>> {
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(Some(Lock { _file: file })),
@@ -89,7 +100,9 @@ pub fn alerts_note(database: &Path) -> Option<String> {
 ///
 /// When the file cannot be written.
 pub fn alerts_note_set(database: &Path, note: &str) -> io::Result<()> {
-    std::fs::write(alerts_path_of(database), note)
+    let mut file = open(database, &alerts_path_of(database))?;
+    file.set_len(0)?;
+    file.write_all(note.as_bytes())
 }
 
 /// Whoever may read the database may see whether it is locked.
@@ -144,6 +157,21 @@ mod tests {
         assert!(try_lock(&database).expect("an answer").is_none());
         drop(lock);
         assert!(!is_held(&database));
+    }
+
+    #[test]
+    fn what_is_noted_in_a_lock_goes_through_no_link() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let database = folder.path().join("mdctl.db");
+        alerts_note_set(&database, "a longer note").expect("it is noted");
+        alerts_note_set(&database, "note").expect("it is noted");
+        assert_eq!(alerts_note(&database).as_deref(), Some("note"));
+        let (precious, path) = (folder.path().join("precious"), alerts_path_of(&database));
+        std::fs::write(&precious, "mine").expect("a file");
+        std::fs::remove_file(&path).expect("it goes");
+        std::os::unix::fs::symlink(&precious, &path).expect("a link");
+        assert!(alerts_note_set(&database, "note").is_err());
+        assert_eq!(std::fs::read_to_string(&precious).expect("it reads"), "mine");
     }
 
     #[test]

@@ -5,7 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{BUSY, Store, StoreError, StoreResult, beside};
+use crate::domain::beside::Beside;
+
+use super::{BUSY, Store, StoreError, StoreResult};
 
 /// How long the log may become, in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +39,7 @@ pub(super) struct Log {
 
 impl Log {
     pub(super) fn of(database: &Path, limits: Limits) -> Self {
-        Self { path: beside(database, "-wal"), limits, next: limits.step, in_the_way: None }
+        Self { path: Beside::Log.of(database), limits, next: limits.step, in_the_way: None }
     }
 
     pub(super) fn bytes(&self) -> u64 {

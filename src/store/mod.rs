@@ -27,7 +27,9 @@ mod fact;
 mod factor;
 mod feature;
 mod gap;
+mod identity;
 mod info;
+mod interrupt;
 pub mod lock;
 mod log;
 mod migrate;
@@ -44,15 +46,18 @@ mod traffic;
 mod trouble;
 mod vacuum;
 
+pub use access::mode as mode_of;
 pub use alert::Holding;
 pub use bar::{Again, BarQuery, Claim, Put};
 pub use copy::Progress;
+pub use identity::identity_of;
 pub use prune::Pruned;
 pub use run::NewRun;
 pub use series::Tracked;
 pub use state::Remembered;
 pub use trouble::{StoreError, StoreResult, Trouble, too_many_files};
-pub use vacuum::Room;
+
+use crate::domain::beside::Beside;
 
 use log::{Limits, Log};
 
@@ -112,7 +117,9 @@ impl Store {
         }
         let opened = open_shared(path).or_else(|error| match error {
             // Nobody writes, and nobody may: there is no log to read, and none can be made.
-            StoreError::Sqlite { .. } if !beside(path, "-wal").exists() => open_alone(path),
+            StoreError::Sqlite { .. } if !Beside::Log.of(path).exists() => {
+                open_alone(path, OpenFlags::empty())
+            }
             other => Err(other),
         });
         let (connection, version) = opened.map_err(|error| error.at(path))?;
@@ -221,9 +228,10 @@ fn open_shared(path: &Path) -> StoreResult<(Connection, i64)> {
     with_version(Connection::open_with_flags(path, flags)?)
 }
 
-/// Opens a database in a folder where no file can be made beside it.
-fn open_alone(path: &Path) -> StoreResult<(Connection, i64)> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+/// Opens a database that nobody writes to meanwhile: nothing is made beside it.
+fn open_alone(path: &Path, more: OpenFlags) -> StoreResult<(Connection, i64)> {
+    let flags = more
+        | OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_URI;
     let name = path.display().to_string();
@@ -235,13 +243,6 @@ fn with_version(connection: Connection) -> StoreResult<(Connection, i64)> {
     settle(&connection)?;
     let version = migrate::version(&connection)?;
     Ok((connection, version))
-}
-
-/// The file of that name and ending.
-fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    PathBuf::from(name)
 }
 
 /// What every connection wants.

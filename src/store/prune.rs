@@ -30,10 +30,10 @@ pub enum Pruned {
 const SLICE: i64 = 20_000;
 
 /// The runs that are too old. The newest run and the newest good one stay, however old: by them it is told
-/// how things stand.
+/// how things stand. An import is neither: it says nothing of whether the schedule is kept.
 const OLD_RUNS: &str = "SELECT run_id FROM runs WHERE started_at < ?1 AND status <> 'running'
-        AND run_id <> (SELECT max(run_id) FROM runs)
-        AND run_id IS NOT (SELECT max(run_id) FROM runs WHERE status = 'succeeded')";
+        AND run_id IS NOT (SELECT max(run_id) FROM runs WHERE command <> 'import')
+        AND run_id IS NOT (SELECT max(run_id) FROM runs WHERE command <> 'import' AND status = 'succeeded')";
 
 impl Pruned {
     /// All of them, in the order in which they go: what names runs before the runs.

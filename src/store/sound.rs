@@ -1,72 +1,53 @@
-//! Whether the database is sound, asked by somebody who has only seconds to wait.
+//! Whether the database is sound: SQLite's own checks of the file.
 
-use std::sync::mpsc;
-use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rusqlite::ErrorCode;
+use rusqlite::Connection;
 
 use crate::domain::probe::Soundness;
 
-use super::{Store, StoreError, StoreResult, Trouble, migrate};
+use super::{Store, StoreError, StoreResult, Trouble, interrupt};
 
 /// Up to so many bytes the indices are held against their tables, too: a page more than once.
 const SMALL: u64 = 64 << 20;
 
-impl Store {
-    /// The schema version of the file, and the newest that this program knows.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
-    pub fn schema_versions(&self) -> StoreResult<(i64, i64)> {
-        self.read(|connection| Ok((migrate::version(connection)?, migrate::NEWEST)))
-    }
+/// Lines that are asked for, at most.
+const MOST: u32 = 20;
 
+impl Store {
     /// Lets SQLite look at every page, for no longer than `patience`.
     ///
     /// # Errors
     ///
     /// When the database cannot be read.
     pub fn soundness(&self, patience: Duration) -> StoreResult<Soundness> {
-        let thorough = self.file_bytes()? <= SMALL;
-        let handle = self.connection.get_interrupt_handle();
-        let (done, is_done) = mpsc::channel::<()>();
-        thread::scope(|scope| {
-            scope.spawn(move || {
-                if is_done.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout) {
-                    handle.interrupt();
-                }
-            });
-            let found = self.look(thorough);
-            drop(done);
-            match found {
-                Ok(lines) if lines.is_empty() => Ok(Soundness::Sound(thorough)),
-                Ok(lines) => Ok(Soundness::Damaged(lines)),
-                Err(error) if is_interrupted(&error) => Ok(Soundness::TooLong),
-                Err(StoreError::Sqlite { trouble: Trouble::Damaged, error, .. }) => {
-                    Ok(Soundness::Damaged(vec![error.to_string()]))
-                }
-                Err(error) => Err(error),
+        let thorough = self.room()?.bytes <= SMALL;
+        let begun = Instant::now();
+        let found = interrupt::unless(&self.connection, &|| begun.elapsed() >= patience, || {
+            self.read(|connection| damage(connection, thorough))
+        });
+        match found {
+            Ok(None) => Ok(Soundness::TooLong),
+            Ok(Some(lines)) if lines.is_empty() => Ok(Soundness::Sound(thorough)),
+            Ok(Some(lines)) => Ok(Soundness::Damaged(lines)),
+            Err(StoreError::Sqlite { trouble: Trouble::Damaged, error, .. }) => {
+                Ok(Soundness::Damaged(vec![error.to_string()]))
             }
-        })
-    }
-
-    fn look(&self, thorough: bool) -> StoreResult<Vec<String>> {
-        let sql = if thorough { "PRAGMA integrity_check(5)" } else { "PRAGMA quick_check(5)" };
-        self.read(|connection| {
-            let mut statement = connection.prepare(sql)?;
-            let lines = statement.query_map([], |row| row.get(0))?;
-            let mut lines = lines.collect::<Result<Vec<String>, _>>()?;
-            lines.retain(|line| line != "ok");
-            Ok(lines)
-        })
+            Err(error) => Err(error),
+        }
     }
 }
 
-fn is_interrupted(error: &StoreError) -> bool {
-    matches!(error, StoreError::Sqlite { error, .. }
-        if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted))
+/// What SQLite finds wrong with the file; where it is `thorough`, also by holding the indices against their
+/// tables.
+pub(super) fn damage(connection: &Connection, thorough: bool) -> StoreResult<Vec<String>> {
+    let check = if thorough { "integrity_check" } else { "quick_check" };
+    let mut lines: Vec<String> = connection
+        .prepare(&format!("PRAGMA {check}({MOST})"))?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    lines.retain(|line| line != "ok");
+    Ok(lines)
 }
 
 #[cfg(test)]
@@ -79,7 +60,8 @@ mod tests {
         let store = Store::open_write(&folder.path().join("mdctl.db")).expect("a database");
         let soundness = store.soundness(Duration::from_secs(60)).expect("it can be read");
         assert_eq!(soundness, Soundness::Sound(true));
-        assert_eq!(store.schema_versions().expect("versions"), (migrate::NEWEST, migrate::NEWEST));
+        let (found, newest) = store.schema_versions().expect("versions");
+        assert_eq!(found, newest);
     }
 
     #[test]

@@ -3,23 +3,12 @@
 
 use rusqlite::Connection;
 
-use crate::domain::database::Vacuum;
+use crate::domain::database::{Room, Vacuum};
 
-use super::{Store, StoreResult, count, info};
+use super::{Store, StoreResult, count};
 
 /// Pages given back in one transaction: 8 MiB of the usual size.
 const STEP: u32 = 2_000;
-
-/// How much of the file is free, and whether it can be given back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Room {
-    /// Bytes of the file.
-    pub bytes: u64,
-    /// Those of them that are free.
-    pub free_bytes: u64,
-    /// How they are given back.
-    pub vacuum: Vacuum,
-}
 
 /// Makes a file with nothing in it one that can give back what is free. Of another it changes nothing.
 pub(super) fn prepare(connection: &Connection) -> StoreResult<()> {
@@ -27,23 +16,32 @@ pub(super) fn prepare(connection: &Connection) -> StoreResult<()> {
     Ok(connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL")?)
 }
 
+/// How much of the file is used, and how much free; of one instant.
+pub(super) fn room(connection: &Connection) -> StoreResult<Room> {
+    let sql = "SELECT page_size, page_count, freelist_count, auto_vacuum
+                 FROM pragma_page_size, pragma_page_count, pragma_freelist_count, pragma_auto_vacuum";
+    Ok(connection.query_row(sql, [], |row| {
+        let page = row.get(0).map(count)?;
+        Ok(Room {
+            bytes: page * row.get(1).map(count)?,
+            free_bytes: page * row.get(2).map(count)?,
+            vacuum: match row.get::<_, i64>(3)? {
+                0 => Vacuum::None,
+                1 => Vacuum::Full,
+                _ => Vacuum::Incremental,
+            },
+        })
+    })?)
+}
+
 impl Store {
-    /// How much of the file is free.
+    /// How much of the file is used, and how much free.
     ///
     /// # Errors
     ///
     /// When the database cannot be read.
     pub fn room(&self) -> StoreResult<Room> {
-        self.read(|connection| {
-            let pragma =
-                |name| connection.pragma_query_value(None, name, |row| row.get(0).map(count));
-            let page = pragma("page_size")?;
-            Ok(Room {
-                bytes: page * pragma("page_count")?,
-                free_bytes: page * pragma("freelist_count")?,
-                vacuum: info::vacuum(connection)?,
-            })
-        })
+        self.read(room)
     }
 
     /// Gives back some of what is free; tells whether something is left.

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::path::Path;
 use std::process::Command;
 
@@ -228,4 +228,47 @@ fn the_systems_database_is_made_for_its_group_whatever_the_umask() {
     let files: Vec<&str> = output.stdout.lines().collect();
     let path = |ending| format!("640 4711 4712 /var/lib/mdctl/mdctl.db{ending}");
     assert_eq!(files, [path(""), path("-shm"), path("-wal"), path(".lock")]);
+}
+
+#[test]
+fn root_follows_no_link_that_the_folders_owner_put_there() {
+    if !is_root("root follows no link of others") {
+        return;
+    }
+    let (_server, sandbox) = install(usize::MAX);
+    let config = sandbox.read("mdctl.toml");
+    sandbox.write("mdctl.toml", format!("{config}\n[metrics]\ntextfile = \"mdctl.prom\"\n"));
+    let roots = tempfile::tempdir().expect("a folder of root");
+    let precious = roots.path().join("precious");
+    fs::write(&precious, "mine").expect("a file");
+    symlink(&precious, sandbox.path("mdctl.prom")).expect("a link");
+    sandbox.backfill(&[]).expect_code(0);
+    let metrics = sandbox.path("mdctl.prom");
+    assert!(metrics.symlink_metadata().expect("it is there").is_file(), "the link was replaced");
+    assert_eq!((owner(&metrics), mode(&metrics)), ((OWNER, GROUP), 0o644));
+    assert_eq!(fs::read_to_string(&precious).expect("it is there"), "mine");
+    assert_eq!(owner(&precious), (0, 0));
+    // In a folder of root's own a link is root's, and stays.
+    fs::write(roots.path().join("mdctl.toml"), sandbox.read("mdctl.toml")).expect("a config");
+    let there = |name: &str| roots.path().join(name).display().to_string();
+    symlink(&precious, there("mdctl.prom")).expect("a link");
+    sandbox
+        .backfill(&["--config", &there("mdctl.toml"), "--db", &there("mdctl.db")])
+        .expect_code(0);
+    assert!(Path::new(&there("mdctl.prom")).is_symlink());
+    assert!(fs::read_to_string(&precious).expect("it is there").contains("mdctl_"));
+}
+
+#[test]
+fn a_backup_that_root_makes_is_the_folders_owners() {
+    if !is_root("a backup of root is the owner's") {
+        return;
+    }
+    let (_server, sandbox) = install(usize::MAX);
+    sandbox.backfill(&[]).expect_code(0);
+    sandbox.mdctl(&["db", "backup", "copy.db"]).expect_code(0);
+    assert_eq!(
+        (owner(&sandbox.path("copy.db")), mode(&sandbox.path("copy.db"))),
+        ((OWNER, GROUP), 0o640)
+    );
 }

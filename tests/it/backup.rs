@@ -133,6 +133,99 @@ fn only_the_oldest_backups_go_and_nothing_that_is_none() {
 }
 
 #[test]
+fn databases_of_the_same_name_share_a_folder_and_delete_only_their_own() {
+    let (_server, one) = daily_stocks(&["AAA"]);
+    let (_server, other) = daily_stocks(&["AAA"]);
+    let shared = one.path("shared");
+    fs::create_dir(&shared).expect("a folder");
+    let folder = shared.to_str().expect("text");
+    for sandbox in [&one, &other] {
+        sandbox.backfill(&[]).expect_code(0);
+    }
+    let theirs = [made(&other, &[folder]), made(&other, &[folder])];
+    let mine = made(&one, &[folder, "--keep", "1"]);
+    assert!(theirs.iter().all(|backup| backup.exists()), "{:?}", names(&shared));
+    let newest = made(&one, &[folder, "--keep", "1"]);
+    assert!(!mine.exists() && newest.exists(), "{:?}", names(&shared));
+    assert!(theirs.iter().all(|backup| backup.exists()), "{:?}", names(&shared));
+    // Nor does one take another's for its own last one: `mdctl.sqlite` is named likewise.
+    one.mdctl(&["db", "backup"]).expect_code(0);
+    one.mdctl(&["db", "migrate", "--db", "mdctl.sqlite"]).expect_code(0);
+    let info = one.mdctl(&["db", "info", "--json", "--db", "mdctl.sqlite"]).expect_code(0).json();
+    assert!(info["last_backup"].is_null(), "{info}");
+}
+
+#[test]
+fn a_restored_database_goes_on_with_its_backups_and_older_ones_are_nobodys() {
+    let (_server, sandbox) = daily_stocks(&["AAA"]);
+    sandbox.backfill(&[]).expect_code(0);
+    let first = made(&sandbox, &[]);
+    for ending in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(sandbox.path(&format!("mdctl.db{ending}")));
+    }
+    let path = first.to_str().expect("text");
+    sandbox.mdctl(&["db", "restore", path, "mdctl.db"]).expect_code(0);
+    let second = made(&sandbox, &["--keep", "1"]);
+    assert!(!first.exists() && second.exists());
+
+    sandbox.go_back_to_schema_1();
+    let old = made(&sandbox, &["--keep", "1"]);
+    assert!(second.exists(), "an old database does not know its own");
+    let info = || sandbox.mdctl(&["db", "info", "--json"]).expect_code(0).json();
+    assert!(old.ends_with(info()["last_backup"]["path"].as_str().expect("a path")), "{}", info());
+    sandbox.mdctl(&["db", "migrate"]).expect_code(0);
+    let third = made(&sandbox, &["--keep", "1"]);
+    assert!([old, second, third].iter().all(|backup| backup.exists()));
+    let ids = sandbox.database().texts("SELECT id FROM identity");
+    assert!(matches!(&ids[..], [id] if id.len() == 32), "{ids:?}");
+}
+
+#[test]
+fn a_database_that_somebody_works_on_is_not_restored_to_its_place() {
+    let (server, sandbox) = hanging(4);
+    let running = sandbox.start(&["backfill", "--as-of", AS_OF]);
+    server.wait_for(5);
+    wait_until(|| sandbox.database().number("SELECT count(*) FROM bars") == 12);
+    made(&sandbox, &["kept.db"]);
+    let away = |ending: &str| {
+        let path = sandbox.path(&format!("mdctl.db{ending}"));
+        let _ = fs::rename(path, sandbox.path(&format!("damaged.db{ending}")));
+    };
+    // Its log left behind is refused as well, and said to be worth something.
+    away("");
+    let refused = sandbox.mdctl(&["db", "restore", "kept.db", "mdctl.db"]);
+    refused.expect_code(73).expect_stderr("mdctl.db-wal").expect_stderr("nowhere else");
+    away("-wal");
+    away("-shm");
+    let path = sandbox.path("mdctl.db");
+    for place in ["mdctl.db", "./mdctl.db", path.to_str().expect("text")] {
+        let refused = sandbox.mdctl(&["db", "restore", "kept.db", place]);
+        refused.expect_code(75).expect_stderr("a run is at work");
+    }
+    assert!(!path.exists());
+    sandbox.mdctl(&["db", "restore", "kept.db", "elsewhere.db"]).expect_code(0);
+    running.kill();
+    let alerts = fs::File::create(sandbox.path("mdctl.db.alerts.lock")).expect("a file");
+    alerts.lock().expect("a lock");
+    let refused = sandbox.mdctl(&["db", "restore", "kept.db", "mdctl.db"]);
+    refused.expect_code(75).expect_stderr("alerts");
+    drop(alerts);
+    sandbox.mdctl(&["db", "restore", "kept.db", "mdctl.db"]).expect_code(0);
+}
+
+#[test]
+fn a_backup_that_everybody_may_write_becomes_a_database_of_its_owner() {
+    let (_server, sandbox) = daily_stocks(&["AAA"]);
+    sandbox.backfill(&[]).expect_code(0);
+    let backup = made(&sandbox, &["kept.db"]);
+    // As a disk has it that knows no modes.
+    fs::set_permissions(&backup, fs::Permissions::from_mode(0o777)).expect("a mode");
+    sandbox.mdctl(&["db", "restore", "kept.db", "new.db"]).expect_code(0);
+    let mode = sandbox.path("new.db").metadata().expect("it is there").mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
 fn nothing_is_written_over() {
     let (_server, sandbox) = daily_stocks(&["AAA"]);
     sandbox.backfill(&[]).expect_code(0);

@@ -61,6 +61,22 @@ fn the_config_says_for_how_long_and_the_newest_good_run_stays() {
 }
 
 #[test]
+fn an_import_is_no_run_of_the_schedule_and_keeps_none_from_staying() {
+    let (_server, sandbox) = daily_stocks(&["AAA"]);
+    sandbox.backfill(&[]).expect_code(0);
+    // Later ones, which went well.
+    sandbox.tamper(
+        "CREATE TEMP TABLE later AS SELECT * FROM runs;
+         UPDATE later SET run_id = '8' || substr(run_id, 2), command = 'import';
+         INSERT INTO runs SELECT * FROM later;",
+    );
+    age(&sandbox, 1_000);
+    sandbox.mdctl(&["db", "prune"]).expect_code(0);
+    assert_eq!(sandbox.database().texts("SELECT command FROM runs"), ["backfill"]);
+    sandbox.mdctl(&["db", "check"]).expect_code(0);
+}
+
+#[test]
 fn more_than_a_slice_goes_and_nothing_is_made() {
     let (_server, sandbox) = faulty_stocks(&["AAA"], |_| Answer::status(404, "{}"));
     sandbox.mdctl(&["db", "prune"]).expect_code(3);

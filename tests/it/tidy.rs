@@ -75,7 +75,10 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("dbg!", &[]),
     ("unsafe ", &[]),
     ("process::exit", &["main.rs", "fetch/engine.rs"]),
-    ("rustix", &["clock.rs", "config/", "fetch/engine.rs", "notify/", "store/", "systemd/"]),
+    (
+        "rustix",
+        &["clock.rs", "config/", "fetch/engine.rs", "file.rs", "notify/", "store/", "systemd/"],
+    ),
     ("thread::sleep", &[]),
 ];
 

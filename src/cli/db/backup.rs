@@ -9,11 +9,13 @@ use crate::exit::Exit;
 use crate::file;
 use crate::render;
 use crate::render::db::copy::Made;
+use crate::store::Store;
 
 use super::super::failure::Failure;
 use super::super::scene::Scene;
 use super::super::{Done, print};
-use super::{backups, copying};
+use super::backups;
+use super::copying::{self, Stop};
 
 /// Copy the database while it is used, and prove the copy.
 ///
@@ -30,8 +32,11 @@ pub(super) struct Backup {
     /// A file that is not there yet, or a folder in which the file is named by the time; else the folder
     /// `backups` beside the database.
     path: Option<PathBuf>,
-    /// Then delete the oldest backups of this database in that folder, so that so many stay. Only files
-    /// that are named as backups are and are databases of this program are looked at.
+    /// Then delete the oldest backups of this database in that folder, so that so many stay.
+    ///
+    /// Only files that are named as backups are, and bear this database's own id, are counted and deleted:
+    /// several may share a folder, whatever their names. An mdctl older than these ids left none in its
+    /// databases; backups of such are never deleted.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     keep: Option<u32>,
 }
@@ -41,14 +46,12 @@ pub(super) fn exec(command: &Backup, scene: &Scene) -> Done {
     let store = scene.reader()?;
     let target = target(command, scene)?;
     let begun = Instant::now();
-    let copied = copying::copy(scene, &store, database, &target)?;
+    let bits = copying::bits(database);
+    let copied = copying::copy(scene, &Stop::listen()?, &store, &target, bits)?;
     let took = begun.elapsed();
     let folder = file::folder_of(&target);
     let deleted = match command.keep {
-        Some(keep) => backups::keep(folder, database, &target, keep as usize).map_err(|error| {
-            let what = format!("{} was made; older ones cannot be deleted", target.display());
-            Failure::io(what, &error)
-        })?,
+        Some(most) => keep(&store, folder, &target, most as usize, database)?,
         None => Vec::new(),
     };
     let made = Made { path: &target, bytes: copying::bytes(&target), copied: &copied, took };
@@ -60,6 +63,22 @@ pub(super) fn exec(command: &Backup, scene: &Scene) -> Done {
         }
     })?;
     Ok(Exit::Success)
+}
+
+/// Deletes the oldest backups of the database in `folder`; tells which. One of an older schema cannot know
+/// its own.
+fn keep(
+    store: &Store,
+    folder: &Path,
+    made: &Path,
+    most: usize,
+    database: &Path,
+) -> Result<Vec<PathBuf>, Failure> {
+    let Some(identity) = store.identity()? else { return Ok(Vec::new()) };
+    backups::keep(folder, database, &identity, made, most).map_err(|error| {
+        let what = format!("{} was made; older ones cannot be deleted", made.display());
+        Failure::io(what, &error)
+    })
 }
 
 /// The file to be made.

@@ -1,12 +1,13 @@
 //! The backups of a database: how they are named, where they lie, and which of them are too old.
 
-use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, NaiveDateTime};
 
 use crate::domain::database::LastBackup;
+use crate::store;
 
 /// The folder beside the database in which they usually lie.
 const FOLDER: &str = "backups";
@@ -22,6 +23,8 @@ struct Held {
     /// Of several in one second, which.
     index: u32,
     path: PathBuf,
+    /// Of which database it is one; `None` where an older mdctl made that.
+    identity: Option<String>,
 }
 
 /// Where the backups of `database` usually lie.
@@ -49,8 +52,9 @@ pub(super) fn is_named_so(path: &Path, database: &Path) -> bool {
     named(path, &stem(database)).is_some()
 }
 
-/// Deletes the oldest backups of `database` in `folder`, down to `keep` of them; tells which. Whatever is
-/// named otherwise, or is no database of ours, is none, and `made` is never among them.
+/// Deletes the oldest backups of `database`, which bears that identity, in `folder`, down to `keep` of them;
+/// tells which. Whatever is named otherwise, or does not bear it, is none of them, and `made` is never
+/// deleted.
 ///
 /// # Errors
 ///
@@ -58,25 +62,32 @@ pub(super) fn is_named_so(path: &Path, database: &Path) -> bool {
 pub(super) fn keep(
     folder: &Path,
     database: &Path,
+    identity: &str,
     made: &Path,
     keep: usize,
 ) -> io::Result<Vec<PathBuf>> {
     let mut held = held(folder, database)?;
-    held.retain(|backup| backup.path.file_name() != made.file_name());
+    held.retain(|backup| {
+        let is_its_own = backup.identity.as_deref() == Some(identity);
+        is_its_own && backup.path.file_name() != made.file_name()
+    });
     let many = (held.len() + 1).saturating_sub(keep.max(1));
     let old: Vec<PathBuf> = held.into_iter().take(many).map(|backup| backup.path).collect();
     old.iter().try_for_each(fs::remove_file)?;
     Ok(old)
 }
 
-/// The newest backup of `database` in the folder beside it; `None` without one.
-pub(in crate::cli) fn newest(database: &Path) -> Option<LastBackup> {
-    let newest = held(&folder_beside(database), database).ok()?.pop()?;
+/// The newest backup of `database`, which bears that identity, in the folder beside it; `None` without one.
+/// One of before it bore any may be its own.
+pub(super) fn newest(database: &Path, identity: Option<&str>) -> Option<LastBackup> {
+    let mut held = held(&folder_beside(database), database).ok()?;
+    held.retain(|backup| backup.identity.as_deref().is_none_or(|its| Some(its) == identity));
+    let newest = held.pop()?;
     let bytes = fs::metadata(&newest.path).ok()?.len();
     Some(LastBackup { at: newest.at, bytes, path: newest.path })
 }
 
-/// The backups of `database` in `folder`, oldest first.
+/// What is named as a backup of `database` in `folder` and is a database of ours, oldest first.
 fn held(folder: &Path, database: &Path) -> io::Result<Vec<Held>> {
     let stem = stem(database);
     let mut held = Vec::new();
@@ -84,8 +95,11 @@ fn held(folder: &Path, database: &Path) -> io::Result<Vec<Held>> {
         let entry = entry?;
         let path = entry.path();
         let Some((at, index)) = named(&path, &stem) else { continue };
-        if entry.file_type()?.is_file() && is_ours(&path) {
-            held.push(Held { at, index, path });
+        if !entry.file_type()?.is_file() {
+            continue;
+        }
+        if let Some(identity) = store::identity_of(&path) {
+            held.push(Held { at, index, path, identity });
         }
     }
     held.sort();
@@ -108,13 +122,6 @@ fn named(path: &Path, stem: &str) -> Option<(i64, u32)> {
     let at = NaiveDateTime::parse_from_str(stamp, STAMP).ok()?.and_utc();
     // A number may be read from fewer digits than are written.
     (at.format(STAMP).to_string() == stamp).then_some((at.timestamp(), index))
-}
-
-/// Whether a file begins as a database of this program does.
-fn is_ours(path: &Path) -> bool {
-    let mut head = [0; 72];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut head));
-    read.is_ok() && head.starts_with(b"SQLite format 3\0") && head[68..] == *b"mdct"
 }
 
 #[cfg(test)]

@@ -16,49 +16,39 @@ use crate::domain::run::StopSignal;
 use crate::exit::Exit;
 use crate::file::Draft;
 use crate::render::progress;
-use crate::store::{Store, StoreError};
+use crate::store::{Progress, Store, StoreError};
 
 use super::super::failure::Failure;
 use super::super::scene::Scene;
 
-/// Copies `store`, whose file is `source`, to `target`, where nothing is yet, readable by whoever may read
-/// the source. Nothing half stays, whatever happens.
+/// Copies `store` to `target`, where nothing is yet, to be read and written as `bits` say. Nothing half
+/// stays, whatever happens.
 pub(super) fn copy(
     scene: &Scene,
+    stop: &Stop,
     store: &Store,
-    source: &Path,
     target: &Path,
+    bits: u32,
 ) -> Result<Copied, Failure> {
-    let draft = Draft::of(target, bits(source)).map_err(|error| cannot_make(target, &error))?;
-    let stop = Stop::listen()?;
+    let draft = Draft::of(target).map_err(|error| cannot_make(target, &error))?;
     let bar = scene.bar.then(|| progress::copying(&scene.screen));
-    let copied = store.copy_to(draft.path(), |at| {
+    let tell = |at: Progress| {
         if let Some(bar) = &bar {
-            bar.set_length(at.of);
-            bar.set_position(at.done);
+            progress::copied(bar, at.done, at.of);
         }
-        stop.came().is_none()
-    });
-    if let Some(bar) = bar {
+    };
+    let copied = store.copy_to(draft.path(), &|| stop.came().is_some(), tell);
+    if let Some(bar) = &bar {
         bar.finish_and_clear();
     }
-    let copied = copied.map_err(|error| failed(error, target))?;
-    match (copied, stop.came()) {
-        (Some(copied), None) => {
-            draft.finish().map_err(|error| cannot_make(target, &error))?;
-            Ok(copied)
-        }
-        (_, signal) => {
-            let signal = signal.unwrap_or(StopSignal::Terminate);
-            let words = format!("stopped by {}; nothing was left behind", signal.as_str());
-            Err(Failure::new(Exit::Stopped(signal), "stopped", words))
-        }
-    }
+    let copied = stop.or(copied.map_err(|error| failed(error, target))?)?;
+    draft.finish(bits).map_err(|error| cannot_make(target, &error))?;
+    Ok(copied)
 }
 
-/// Who may read and write what is copied of `source`.
-pub(super) fn bits(source: &Path) -> u32 {
-    fs::metadata(source).map_or(0o600, |metadata| metadata.permissions().mode() & 0o666)
+/// Who may read and write a file.
+pub(super) fn bits(path: &Path) -> u32 {
+    fs::metadata(path).map_or(0o600, |metadata| metadata.permissions().mode() & 0o666)
 }
 
 /// The size of a file.
@@ -93,14 +83,14 @@ fn failed(error: StoreError, target: &Path) -> Failure {
 }
 
 /// Signals that came.
-struct Stop {
+pub(super) struct Stop {
     interrupt: Arc<AtomicBool>,
     terminate: Arc<AtomicBool>,
 }
 
 impl Stop {
     /// Listens for SIGINT and SIGTERM; the second one ends the process as if nobody had listened.
-    fn listen() -> Result<Self, Failure> {
+    pub(super) fn listen() -> Result<Self, Failure> {
         let stop = Self { interrupt: Arc::default(), terminate: Arc::default() };
         for (signal, came) in [(SIGINT, &stop.interrupt), (SIGTERM, &stop.terminate)] {
             flag::register_conditional_default(signal, Arc::clone(came))
@@ -110,13 +100,25 @@ impl Stop {
         Ok(stop)
     }
 
-    fn came(&self) -> Option<StopSignal> {
+    pub(super) fn came(&self) -> Option<StopSignal> {
         if self.interrupt.load(Ordering::Relaxed) {
             Some(StopSignal::Interrupt)
         } else if self.terminate.load(Ordering::Relaxed) {
             Some(StopSignal::Terminate)
         } else {
             None
+        }
+    }
+
+    /// What was done, unless a signal came meanwhile.
+    pub(super) fn or<T>(&self, done: Option<T>) -> Result<T, Failure> {
+        match (done, self.came()) {
+            (Some(done), None) => Ok(done),
+            (_, signal) => {
+                let signal = signal.unwrap_or(StopSignal::Terminate);
+                let words = format!("stopped by {}; nothing was left behind", signal.as_str());
+                Err(Failure::new(Exit::Stopped(signal), "stopped", words))
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ use super::scene::Scene;
 use super::{Done, print};
 
 mod backup;
-pub(super) mod backups;
+mod backups;
 mod copying;
 mod prune;
 mod restore;
@@ -68,9 +68,9 @@ enum What {
     /// figures after `runs`; bars of a timeframe with all that hangs on them only where `bars` says so, as in
     /// `bars = { 1m = '90d' }`. As long as that stands in the config they are not asked for again; without it
     /// they are due as any others. Where features are computed, the 200 bars before are kept besides, as the
-    /// features of later ones are made of them. Totals stay, and so do the newest run, the newest good one,
-    /// and the newest bar of each series. Then the file gives back what is free in it; an older file that
-    /// cannot is written anew once, where that is worth it and the disk has room.
+    /// features of later ones are made of them. Totals stay, and so do the newest run and the newest good one
+    /// that were no imports, and the newest bar of each series. Then the file gives back what is free in it;
+    /// an older file that cannot is written anew once, where that is worth it and the disk has room.
     ///
     /// Reports go on working meanwhile; a run that starts waits or exits 75. What is interrupted is ended by
     /// the next prune.
@@ -123,7 +123,8 @@ fn lock_alone(database: &Path, deed: &str) -> Result<Lock, Failure> {
 fn describe(scene: &Scene, store: &Store) -> Done {
     let info = store.info()?;
     let path = &scene.settings.database;
-    let shown = render::db::Shown { path, info: &info, last_backup: backups::newest(path) };
+    let last_backup = backups::newest(path, store.identity()?.as_deref());
+    let shown = render::db::Shown { path, info: &info, last_backup };
     print(|out| {
         if scene.json {
             render::db::info_json(out, &shown, scene.wall_now)

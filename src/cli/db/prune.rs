@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crate::domain::database::Vacuum;
+use crate::domain::database::{Room, Vacuum};
 use crate::domain::words::bytes;
 use crate::exit::Exit;
 use crate::pipeline;
 use crate::render;
 use crate::render::db::prune::{Gone, Shrunk};
-use crate::store::{Pruned, Room, Store};
+use crate::store::{Pruned, Store};
 
 use super::super::failure::Failure;
 use super::super::scene::Scene;
@@ -97,7 +97,7 @@ const fn is_worth(room: &Room) -> bool {
 /// How much room the disk lacks to write a file anew: what is in it is written twice, first beside it, then
 /// into its log. `None` when it is enough.
 fn lacking(store: &Store, room: &Room) -> Option<u64> {
-    let used = room.bytes - room.free_bytes;
+    let used = room.used_bytes();
     let needed = used.saturating_mul(2).saturating_add(used / 4);
     let free = store.disk_free_bytes()?;
     needed.checked_sub(free).filter(|lacking| *lacking > 0)

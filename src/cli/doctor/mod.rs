@@ -1,12 +1,13 @@
 //! `mdctl doctor`: is everything there that keeps the data fresh?
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 
 use crate::config::access::Access;
 use crate::config::{self, ConfigError, Settings, Source};
+use crate::domain::beside::Beside;
 use crate::file;
 use crate::render;
 use crate::report::doctor::{
@@ -141,12 +142,9 @@ fn timers(config: &Path) -> Timers {
 
 /// The database's file and those beside it, as far as they are there.
 fn database_files(database: &Path) -> Vec<Access> {
-    let beside = ["", "-wal", "-shm", ".lock", ".alerts.lock"].map(|ending| {
-        let mut name = database.as_os_str().to_owned();
-        name.push(ending);
-        Access::of(Path::new(&name)).ok()
-    });
-    beside.into_iter().flatten().collect()
+    let beside = Beside::ALL.map(|beside| beside.of(database));
+    let files = std::iter::once(database).chain(beside.iter().map(PathBuf::as_path));
+    files.filter_map(|path| Access::of(path).ok()).collect()
 }
 
 fn outputs(settings: &Settings) -> Vec<(&'static str, Result<Access, String>)> {
@@ -165,7 +163,7 @@ fn database(path: &Path) -> (Database, Option<Store>) {
         Ok(Database::Read {
             versions: store.schema_versions()?,
             soundness: store.soundness(TO_LOOK)?,
-            bytes: store.file_bytes()?,
+            bytes: store.room()?.bytes,
         })
     };
     let opened = Store::open_read(path).and_then(|store| Ok((read(&store)?, store)));

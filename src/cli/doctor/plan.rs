@@ -15,7 +15,7 @@ use super::super::scene::Scene;
 pub(super) fn next(scene: &Scene, store: Option<&Store>) -> Option<Plan> {
     let free_bytes = disk::free_bytes(file::folder_of(&scene.settings.database))?;
     let held = |store: &Store| -> StoreResult<(u64, u64)> {
-        Ok((store.used_bytes()?, store.bars_in_all()?))
+        Ok((store.room()?.used_bytes(), store.bars_in_all()?))
     };
     let (used_bytes, bars) = store.map_or(Ok((0, 0)), held).ok()?;
     let (plan, _) = pipeline::plan(&scene.settings, store, &request(scene), scene.wall_now).ok()?;

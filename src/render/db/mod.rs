@@ -51,7 +51,7 @@ pub fn info(out: &mut dyn Write, shown: &Shown<'_>, now: i64, look: Look) -> io:
 /// The lines above the table.
 fn facts(shown: &Shown<'_>, now: i64) -> Vec<(&'static str, String)> {
     let info = shown.info;
-    let vacuum = match info.vacuum {
+    let vacuum = match info.room.vacuum {
         Vacuum::None => "; it does not shrink until `mdctl db prune` writes it anew",
         Vacuum::Full | Vacuum::Incremental => "",
     };
@@ -71,7 +71,11 @@ fn facts(shown: &Shown<'_>, now: i64) -> Vec<(&'static str, String)> {
     vec![
         (
             "size",
-            format!("{}, {} of it free{log}{vacuum}", bytes(info.bytes), bytes(info.free_bytes)),
+            format!(
+                "{}, {} of it free{log}{vacuum}",
+                bytes(info.room.bytes),
+                bytes(info.room.free_bytes)
+            ),
         ),
         (
             "bars",
@@ -175,10 +179,10 @@ pub fn info_json(out: &mut dyn Write, shown: &Shown<'_>, now: i64) -> io::Result
         path: shown.path.display().to_string(),
         schema_version: info.schema_version,
         sqlite_version: &info.sqlite_version,
-        bytes: info.bytes,
-        free_bytes: info.free_bytes,
+        bytes: info.room.bytes,
+        free_bytes: info.room.free_bytes,
         log_bytes: info.log_bytes,
-        auto_vacuum: info.vacuum.as_str(),
+        auto_vacuum: info.room.vacuum.as_str(),
         bars: info.bars,
         bytes_per_bar: info.bytes_per_bar(),
         first_bar_at: info.first_bar_ts.map(instant),
