@@ -123,8 +123,10 @@ impl SecretSource {
 
 /// The command that puts a secret into the file at `path`, or shows who may read the one that is there.
 fn keep_remedy(path: &Path) -> String {
-    let is_kept_from_us =
-        || File::open(path).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
+    let is_kept_from_us = || {
+        !is_no_file(path)
+            && File::open(path).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+    };
     if is_kept_from_us() {
         return format!("ls -l {}   # who may read it; root may: sudo mdctl doctor", quoted(path));
     }
@@ -140,6 +142,11 @@ fn keep_remedy(path: &Path) -> String {
     )
 }
 
+/// Whether something else than a file stands there.
+fn is_no_file(path: &Path) -> bool {
+    path.metadata().is_ok_and(|held| !held.is_file())
+}
+
 /// Where systemd put a credential: under its own name, or under that of the folder that it came with
 /// (`LoadCredential=mdctl:FOLDER`).
 fn given(name: &str) -> Option<PathBuf> {
@@ -149,6 +156,10 @@ fn given(name: &str) -> Option<PathBuf> {
 }
 
 fn read_secret(path: &Path) -> Result<String, String> {
+    if is_no_file(path) {
+        // Whoever opens a pipe waits for somebody to write.
+        return Err(format!("the key file {} is no regular file", path.display()));
+    }
     std::fs::read_to_string(path)
         .map_err(|error| format!("cannot read the key file {}: {error}", path.display()))
 }

@@ -135,14 +135,19 @@ fn describe(scene: &Scene, store: &Store) -> Done {
     Ok(Exit::Success)
 }
 
+/// What mends a database that is damaged.
+const DAMAGED: &str = "restore a backup with `mdctl db restore` (`mdctl db info` names the last one), or move \
+                       the file away and `mdctl backfill` anew";
+
 fn check(scene: &Scene) -> Done {
     let path = &scene.settings.database;
-    // Unlike a report, it was asked about the file itself: one that cannot be read is its finding.
-    let store = Store::open_read(path).map_err(|error| match error {
-        StoreError::Missing(_) => Failure::of_reader(&error),
-        _ => Failure::from(error),
-    })?;
-    let flaws = store.flaws()?;
+    // Unlike a report, it was asked about the file itself: that it is damaged is its finding.
+    let found = |error: StoreError| match error {
+        error if error.is_damage() => Failure::from(error).hinted(DAMAGED),
+        error => Failure::of_reader(&error),
+    };
+    let store = Store::open_read(path).map_err(found)?;
+    let flaws = store.flaws().map_err(found)?;
     print(|out| {
         if scene.json {
             render::db::check::json(out, path, &flaws, scene.wall_now)
