@@ -163,7 +163,28 @@ fn permissions(mode: Mode, held: Option<&Metadata>) -> Option<Permissions> {
 #[derive(Debug)]
 pub struct Draft {
     file: NamedTempFile,
-    target: PathBuf,
+    folder: PathBuf,
+}
+
+/// A file that is whole, and lacks but its name.
+#[derive(Debug)]
+pub struct Nameless(NamedTempFile);
+
+impl Nameless {
+    /// Gives it its name, in the folder that it was made in; what came to stand there meanwhile stays.
+    ///
+    /// # Errors
+    ///
+    /// When something came to stand there: then with the file, for another name. Without it when the disk
+    /// fails.
+    pub fn name(self, target: &Path) -> Result<(), (io::Error, Option<Self>)> {
+        if let Err(failed) = self.0.persist_noclobber(target) {
+            return Err((failed.error, Some(Self(failed.file))));
+        }
+        File::open(folder_of(target))
+            .and_then(|folder| folder.sync_all())
+            .map_err(|error| (error, None))
+    }
 }
 
 /// What the names of drafts begin with.
@@ -189,7 +210,7 @@ impl Draft {
             .map_err(|error| io::Error::from(error.kind()))?;
         // As long as it is held, somebody is at work on it.
         file.as_file().lock()?;
-        Ok(Self { file, target: target.to_owned() })
+        Ok(Self { file, folder: folder.to_owned() })
     }
 
     /// Where it is until it is whole.
@@ -198,19 +219,17 @@ impl Draft {
         self.file.path()
     }
 
-    /// Gives it to whom the folder belongs, to be read and written as `bits` say, and its name, once all of
-    /// it has reached the disk; what came to stand there meanwhile stays.
+    /// Gives it to whom the folder belongs, to be read and written as `bits` say, once all of it has reached
+    /// the disk.
     ///
     /// # Errors
     ///
-    /// When the disk fails, or something came to stand there.
-    pub fn finish(self, bits: u32) -> io::Result<()> {
-        let folder = folder_of(&self.target);
-        hand_over(self.file.as_file(), folder)?;
+    /// When the disk fails.
+    pub fn whole(self, bits: u32) -> io::Result<Nameless> {
+        hand_over(self.file.as_file(), &self.folder)?;
         self.file.as_file().set_permissions(Permissions::from_mode(bits))?;
         self.file.as_file().sync_all()?;
-        self.file.persist_noclobber(&self.target).map_err(|error| error.error)?;
-        File::open(folder)?.sync_all()
+        Ok(Nameless(self.file))
     }
 }
 

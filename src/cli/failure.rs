@@ -7,6 +7,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::config::access::closed_remedy;
 use crate::config::{ConfigError, env};
 use crate::exit::Exit;
 use crate::fetch::Exhausted;
@@ -87,7 +88,12 @@ impl Failure {
                 };
             }
             StoreError::Missing(_) => "`mdctl backfill` makes it; `--db PATH` names another",
-            StoreError::NotADatabase(_) | StoreError::Foreign => {
+            StoreError::Closed(path) => {
+                return Self::new(Exit::InputOutput, "storage", error.to_string())
+                    .hinted(closed_remedy(path));
+            }
+            StoreError::NoFile { .. } => "name a file with --db or [database] path",
+            StoreError::NotADatabase(_) | StoreError::Foreign(_) => {
                 "name another file with --db or [database] path, or move this one away"
             }
             StoreError::Newer { .. } => "use the newer mdctl that wrote it, or another database",

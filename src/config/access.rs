@@ -14,6 +14,29 @@ use super::env;
 use super::secret::{Address, SecretSource};
 use super::{Notifier, NotifierKind, Settings};
 
+/// What lets somebody in where a folder on the way to `path` keeps them out.
+#[must_use]
+pub fn closed_remedy(path: &Path) -> String {
+    // The last one that can be looked at is the one that keeps out.
+    let Some(folder) = path.ancestors().skip(1).find_map(|folder| {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        Access::of(folder).ok()
+    }) else {
+        return "see who may look at it: sudo ls -l".to_owned();
+    };
+    let (shown, words) = (folder.path.display(), folder.words());
+    let owner = match folder.group.as_str() {
+        place::GROUP => place::GROUP,
+        _ => folder.owner.as_str(),
+    };
+    let as_owner = format!("call it as `sudo -u {owner} mdctl ...`");
+    if folder.mode & 0o010 == 0 {
+        return format!("{shown} is {words}: {as_owner}");
+    }
+    let group = &folder.group;
+    format!("{shown} is {words}: become a member of the group {group}, or {as_owner}")
+}
+
 const USERS: &str = "/etc/passwd";
 const GROUPS: &str = "/etc/group";
 

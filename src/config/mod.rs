@@ -5,6 +5,7 @@
 //! here and read only when a request is made ([`KeySource::resolve`]): reports need none.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind::PermissionDenied;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -381,15 +382,26 @@ fn own_file(path: &Path, config: &Path, database: &Path) -> Option<&'static str>
 /// When the one given, or every usual one, is not there.
 pub fn find(given: Option<&Path>) -> Result<PathBuf, ConfigError> {
     let hint = "`mdctl init` writes one; `--config PATH` or MDCTL_CONFIG names another";
+    let is_closed =
+        |path: &Path| path.metadata().is_err_and(|error| error.kind() == PermissionDenied);
+    let closed = |path: &Path| {
+        let message = "it cannot be looked at: permission denied";
+        ConfigError::whole(path, message, Some(access::closed_remedy(path)))
+    };
     if let Some(path) = given {
-        return if path.is_file() {
-            Ok(path.to_owned())
-        } else {
-            Err(ConfigError::whole(path, "there is no such config file", Some(hint.to_owned())))
+        return match path {
+            path if path.is_file() => Ok(path.to_owned()),
+            path if is_closed(path) => Err(closed(path)),
+            _ => {
+                Err(ConfigError::whole(path, "there is no such config file", Some(hint.to_owned())))
+            }
         };
     }
     let places = places();
     places.iter().find(|path| path.is_file()).cloned().ok_or_else(|| {
+        if let Some(path) = places.iter().find(|path| is_closed(path)) {
+            return closed(path);
+        }
         let looked = places.iter().map(|path| path.display().to_string()).collect::<Vec<_>>();
         let message = format!("there is no config file; looked for {}", looked.join(", "));
         ConfigError::whole(Path::new(FILE_NAME), message, Some(hint.to_owned()))

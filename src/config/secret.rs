@@ -159,9 +159,15 @@ fn keep_remedy(path: &Path) -> String {
     )
 }
 
-/// Whether this user may not look at what stands there.
+/// Whether this user may not look at the file that stands there. What is no file may be waited at for ever.
 fn is_closed(path: &Path) -> bool {
-    File::open(path).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+    !is_no_file(path)
+        && File::open(path).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+}
+
+/// Whether something else than a file stands there.
+fn is_no_file(path: &Path) -> bool {
+    path.metadata().is_ok_and(|held| !held.is_file())
 }
 
 /// Where systemd put a credential: under its own name, or under that of the folder that it came with
@@ -173,6 +179,10 @@ fn given(name: &str) -> Option<PathBuf> {
 }
 
 fn read_secret(path: &Path) -> Result<String, String> {
+    if is_no_file(path) {
+        // Whoever opens a pipe waits for somebody to write.
+        return Err(format!("the key file {} is no regular file", path.display()));
+    }
     std::fs::read_to_string(path)
         .map_err(|error| format!("cannot read the key file {}: {error}", path.display()))
 }

@@ -151,4 +151,6 @@ pub struct BarsGone {
     pub bars: u64,
     /// Series whose bars stay until the next run has computed their features.
     pub waiting: u64,
+    /// Older bars that stay, as features of later ones are computed of them.
+    pub kept_for_features: u64,
 }

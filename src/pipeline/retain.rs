@@ -49,17 +49,14 @@ pub fn prune_bars(
         let Some(gone) = gone.get_mut(&key.timeframe) else { continue };
         let place = places.get(&key.symbol).copied();
         let Some(cut) = cut(settings, &holdings, (key, fact), place, now) else { continue };
-        let ending = match store.write(|tx| begin(tx, fact, place, cut))? {
-            Begun::At(ending) => ending,
-            Begun::Nowhere => continue,
-            Begun::Waits => {
-                gone.waiting += 1;
-                continue;
-            }
-        };
-        let bars = delete(store, fact.series_id, ending)?;
+        if waits(fact, place, cut) {
+            gone.waiting += 1;
+            continue;
+        }
+        let (bars, kept) = delete(settings, store, (fact, place), cut)?;
         gone.bars += bars;
         gone.series += u64::from(bars > 0);
+        gone.kept_for_features += kept;
     }
     Ok(gone)
 }
@@ -91,24 +88,44 @@ fn cut(
                 let kept_from = settings.retention.bars_from(*timeframe, now).unwrap_or(i64::MIN);
                 let left = derive::stale(&due, of, (*timeframe, made), now);
                 let left = left.iter().filter(|part| part.end > kept_from).map(|part| part.start);
-                let cut = left.min().map_or(cut, |left| left.max(kept_from).min(cut));
-                derive::windows_of(&due, *timeframe, TimeRange::new(cut, cut + 1)).start
+                left.min().map_or(cut, |left| left.max(kept_from).min(cut))
             })
         }
-        // By which calendar it would be made into weeks nobody knows; they begin on Mondays.
-        None => cut.saturating_sub(4 * DAY).div_euclid(7 * DAY) * 7 * DAY + 4 * DAY,
+        None => cut,
     };
+    let cut = aligned(settings, key.timeframe, place, cut);
     (first < cut).then_some(cut)
 }
 
-/// Where the bars of a series are to begin from now on.
-enum Begun {
-    At(Ending),
-    /// None goes.
-    Nowhere,
-    /// Its features are to be computed before.
-    Waits,
+/// The latest `ts` up to `cut` at which a window of what is made of the series begins: half of one would be
+/// none.
+fn aligned(
+    settings: &Settings,
+    timeframe: Timeframe,
+    place: Option<(&Group, &Member)>,
+    cut: i64,
+) -> i64 {
+    let Some((group, member)) = place else {
+        // By which calendar it would be made into weeks nobody knows; they begin on Mondays.
+        return cut.saturating_sub(4 * DAY).div_euclid(7 * DAY) * 7 * DAY + 4 * DAY;
+    };
+    let derived = group.timeframes.iter();
+    let derived = derived.filter(|(_, stored)| stored.derived_from == Some(timeframe));
+    let due = settings.due(group, member);
+    derived.fold(cut, |cut, (into, _)| {
+        derive::windows_of(&due, *into, TimeRange::new(cut, cut + 1)).start
+    })
 }
+
+/// Whether features of bars before `cut` are to be computed before these go.
+fn waits(fact: &SeriesFact, place: Option<(&Group, &Member)>, cut: i64) -> bool {
+    let set = place.map(|(group, _)| group.features(fact.key.timeframe)).unwrap_or_default();
+    let held = fact.features.unwrap_or_default();
+    !set.is_empty() && (held.set != set || held.from.is_some_and(|from| from < cut))
+}
+
+/// A series some of whose bars go, and who keeps it; `None` where the config does not.
+type Kept<'a> = (&'a SeriesFact, Option<(&'a Group, &'a Member)>);
 
 /// Where what goes of a series ends.
 #[derive(Clone, Copy)]
@@ -119,31 +136,15 @@ struct Ending {
     features: i64,
 }
 
-/// Says where the bars of a series begin from now on: before it nothing is missed. What features need of
-/// the bars that go is kept.
-fn begin(
-    tx: &Writer<'_>,
-    fact: &SeriesFact,
-    place: Option<(&Group, &Member)>,
-    cut: i64,
-) -> StoreResult<Begun> {
-    let set = place.map(|(group, _)| group.features(fact.key.timeframe)).unwrap_or_default();
-    let ending = match place.filter(|_| !set.is_empty()) {
-        None => Ending { bars: cut, features: cut },
-        Some((group, _)) => {
-            let held = fact.features.unwrap_or_default();
-            if held.set != set || held.from.is_some_and(|from| from < cut) {
-                return Ok(Begun::Waits);
-            }
-            let zone = fact.key.timeframe.is_intraday().then(|| group.calendar.zone());
-            match keep_state(tx, fact.series_id, zone, cut)? {
-                Some(ending) if fact.first_ts < Some(ending.bars) => ending,
-                _ => return Ok(Begun::Nowhere),
-            }
-        }
+/// Where the bars of a series end of which those before `cut` go. What features need of these is kept; `None`
+/// when that is all.
+fn ending(tx: &Writer<'_>, (fact, place): Kept<'_>, cut: i64) -> StoreResult<Option<Ending>> {
+    let timeframe = fact.key.timeframe;
+    let Some((group, _)) = place.filter(|(group, _)| !group.features(timeframe).is_empty()) else {
+        return Ok(Some(Ending { bars: cut, features: cut }));
     };
-    tx.coverage_begin(fact.series_id, ending.bars)?;
-    Ok(Begun::At(ending))
+    let zone = timeframe.is_intraday().then(|| group.calendar.zone());
+    keep_state(tx, fact.series_id, zone, cut)
 }
 
 /// Keeps the state of features after the last bar before `cut`, and tells which bars it needs; `None` when
@@ -164,14 +165,34 @@ fn keep_state(
     Ok(Some(Ending { bars: first.ts, features: last.ts + 1 }))
 }
 
-/// Deletes what goes of a series; tells how many bars.
-fn delete(store: &mut Store, series_id: i64, ending: Ending) -> StoreResult<u64> {
-    let mut bars = 0;
+/// Deletes the bars of a series before `cut`; tells how many, and how many of them stay for features.
+///
+/// A slice a transaction, each a whole deletion that ends earlier: in between the series begins where its
+/// bars do, and nothing before is missed.
+fn delete(
+    settings: &Settings,
+    store: &mut Store,
+    kept @ (fact, place): Kept<'_>,
+    cut: i64,
+) -> StoreResult<(u64, u64)> {
+    let (mut first, mut bars) = (fact.first_ts.unwrap_or(cut), 0);
     loop {
-        let slice = store.write(|tx| tx.bars_prune(series_id, ending.bars, ending.features))?;
-        if slice == 0 {
-            return Ok(bars);
+        let (end, begins) = store.write(|tx| {
+            let end = tx.bars_slice_end(fact.series_id, cut)?;
+            let end = end.map(|end| aligned(settings, fact.key.timeframe, place, end));
+            let end = end.filter(|end| *end > first).unwrap_or(cut);
+            let Some(ending) = ending(tx, kept, end)?.filter(|ending| ending.bars > first) else {
+                return Ok((cut, first));
+            };
+            tx.coverage_begin(fact.series_id, ending.bars)?;
+            bars += tx.bars_prune(fact.series_id, ending.bars, ending.features)?;
+            Ok((end, ending.bars))
+        })?;
+        first = begins;
+        if end >= cut {
+            let left = TimeRange::new(first, cut.max(first));
+            let left = store.write(|tx| tx.bars_count(fact.series_id, left))?;
+            return Ok((bars, left));
         }
-        bars += slice;
     }
 }

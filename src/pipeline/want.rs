@@ -259,17 +259,16 @@ fn gaps_where(
 struct Start {
     /// The lookback's start, or where the provider's bars begin, or the kept ones.
     lookback: i64,
-    /// Where the provider's bars begin, as far as that is known.
-    offered: i64,
-    /// Likewise, or where the kept ones do: nothing before is asked for, whoever asks.
+    /// Where the provider's bars begin, as far as that is known, or the kept ones: nothing before is asked
+    /// for, whoever asks.
     limit: i64,
 }
 
 impl Start {
-    /// Where a series is wanted from: what is stored before the lookback's start is to be whole too. Where
-    /// old bars were deleted, it begins with the first one that was kept.
+    /// Where a series is wanted from: what is stored before the lookback's start is to be whole too, but for
+    /// what is not kept. That is never due again, whether it has been deleted yet or not.
     fn of(&self, first_ts: Option<i64>) -> i64 {
-        first_ts.map_or(self.lookback, |first| first.min(self.lookback).max(self.offered))
+        first_ts.map_or(self.lookback, |first| first.min(self.lookback).max(self.limit))
     }
 }
 
@@ -286,7 +285,7 @@ fn start(
     let kept = kept.map(seconds);
     let kept_from = kept.map_or(BEGINNING, before);
     let Source::Http { provider: http, .. } = &provider.source else {
-        return (Start { lookback: kept_from, offered: BEGINNING, limit: kept_from }, None);
+        return (Start { lookback: kept_from, limit: kept_from }, None);
     };
     let asked = seconds(lookback);
     let history = provider.history.map(|history| (seconds(history), "history"));
@@ -295,7 +294,6 @@ fn start(
     let offered_from = offered.map_or(BEGINNING, |(limit, _)| before(limit));
     let start = Start {
         lookback: before(asked).max(offered_from).max(kept_from),
-        offered: offered_from,
         limit: offered_from.max(kept_from),
     };
     let by = offered.map(|(limit, what)| (limit, format!("{}'s {what}", provider.name)));

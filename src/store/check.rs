@@ -54,13 +54,33 @@ macro_rules! series_of {
     };
 }
 
+/// Series with bars of which nothing is covered.
+macro_rules! uncovered {
+    () => {
+        "bar_count > 0 AND NOT EXISTS (SELECT 1 FROM coverage AS c WHERE c.series_id = series.series_id
+             AND c.from_ts <= watermark_ts AND c.to_ts > first_ts)"
+    };
+}
+
+/// Covers the first bar of such series: of all else the provider is asked again.
+macro_rules! cover_first {
+    () => {
+        concat!(
+            "INSERT OR REPLACE INTO coverage SELECT series_id, first_ts, first_ts + 60 FROM series WHERE ",
+            uncovered!(),
+            ";"
+        )
+    };
+}
+
 /// The series whose gaps are to be found anew.
 macro_rules! ask_again {
     ($which:literal) => {
         concat!(
             "CREATE TEMP TABLE again AS ",
             $which,
-            "; DELETE FROM gaps WHERE series_id IN again; DELETE FROM coverage WHERE series_id IN again;"
+            "; DELETE FROM gaps WHERE series_id IN again; DELETE FROM coverage WHERE series_id IN again; ",
+            cover_first!()
         )
     };
 }
@@ -141,6 +161,13 @@ const INVARIANTS: &[Invariant] = &[
             "DELETE FROM coverage WHERE series_id IN (SELECT a.series_id FROM coverage AS a JOIN coverage AS \
              b ON a.series_id = b.series_id AND a.from_ts < b.from_ts AND a.to_ts >= b.from_ts);",
         ),
+    },
+    Invariant {
+        code: "coverage_lost",
+        since: 1,
+        what: "series with bars of which none is covered: all would be asked for again",
+        rows: concat!("SELECT symbol || ' ' || timeframe AS subject FROM series WHERE ", uncovered!()),
+        mend: Mend::Sql(cover_first!()),
     },
     Invariant {
         code: "gaps_overlap",

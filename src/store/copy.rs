@@ -58,14 +58,26 @@ impl Store {
             tell(at);
             !is_over()
         };
-        if !self.copy_pages(&source, &real, &mut go_on).map_err(at_target)? {
+        let is_whole = self.copy_pages(&source, &real, &mut go_on).map_err(|error| {
+            // What is damaged is never the empty file that is written to.
+            let at = if error.is_damage() { &self.path } else { target };
+            error.at(at)
+        })?;
+        if !is_whole {
             return Ok(None);
         }
         drop(source);
-        let (copy, _) = open_alone(&real, OpenFlags::SQLITE_OPEN_NOFOLLOW).map_err(at_target)?;
-        let Some(found) = proven(&copy, target, is_over).map_err(at_target)? else {
-            return Ok(None);
+        let found = open_alone(&real, OpenFlags::SQLITE_OPEN_NOFOLLOW)
+            .and_then(|(copy, _)| proven(&copy, target, is_over));
+        let found = match found {
+            // What was copied is damaged itself, or else the copy is none.
+            Err(error) if error.is_damage() => match self.proven(is_over)? {
+                Some(_) => return Err(StoreError::NoCopy(target.to_owned())),
+                None => return Ok(None),
+            },
+            found => found.map_err(at_target)?,
         };
+        let Some(found) = found else { return Ok(None) };
         let copied = Copied { schema_version, tables };
         if found == copied { Ok(Some(copied)) } else { Err(StoreError::NoCopy(target.to_owned())) }
     }

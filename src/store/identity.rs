@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
-use super::{Store, StoreResult, open_alone};
+use super::{Store, StoreError, StoreResult, open_alone};
 
 /// The schema's version that brought it.
 const SINCE: i64 = 5;
@@ -21,16 +21,19 @@ impl Store {
     }
 }
 
-/// Whether `path` is a database of ours, and which: the outer `None` where it is none or cannot be read, the
-/// inner one where an older mdctl made it. It is taken for a file that nobody writes to, such as a backup;
-/// nothing is made beside it.
-#[must_use]
-pub fn identity_of(path: &Path) -> Option<Option<String>> {
-    let (connection, version) = open_alone(path, OpenFlags::empty()).ok()?;
+/// Which database of ours `path` is; `None` where an older mdctl made it. It is taken for a file that nobody
+/// writes to, such as a backup; nothing is made beside it.
+///
+/// # Errors
+///
+/// When it is none of ours, from a newer mdctl, or shorter than it says: what could not be restored.
+pub fn identity_of(path: &Path) -> StoreResult<Option<String>> {
+    let named = |error: StoreError| error.at(path);
+    let (connection, version) = open_alone(path, OpenFlags::empty()).map_err(named)?;
     if version == 0 {
-        return None;
+        return Err(StoreError::Missing(path.to_owned()));
     }
-    identity(&connection, version).ok()
+    identity(&connection, version).map_err(named)
 }
 
 fn identity(connection: &Connection, version: i64) -> StoreResult<Option<String>> {

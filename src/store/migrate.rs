@@ -56,7 +56,7 @@ pub(super) fn version(connection: &Connection) -> StoreResult<i64> {
     let tables: i64 =
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if application != APPLICATION_ID && (tables > 0 || application != 0) {
-        return Err(StoreError::Foreign);
+        return Err(StoreError::Foreign(connection.path().unwrap_or_default().into()));
     }
     if found > NEWEST {
         return Err(StoreError::Newer { found, known: NEWEST });

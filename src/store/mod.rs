@@ -45,6 +45,7 @@ mod total;
 mod traffic;
 mod trouble;
 mod vacuum;
+mod whole;
 
 pub use access::mode as mode_of;
 pub use alert::Holding;
@@ -95,8 +96,11 @@ impl Store {
     /// Likewise, with a log of such a length.
     fn open_limited(path: &Path, limits: Limits) -> StoreResult<Self> {
         let create = |error| StoreError::Create { path: path.to_owned(), error };
-        if !path.exists() {
-            access::open(path, access::mode(path)).map_err(create)?;
+        match whole::look(path) {
+            Err(StoreError::Missing(_)) => {
+                access::open(path, access::mode(path)).map_err(create)?;
+            }
+            looked => looked?,
         }
         let connection = connect_to_write(path).map_err(|error| error.at(path))?;
         let keeps_log = access::is_of_group(path);
@@ -110,11 +114,9 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When there is no such file, or it is no database of ours, or comes from a newer mdctl.
+    /// When there is no such file, or it is no database of ours, is damaged, or comes from a newer mdctl.
     pub fn open_read(path: &Path) -> StoreResult<Self> {
-        if !path.exists() {
-            return Err(StoreError::Missing(path.to_owned()));
-        }
+        whole::look(path)?;
         let opened = open_shared(path).or_else(|error| match error {
             // Nobody writes, and nobody may: there is no log to read, and none can be made.
             StoreError::Sqlite { .. } if !Beside::Log.of(path).exists() => {
@@ -210,6 +212,7 @@ fn connect_to_write(path: &Path) -> StoreResult<Connection> {
     let mut connection = Connection::open_with_flags(path, flags)?;
     settle(&connection)?;
     migrate::version(&connection)?;
+    whole::whole(&connection, path)?;
     vacuum::prepare(&connection)?;
     // A page's commit need not wait for the disk: the WAL keeps the file whole, and what a power
     // loss takes back is planned again. A longer WAL saves writing hot pages again and again.
@@ -225,7 +228,7 @@ fn connect_to_write(path: &Path) -> StoreResult<Connection> {
 /// Opens a database that others may write to meanwhile.
 fn open_shared(path: &Path) -> StoreResult<(Connection, i64)> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    with_version(Connection::open_with_flags(path, flags)?)
+    with_version(Connection::open_with_flags(path, flags)?, path)
 }
 
 /// Opens a database that nobody writes to meanwhile: nothing is made beside it.
@@ -236,12 +239,13 @@ fn open_alone(path: &Path, more: OpenFlags) -> StoreResult<(Connection, i64)> {
         | OpenFlags::SQLITE_OPEN_URI;
     let name = path.display().to_string();
     let name = name.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-    with_version(Connection::open_with_flags(format!("file:{name}?immutable=1"), flags)?)
+    with_version(Connection::open_with_flags(format!("file:{name}?immutable=1"), flags)?, path)
 }
 
-fn with_version(connection: Connection) -> StoreResult<(Connection, i64)> {
+fn with_version(connection: Connection, path: &Path) -> StoreResult<(Connection, i64)> {
     settle(&connection)?;
     let version = migrate::version(&connection)?;
+    whole::whole(&connection, path)?;
     Ok((connection, version))
 }
 

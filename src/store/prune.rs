@@ -119,28 +119,33 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Deletes a slice of the bars of a series before `ts`, the oldest first, with their features, anomalies,
-    /// refused rows and revisions; tells how many bars. Not as if somebody had deleted them by hand: they are
-    /// not missed. With the last slice go the features before `features`, whose bars stay.
+    /// The first `ts` after a slice of the bars of a series, the oldest first; `None` when there are no more
+    /// of them before `ts`.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn bars_slice_end(&self, series_id: i64, ts: i64) -> StoreResult<Option<i64>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT ts FROM bars WHERE series_id = ? AND ts < ? ORDER BY ts LIMIT 1 OFFSET ?",
+        )?;
+        Ok(statement.query_row([series_id, ts, SLICE], |row| row.get(0)).optional()?)
+    }
+
+    /// Deletes the bars of a series before `end`, with their anomalies, refused rows and revisions, and the
+    /// features before `features`, some of whose bars stay; tells how many bars. Not as if somebody had
+    /// deleted them by hand: they are not missed.
     ///
     /// # Errors
     ///
     /// When the database cannot be written.
-    pub fn bars_prune(&self, series_id: i64, ts: i64, features: i64) -> StoreResult<u64> {
-        let end: Option<i64> = self
-            .connection
-            .prepare_cached(
-                "SELECT ts FROM bars WHERE series_id = ? AND ts < ? ORDER BY ts LIMIT 1 OFFSET ?",
-            )?
-            .query_row([series_id, ts, SLICE], |row| row.get(0))
-            .optional()?;
-        let end = end.unwrap_or(ts);
+    pub fn bars_prune(&self, series_id: i64, end: i64, features: i64) -> StoreResult<u64> {
         // By the trigger they would be missed, and what was made of later ones would go.
         self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
         let bars = self.delete_before("bars", series_id, end);
         self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, true)?;
         let bars = bars?;
-        self.delete_before("features", series_id, if end == ts { features } else { end })?;
+        self.delete_before("features", series_id, features)?;
         for table in ["anomalies", "revisions", "rejected_bars"] {
             self.delete_before(table, series_id, end)?;
         }

@@ -13,6 +13,17 @@ pub enum StoreError {
     /// There is no file yet.
     #[error("there is no database at {0}")]
     Missing(PathBuf),
+    /// Whether there is one cannot be seen: a folder on the way there lets nobody like us in.
+    #[error("{0} cannot be looked at: permission denied")]
+    Closed(PathBuf),
+    /// There is something else.
+    #[error("{path} {what}, and no database can be in it")]
+    NoFile {
+        /// Where.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
     /// The file cannot be made.
     #[error("cannot create the database {path}: {error}")]
     Create {
@@ -25,8 +36,8 @@ pub enum StoreError {
     #[error("{0} is not an SQLite database")]
     NotADatabase(PathBuf),
     /// The file is a database of another program.
-    #[error("the database belongs to another program")]
-    Foreign,
+    #[error("{0} belongs to another program")]
+    Foreign(PathBuf),
     /// A newer mdctl has been at work.
     #[error("the database has schema version {found}; this mdctl knows versions up to {known}")]
     Newer {
@@ -111,9 +122,21 @@ impl StoreError {
         matches!(self, Self::Sqlite { trouble: Trouble::DiskFull, .. })
     }
 
+    /// Whether the database's file is not what it was, whoever wrote it.
+    #[must_use]
+    pub const fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Damaged { .. }
+                | Self::NotADatabase(_)
+                | Self::Sqlite { trouble: Trouble::Damaged, .. }
+        )
+    }
+
     /// The same, about the database at `path`.
     pub(super) fn at(self, path: &Path) -> Self {
         match self {
+            Self::Foreign(_) => Self::Foreign(path.to_owned()),
             Self::Sqlite { error, .. }
                 if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) =>
             {

@@ -271,11 +271,11 @@ fn what_is_no_backup_is_not_restored() {
         output.expect_code(74).expect_stderr(words);
         assert!(!sandbox.path("new.db").exists(), "{output}");
     };
-    refused("nothing.db", "nothing.db is no backup");
+    refused("nothing.db", "nothing.db is not there");
     sandbox.write("notes.db", "these are no bars");
     refused("notes.db", "is not an SQLite database");
     sandbox.write("empty.db", "");
-    refused("empty.db", "is no backup");
+    refused("empty.db", "is an empty file");
     let foreign = Connection::open(sandbox.path("foreign.db")).expect("a database");
     foreign.execute_batch("CREATE TABLE recipes (name TEXT)").expect("a table");
     refused("foreign.db", "another program");
@@ -350,7 +350,7 @@ fn a_lost_database_is_restored_to_its_place() {
 #[test]
 fn without_a_database_there_is_nothing_to_back_up() {
     let (_server, sandbox) = daily_stocks(&["AAA"]);
-    sandbox.mdctl(&["db", "backup"]).expect_code(3).expect_stderr("there is no database");
+    sandbox.mdctl(&["db", "backup"]).expect_code(74).expect_stderr("there is no database");
     assert!(!sandbox.path("backups").exists() && !sandbox.path("mdctl.db").exists());
 }
 

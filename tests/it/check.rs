@@ -76,6 +76,8 @@ const PLANTED: &[(&str, &str, u64)] = &[
         "INSERT INTO series (symbol, timeframe, provider) VALUES ('AAA', '2h', 'p')",
         1,
     ),
+    ("coverage_lost", "DELETE FROM coverage", 4),
+    ("coverage_lost", "DELETE FROM coverage WHERE series_id = 1", 1),
     (
         "coverage_overlap",
         "INSERT INTO coverage SELECT series_id, from_ts + 1, to_ts FROM coverage WHERE series_id = 1 LIMIT 1",

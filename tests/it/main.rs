@@ -9,6 +9,7 @@ mod agreement;
 mod alerts;
 mod backup;
 mod breaker;
+mod broken;
 mod check;
 mod config;
 mod control;

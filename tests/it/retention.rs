@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::market::{DAY, Market, date, day, rfc3339, row, sessions};
 use crate::support::server::Server;
-use crate::support::{AS_OF, Sandbox, asked, faulty_stocks, group, wait_until};
+use crate::support::{AS_OF, Sandbox, asked, faulty_stocks, group, polygon, wait_until};
 
 /// A year and more of days and weeks of AAA, with all features.
 fn years() -> (Server, Sandbox) {
@@ -168,6 +168,34 @@ fn a_plan_asks_for_nothing_that_would_not_be_kept() {
 }
 
 #[test]
+fn a_hole_in_bars_that_are_to_go_is_not_filled_before_they_are_pruned() {
+    let (server, sandbox) = years();
+    sandbox.backfill(&[]).expect_code(0);
+    let (from, to) = (day("2023-02-01"), day("2023-03-01"));
+    sandbox.tamper(&format!("DELETE FROM bars WHERE series_id = 1 AND ts >= {from} AND ts < {to}"));
+    keep(&sandbox, r#"{ "1d" = "100d" }"#);
+    server.take_requests();
+    let gaps = sandbox.mdctl(&["gaps", "--json", "--as-of", AS_OF]).expect_code(0).json();
+    assert_eq!(gaps["gaps"].as_array().map(Vec::len), Some(0), "{gaps}");
+    for arguments in [&[][..], &["--repair"], &["--full"]] {
+        sandbox.backfill(arguments).expect_code(0);
+        let asked = asked(&server.take_requests());
+        assert!(asked.iter().all(|range| !range.contains(" 2023-0")), "{asked:?}");
+    }
+}
+
+#[test]
+fn its_help_can_be_copied_into_a_config() {
+    let sandbox = Sandbox::with("");
+    for page in [&["db", "prune", "--help"][..], &["man", "db", "prune"]] {
+        let page = sandbox.mdctl(page);
+        let words = page.expect_code(0).stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(!words.contains("\\\""), "{page}");
+        assert!(words.contains("bars = { 1m = ") && words.contains("200 bars before"), "{page}");
+    }
+}
+
+#[test]
 fn bars_whose_features_wait_stay_until_they_are_computed() {
     let (_server, sandbox) = years();
     sandbox.backfill(&["--no-features"]).expect_code(0);
@@ -297,6 +325,96 @@ fn a_prune_that_is_killed_leaves_a_sound_database_and_the_next_one_ends_the_work
     assert!(after < size / 10, "the room is given back: {size} {after}");
     sandbox.backfill(&[]).expect_code(0);
     assert_eq!(sandbox.database().number("PRAGMA freelist_count"), 0);
+}
+
+/// So many minutes of a provider, and all of them answered for.
+fn minutes_of_a_provider() -> (Server, Sandbox) {
+    let market = Market::daily(&[], &[]);
+    let server = Server::start(move |request| market.polygon(request));
+    let more = "timeframes = [\"1m\"]\nfeatures = { \"1m\" = [] }\nlookback = { \"1m\" = \"1d\" }";
+    let config = polygon(&server.url(), "") + &group("p", "crypto", &["BTC-USD"], more);
+    let sandbox = Sandbox::with(&config);
+    sandbox.backfill(&[]).expect_code(0);
+    let now = day("2024-03-16");
+    sandbox.tamper(&format!(
+        "INSERT INTO bars WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000)
+         SELECT series_id, {now} - i * 60, 2, 3, 1, 2, 5, NULL, NULL FROM n, series;
+         UPDATE series SET (bar_count, first_ts, watermark_ts, settled_ts, settle_read_at) =
+             (SELECT count(*), min(ts), max(ts), max(ts), {now} - 1 FROM bars);
+         DELETE FROM gaps; DELETE FROM coverage; DELETE FROM bars_gone;
+         INSERT INTO coverage SELECT series_id, first_ts, {now} FROM series;"
+    ));
+    server.take_requests();
+    (server, sandbox)
+}
+
+/// That every bar is covered, and nothing is missed or asked for.
+#[track_caller]
+fn assert_nothing_is_missed(server: &Server, sandbox: &Sandbox) {
+    let gaps = sandbox.mdctl(&["gaps", "--json", "--as-of", AS_OF]).expect_code(0).json();
+    assert_eq!(gaps["gaps"].as_array().map(Vec::len), Some(0), "{gaps}");
+    sandbox.mdctl(&["db", "check"]).expect_code(0);
+    sandbox.backfill(&[]).expect_code(0);
+    assert_eq!(asked(&server.take_requests()), Vec::<String>::new());
+}
+
+#[test]
+fn a_prune_that_is_stopped_is_a_shorter_one() {
+    let (server, sandbox) = minutes_of_a_provider();
+    assert_nothing_is_missed(&server, &sandbox);
+    let whole = sandbox.read("mdctl.toml");
+    keep(&sandbox, r#"{ "1m" = "1d" }"#);
+    let count = || sandbox.database().number("SELECT count(*) FROM bars");
+    let all = count();
+    let running = sandbox.start(&["db", "prune", "--as-of", AS_OF]);
+    wait_until(|| count() < all);
+    running.kill();
+    let extent = "SELECT (SELECT min(ts) FROM bars) - first_ts FROM series
+         UNION ALL SELECT from_ts - first_ts FROM coverage JOIN series USING (series_id)
+         UNION ALL SELECT bar_count - (SELECT count(*) FROM bars) FROM series";
+    assert_eq!(sandbox.database().numbers(extent), [0, 0, 0]);
+    assert_nothing_is_missed(&server, &sandbox);
+    // Nor if they are to be kept after all.
+    sandbox.write("mdctl.toml", whole);
+    assert_nothing_is_missed(&server, &sandbox);
+}
+
+#[test]
+fn features_go_on_after_a_prune_that_was_stopped() {
+    let [pruned, whole] = [(); 2].map(|()| {
+        let provider = "[providers.local]\nkind = \"files\"\npath = \"data\"\n";
+        let more = "timeframes = [\"1m\"]\nfeatures = { \"1m\" = [\"ema_26\", \"obv\"] }";
+        let config = provider.to_owned() + &group("local", "crypto", &["AAA"], more);
+        let sandbox = Sandbox::with(&config);
+        let now = day("2024-03-16");
+        let header = "ts,open,high,low,close,volume\n".to_owned();
+        let bars = (1..=50_000).rev().fold(header, |mut text, minute| {
+            let close = 2 + minute % 7;
+            let _ = writeln!(text, "{},2,9,1,{close},{}", rfc3339(now - minute * 60), minute % 11);
+            text
+        });
+        sandbox.write("data/AAA_1m.csv", bars);
+        sandbox.backfill(&[]).expect_code(0);
+        sandbox
+    });
+    keep(&pruned, r#"{ "1m" = "1d" }"#);
+    let count = || pruned.database().number("SELECT count(*) FROM bars");
+    let running = pruned.start(&["db", "prune", "--as-of", AS_OF]);
+    wait_until(|| count() < 50_000);
+    running.kill();
+    // Other columns are computed anew, of all that is left.
+    for sandbox in [&pruned, &whole] {
+        let config = sandbox.read("mdctl.toml").replace("\"ema_26\", ", "\"ema_12\", ");
+        sandbox.write("mdctl.toml", config);
+        sandbox.backfill(&[]).expect_code(0);
+    }
+    assert_same(&features(&pruned, "1m", "2024-03-15"), &features(&whole, "1m", "2024-03-15"));
+    pruned.mdctl(&["db", "check"]).expect_code(0);
+    let json = prune(&pruned, AS_OF);
+    assert_eq!(json["bars"][0]["kept_for_features"], 200, "{json}");
+    assert_eq!(count(), 24 * 60 + 200);
+    pruned.mdctl(&["db", "prune", "--as-of", AS_OF]).expect_stdout("1m: 200 older bars kept");
+    assert_same(&features(&pruned, "1m", "2024-03-15"), &features(&whole, "1m", "2024-03-15"));
 }
 
 #[test]

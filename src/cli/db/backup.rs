@@ -36,18 +36,26 @@ pub(super) struct Backup {
     ///
     /// Only files that are named as backups are, and bear this database's own id, are counted and deleted:
     /// several may share a folder, whatever their names. An mdctl older than these ids left none in its
-    /// databases; backups of such are never deleted.
+    /// databases; backups of such are never deleted. What could not be restored, being cut off or from a newer
+    /// mdctl, is not counted and not deleted, but named in a warning; `mdctl --db FILE db check` looks at all
+    /// of a backup.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     keep: Option<u32>,
 }
 
 pub(super) fn exec(command: &Backup, scene: &Scene) -> Done {
     let database = &scene.settings.database;
-    let store = scene.reader()?;
+    let store = Store::open_read(database)?;
     let target = target(command, scene)?;
     let begun = Instant::now();
     let bits = copying::bits(database);
-    let copied = copying::copy(scene, &Stop::listen()?, &store, &target, bits)?;
+    // Two that are begun in the same second have chosen the same name.
+    let is_named = command.path.as_ref().is_none_or(|path| path.is_dir());
+    let next = |taken: &Path| {
+        is_named.then(|| backups::new_path(file::folder_of(taken), database, scene.wall_now))
+    };
+    let stop = Stop::listen()?;
+    let (copied, target) = copying::copy(scene, &stop, &store, &target, bits, &next)?;
     let took = begun.elapsed();
     let folder = file::folder_of(&target);
     let deleted = match command.keep {
@@ -92,6 +100,9 @@ fn target(command: &Backup, scene: &Scene) -> Result<PathBuf, Failure> {
             in_folder(&folder)
         }
         Some(folder) if folder.is_dir() => in_folder(folder),
+        Some(folder) if folder.as_os_str().as_encoded_bytes().ends_with(b"/") => {
+            return Err(copying::no_folder(folder, folder));
+        }
         Some(path) => path.clone(),
     };
     if let Some(what) = scene.settings.own_file(&target) {

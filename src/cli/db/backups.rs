@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, NaiveDateTime};
 
 use crate::domain::database::LastBackup;
-use crate::store;
+use crate::store::{self, StoreError};
 
 /// The folder beside the database in which they usually lie.
 const FOLDER: &str = "backups";
@@ -53,8 +53,8 @@ pub(super) fn is_named_so(path: &Path, database: &Path) -> bool {
 }
 
 /// Deletes the oldest backups of `database`, which bears that identity, in `folder`, down to `keep` of them;
-/// tells which. Whatever is named otherwise, or does not bear it, is none of them, and `made` is never
-/// deleted.
+/// tells which. Whatever is named otherwise, or does not bear it, is none of them, nor is what could not be
+/// restored, of which it warns; and `made` is never deleted.
 ///
 /// # Errors
 ///
@@ -66,7 +66,11 @@ pub(super) fn keep(
     made: &Path,
     keep: usize,
 ) -> io::Result<Vec<PathBuf>> {
-    let mut held = held(folder, database)?;
+    let (mut held, broken) = held(folder, database)?;
+    for (path, why) in broken {
+        let path = path.display();
+        tracing::warn!("{path} is no backup that could be restored, and is not counted: {why}");
+    }
     held.retain(|backup| {
         let is_its_own = backup.identity.as_deref() == Some(identity);
         is_its_own && backup.path.file_name() != made.file_name()
@@ -80,17 +84,21 @@ pub(super) fn keep(
 /// The newest backup of `database`, which bears that identity, in the folder beside it; `None` without one.
 /// One of before it bore any may be its own.
 pub(in crate::cli) fn newest(database: &Path, identity: Option<&str>) -> Option<LastBackup> {
-    let mut held = held(&folder_beside(database), database).ok()?;
+    let (mut held, _) = held(&folder_beside(database), database).ok()?;
     held.retain(|backup| backup.identity.as_deref().is_none_or(|its| Some(its) == identity));
     let newest = held.pop()?;
     let bytes = fs::metadata(&newest.path).ok()?.len();
     Some(LastBackup { at: newest.at, bytes, path: newest.path })
 }
 
-/// What is named as a backup of `database` in `folder` and is a database of ours, oldest first.
-fn held(folder: &Path, database: &Path) -> io::Result<Vec<Held>> {
+/// Those that cannot be restored, and why.
+type Broken = Vec<(PathBuf, StoreError)>;
+
+/// What is named as a backup of `database` in `folder` and is a database of ours, oldest first; and what
+/// would be one if it were not damaged, or from a newer mdctl.
+fn held(folder: &Path, database: &Path) -> io::Result<(Vec<Held>, Broken)> {
     let stem = stem(database);
-    let mut held = Vec::new();
+    let (mut held, mut broken) = (Vec::new(), Broken::new());
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let path = entry.path();
@@ -98,12 +106,14 @@ fn held(folder: &Path, database: &Path) -> io::Result<Vec<Held>> {
         if !entry.file_type()?.is_file() {
             continue;
         }
-        if let Some(identity) = store::identity_of(&path) {
-            held.push(Held { at, index, path, identity });
+        match store::identity_of(&path) {
+            Ok(identity) => held.push(Held { at, index, path, identity }),
+            Err(StoreError::NotADatabase(_) | StoreError::Foreign(_)) => {}
+            Err(error) => broken.push((path, error)),
         }
     }
     held.sort();
-    Ok(held)
+    Ok((held, broken))
 }
 
 /// What backups of `database` are named after.

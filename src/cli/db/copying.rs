@@ -4,13 +4,14 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
+use crate::config::access::quoted;
 use crate::domain::database::Copied;
 use crate::domain::run::StopSignal;
 use crate::exit::Exit;
@@ -21,16 +22,24 @@ use crate::store::{Progress, Store, StoreError};
 use super::super::failure::Failure;
 use super::super::scene::Scene;
 
-/// Copies `store` to `target`, where nothing is yet, to be read and written as `bits` say. Nothing half
-/// stays, whatever happens.
+/// Copies `store` to `target`, where nothing is yet, to be read and written as `bits` say; tells where it is
+/// then: where something came to stand there meanwhile, `next` names another place. Nothing half stays,
+/// whatever happens.
 pub(super) fn copy(
     scene: &Scene,
     stop: &Stop,
     store: &Store,
     target: &Path,
     bits: u32,
-) -> Result<Copied, Failure> {
-    let draft = Draft::of(target).map_err(|error| cannot_make(target, &error))?;
+    next: &dyn Fn(&Path) -> Option<PathBuf>,
+) -> Result<(Copied, PathBuf), Failure> {
+    let mut target = target.to_owned();
+    let draft = loop {
+        match Draft::of(&target) {
+            Ok(draft) => break draft,
+            Err(error) => target = another(&target, &error, next)?,
+        }
+    };
     let bar = scene.bar.then(|| progress::copying(&scene.screen));
     let tell = |at: Progress| {
         if let Some(bar) = &bar {
@@ -41,9 +50,35 @@ pub(super) fn copy(
     if let Some(bar) = &bar {
         bar.finish_and_clear();
     }
-    let copied = stop.or(copied.map_err(|error| failed(error, target))?)?;
-    draft.finish(bits).map_err(|error| cannot_make(target, &error))?;
-    Ok(copied)
+    let copied = stop.or(copied.map_err(|error| failed(error, &target))?)?;
+    let mut draft = draft.whole(bits).map_err(|error| cannot_make(&target, &error))?;
+    loop {
+        match draft.name(&target) {
+            Ok(()) => return Ok((copied, target)),
+            Err((error, nameless)) => {
+                target = another(&target, &error, next)?;
+                draft = nameless.ok_or_else(|| cannot_make(&target, &error))?;
+            }
+        }
+    }
+}
+
+/// The next place, where `target` is taken.
+fn another(
+    target: &Path,
+    error: &io::Error,
+    next: &dyn Fn(&Path) -> Option<PathBuf>,
+) -> Result<PathBuf, Failure> {
+    let next = (error.kind() == io::ErrorKind::AlreadyExists).then(|| next(target)).flatten();
+    next.ok_or_else(|| cannot_make(target, error))
+}
+
+/// That `path` cannot be made, for its folder is not there.
+pub(super) fn no_folder(path: &Path, folder: &Path) -> Failure {
+    let words =
+        format!("cannot create {}: there is no folder {}", path.display(), folder.display());
+    Failure::new(Exit::CannotCreate, "create", words)
+        .hinted(format!("make it first: mkdir -p {}", quoted(folder)))
 }
 
 /// Who may read and write a file.
@@ -65,6 +100,10 @@ fn cannot_make(target: &Path, error: &io::Error) -> Failure {
             format!("{} is there already, and is not written over", target.display()),
         )
         .hinted("name another file, or move this one away");
+    }
+    let folder = crate::file::folder_of(target);
+    if error.kind() == io::ErrorKind::NotFound && folder.symlink_metadata().is_err() {
+        return no_folder(target, folder);
     }
     Failure::create(target, error)
 }

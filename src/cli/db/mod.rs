@@ -66,9 +66,11 @@ enum What {
     ///
     /// Requests, computations and failures go after `logs`; runs with their jobs, revisions and daily quality
     /// figures after `runs`; bars of a timeframe with all that hangs on them only where `bars` says so, as in
-    /// bars = { \"1m\" = \"90d\" }, and they are never due again. Totals stay, and so do the newest run and the
-    /// newest good one that were no imports, and the newest bar of each series. Then the file gives back what is free in it; an
-    /// older file that cannot is written anew once, where that is worth it and the disk has room.
+    /// `bars = { 1m = '90d' }`. As long as that stands in the config they are not asked for again; without it
+    /// they are due as any others. Where features are computed, the 200 bars before are kept besides, as the
+    /// features of later ones are made of them. Totals stay, and so do the newest run and the newest good one
+    /// that were no imports, and the newest bar of each series. Then the file gives back what is free in it;
+    /// an older file that cannot is written anew once, where that is worth it and the disk has room.
     ///
     /// Reports go on working meanwhile; a run that starts waits or exits 75. What is interrupted is ended by
     /// the next prune.
@@ -133,14 +135,19 @@ fn describe(scene: &Scene, store: &Store) -> Done {
     Ok(Exit::Success)
 }
 
+/// What mends a database that is damaged.
+const DAMAGED: &str = "restore a backup with `mdctl db restore` (`mdctl db info` names the last one), or move \
+                       the file away and `mdctl backfill` anew";
+
 fn check(scene: &Scene) -> Done {
     let path = &scene.settings.database;
-    // Unlike a report, it was asked about the file itself: one that cannot be read is its finding.
-    let store = Store::open_read(path).map_err(|error| match error {
-        StoreError::Missing(_) => Failure::of_reader(&error),
-        _ => Failure::from(error),
-    })?;
-    let flaws = store.flaws()?;
+    // Unlike a report, it was asked about the file itself: that it is damaged is its finding.
+    let found = |error: StoreError| match error {
+        error if error.is_damage() => Failure::from(error).hinted(DAMAGED),
+        error => Failure::of_reader(&error),
+    };
+    let store = Store::open_read(path).map_err(found)?;
+    let flaws = store.flaws().map_err(found)?;
     print(|out| {
         if scene.json {
             render::db::check::json(out, path, &flaws, scene.wall_now)

@@ -20,7 +20,7 @@ const WORTH_BYTES: u64 = 1 << 20;
 
 pub(super) fn exec(scene: &Scene) -> Done {
     // What is not there is not made.
-    drop(scene.reader()?);
+    drop(Store::open_read(&scene.settings.database)?);
     let _lock = lock_alone(&scene.settings.database, "prune")?;
     let mut store = Store::open_write(&scene.settings.database)?;
     let bars = pipeline::prune_bars(&scene.settings, &mut store, scene.now())?;

@@ -53,7 +53,7 @@ pub(super) fn exec(command: &Restore, scene: &Scene) -> Done {
     stop.or(source.proven(&|| stop.came().is_some()).map_err(of_backup)?)?;
     // Whatever mode the backup has been given on its way.
     let bits = store::mode_of(new_path);
-    let copied = copying::copy(scene, &stop, &source, new_path, bits)?;
+    let (copied, _) = copying::copy(scene, &stop, &source, new_path, bits, &|_| None)?;
     let (bytes, took) = (copying::bytes(new_path), begun.elapsed());
     let made = Made { path: new_path, bytes, copied: &copied, took };
     print(|out| {
@@ -87,8 +87,15 @@ fn locks(database: &Path) -> Result<[Lock; 2], Failure> {
 fn of_backup(error: StoreError) -> Failure {
     match error {
         StoreError::Missing(path) => {
-            Failure::new(Exit::InputOutput, "storage", format!("{} is no backup", path.display()))
-                .hinted("`mdctl db info` names the last one")
+            let words = if path.exists() { "is an empty file" } else { "is not there" };
+            Failure::new(Exit::InputOutput, "storage", format!("{} {words}", path.display()))
+                .hinted("name another backup; `mdctl db info` names the last one")
+        }
+        StoreError::Foreign(_) | StoreError::NoFile { .. } => {
+            Failure::from(error).hinted("name a backup that `mdctl db backup` made")
+        }
+        error if error.is_damage() => {
+            Failure::from(error).hinted("name another backup; this one cannot be restored")
         }
         error => Failure::from(error),
     }

@@ -44,6 +44,13 @@ pub fn text(out: &mut dyn Write, gone: &Gone) -> io::Result<()> {
     for (timeframe, gone) in &gone.bars {
         let (bars, series) = (counted(gone.bars, "bar"), count(gone.series));
         writeln!(out, "{timeframe}: {bars} of {series} series deleted")?;
+        if gone.kept_for_features > 0 {
+            let kept = counted(gone.kept_for_features, "older bar");
+            writeln!(
+                out,
+                "{timeframe}: {kept} kept, of which features of later ones are computed"
+            )?;
+        }
         if gone.waiting > 0 {
             let waiting = count(gone.waiting);
             writeln!(
@@ -97,6 +104,8 @@ struct BarsJson {
     bars: u64,
     /// Series whose bars stay until the next run has computed their features.
     waiting: u64,
+    /// Older bars that stay, as features of later ones are computed of them.
+    kept_for_features: u64,
 }
 
 /// The JSON Schema of what went.
@@ -112,8 +121,8 @@ pub fn schema() -> Schema {
 /// When `out` cannot be written.
 pub fn json(out: &mut dyn Write, gone: &Gone, now: i64) -> io::Result<()> {
     let bars = |(timeframe, gone): (&Timeframe, &BarsGone)| {
-        let BarsGone { series, bars, waiting } = *gone;
-        BarsJson { timeframe: timeframe.as_str(), series, bars, waiting }
+        let BarsGone { series, bars, waiting, kept_for_features } = *gone;
+        BarsJson { timeframe: timeframe.as_str(), series, bars, waiting, kept_for_features }
     };
     let document = Document {
         schema: crate::render::SCHEMA,
