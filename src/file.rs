@@ -1,6 +1,7 @@
 //! A file that takes the place of another as a whole: whoever reads it meanwhile sees the one or the other.
 //! And one that takes a name that nobody has, once it is whole.
 
+use crate::domain::place::folder_of;
 use std::fs::{self, DirBuilder, File, Metadata, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, fchown};
@@ -54,12 +55,6 @@ pub fn replace(path: &Path, text: &[u8], mode: Mode) -> io::Result<()> {
     file.persist(path).map_err(|error| error.error)?;
     // Without this a power loss may bring the one before back.
     File::open(folder)?.sync_all()
-}
-
-/// The folder in which a file stands.
-#[must_use]
-pub fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Whether this is root, and the folder another user's.

@@ -9,6 +9,8 @@ use serde::Serialize;
 
 use crate::config::access::closed_remedy;
 use crate::config::{ConfigError, env};
+use crate::domain::place::folder_of;
+use crate::domain::words::quoted;
 use crate::exit::Exit;
 use crate::fetch::Exhausted;
 use crate::store::{StoreError, Trouble, too_many_files};
@@ -199,11 +201,10 @@ fn creation_hint(path: &Path, error: &io::Error) -> String {
         return SPACE.to_owned();
     }
     if error.kind() == io::ErrorKind::PermissionDenied && path.exists() {
-        let path = path.display();
+        let path = quoted(path);
         return format!("see whose it is: ls -l {path}; call mdctl as that user, or as root");
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new(".")).display();
+    let folder = quoted(folder_of(path));
     format!(
         "see whether the folder is there and may be written: ls -ld {folder}, findmnt -T {folder}"
     )

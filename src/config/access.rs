@@ -9,6 +9,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::domain::place;
+use crate::domain::words::quoted;
 
 use super::env;
 use super::secret::{Address, SecretSource};
@@ -178,17 +179,6 @@ impl Access {
         let mode = if self.group == place::GROUP { 640 } else { 600 };
         format!("chmod {mode} {}", quoted(&self.path))
     }
-}
-
-/// A path as a shell takes it.
-#[must_use]
-pub fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let is_plain = |c: char| c.is_alphanumeric() || "/._-+@,:=".contains(c);
-    if !text.is_empty() && text.chars().all(is_plain) && !text.starts_with('-') {
-        return text;
-    }
-    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 /// Whether `program` can be started in `folder`: by its path, or by its name alone from where programs are.
@@ -380,12 +370,5 @@ mod tests {
         assert!(
             access(0o775, "staff").writers().is_some_and(|who| who.starts_with("the group staff"))
         );
-    }
-
-    #[test]
-    fn a_path_is_quoted_where_a_shell_would_take_it_apart() {
-        assert_eq!(quoted(Path::new("/a/b-c.key")), "/a/b-c.key");
-        assert_eq!(quoted(Path::new("/a b/it's")), "'/a b/it'\\''s'");
-        assert_eq!(quoted(Path::new("-x")), "'-x'");
     }
 }

@@ -16,13 +16,14 @@ use crate::calendar::{Calendar, Layout};
 use crate::domain::alert::{Objectives, Rule};
 use crate::domain::beside::Beside;
 use crate::domain::feature::FeatureSet;
-use crate::domain::place;
+use crate::domain::place::{self, folder_of};
 use crate::domain::policy::{
     BreakerPolicy, Bulkhead, FreshnessPolicy, HealthPolicy, Publication, RateLimit, RequestLimits,
     RetryPolicy,
 };
 use crate::domain::series::{AssetClass, SeriesKey, Symbol};
 use crate::domain::timeframe::Timeframe;
+use crate::domain::words::quoted;
 use crate::provider::Provider;
 
 pub mod access;
@@ -361,7 +362,7 @@ fn own_file(path: &Path, config: &Path, database: &Path) -> Option<&'static str>
     let place = |path: &Path| {
         path.canonicalize()
             .ok()
-            .or_else(|| Some(crate::file::folder_of(path).canonicalize().ok()?.join(name(path)?)))
+            .or_else(|| Some(folder_of(path).canonicalize().ok()?.join(name(path)?)))
     };
     let is = |other: &Path| path == other || (place(path).is_some() && place(path) == place(other));
     if is(config) {
@@ -422,7 +423,7 @@ fn places() -> Vec<PathBuf> {
 /// When it cannot be read, or cannot be followed: the first thing that is wrong, and where.
 pub fn load(path: &Path, database: Option<&Path>) -> Result<Settings, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|error| {
-        let hint = format!("see who may read it: ls -l {}", path.display());
+        let hint = format!("see who may read it: ls -l {}", quoted(path));
         ConfigError::whole(path, format!("cannot be read: {error}"), Some(hint))
     })?;
     let file = toml::from_str(&text).map_err(|error| ConfigError::of_toml(path, &text, &error))?;

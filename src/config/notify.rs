@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::domain::alert::Severity;
+use crate::domain::words::quoted;
 
 use super::access;
 use super::secret::{self, Address, SecretSource};
@@ -58,7 +59,8 @@ impl Notifier {
         let NotifierKind::Command { command } = &self.kind else { return None };
         let program = command.first().map(String::as_str).unwrap_or_default();
         let why = || {
-            let see = format!("see [notify.{name}] command in the config; ls -l {program}");
+            let program_path = quoted(Path::new(program));
+            let see = format!("see [notify.{name}] command in the config; ls -l {program_path}");
             (format!("there is no program {program} that can be started"), see)
         };
         (!access::is_program(program, folder)).then(why)

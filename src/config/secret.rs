@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::domain::place::folder_of;
 use crate::domain::secret::ApiKey;
+use crate::domain::words::quoted;
 
-use super::access::quoted;
 use super::{env, resolve};
 
 /// Where a key, and its second half, are to be found when they are needed.
@@ -147,7 +148,7 @@ fn keep_remedy(path: &Path) -> String {
     if is_closed(path) {
         return format!("ls -l {}   # who may read it; root may: sudo mdctl doctor", quoted(path));
     }
-    let folder = crate::file::folder_of(path);
+    let folder = folder_of(path);
     let make = if folder.exists() {
         String::new()
     } else {

@@ -1,4 +1,4 @@
-//! Where a system install keeps what it has, and whose it is.
+//! Where files are: those of a system install and whose they are, and the folder of any.
 
 use std::path::{Path, PathBuf};
 
@@ -24,4 +24,10 @@ pub const GROUP: &str = "mdctl";
 #[must_use]
 pub fn credentials(folder: &Path) -> PathBuf {
     folder.join("credentials")
+}
+
+/// The folder in which a file stands.
+#[must_use]
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -1,4 +1,6 @@
-//! Instants, lengths of time, counts and prices in words.
+//! Instants, lengths of time, counts and prices in words; paths in commands.
+
+use std::path::Path;
 
 use chrono::{DateTime, SecondsFormat};
 
@@ -68,6 +70,17 @@ pub fn bytes(value: u64) -> String {
     format!("{value} B")
 }
 
+/// A path as a shell takes it.
+#[must_use]
+pub fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+@,:=".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) && !text.starts_with('-') {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,5 +100,12 @@ mod tests {
         assert_eq!(count(1_234_567), "1,234,567");
         assert_eq!(counted(1, "bar"), "1 bar");
         assert_eq!(counted(1000, "bar"), "1,000 bars");
+    }
+
+    #[test]
+    fn a_path_is_quoted_where_a_shell_would_take_it_apart() {
+        assert_eq!(quoted(Path::new("/a/b-c.key")), "/a/b-c.key");
+        assert_eq!(quoted(Path::new("/a b/it's")), "'/a b/it'\\''s'");
+        assert_eq!(quoted(Path::new("-x")), "'-x'");
     }
 }

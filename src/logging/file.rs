@@ -8,6 +8,7 @@ use std::path::Path;
 use chrono::NaiveDate;
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
 
+use crate::domain::place::folder_of;
 use crate::file;
 
 /// Why there is no file.
@@ -26,8 +27,7 @@ impl Trouble {
 
 /// Opens today's file, its folder made first, and removes those of days that are not to be kept.
 pub(super) fn rolling(path: &Path, keep: usize) -> Result<RollingFileAppender, Trouble> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("mdctl.log");
     fs::create_dir_all(folder).map_err(|error| Trouble::new(folder, &error, Some(error.kind())))?;
     let appender = RollingFileAppender::builder()

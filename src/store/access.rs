@@ -11,7 +11,7 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-use crate::domain::place;
+use crate::domain::place::{self, folder_of};
 use crate::file;
 
 /// The owner's alone.
@@ -52,7 +52,7 @@ pub(super) fn open(path: &Path, mode: u32) -> io::Result<File> {
         Ok(file) => {
             // Whatever the umask says.
             file.set_permissions(Permissions::from_mode(mode))?;
-            file::hand_over(&file, file::folder_of(path))?;
+            file::hand_over(&file, folder_of(path))?;
             Ok(file)
         }
         // Somebody else may have made it meanwhile.

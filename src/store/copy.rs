@@ -15,7 +15,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags, ffi};
 
 use crate::domain::database::Copied;
-use crate::file;
+use crate::domain::place::folder_of;
 
 use super::log::Limits;
 use super::{Store, StoreError, StoreResult, info, interrupt, migrate, open_alone, sound};
@@ -167,7 +167,7 @@ fn proven(
 
 /// The path without links in its folders, of which SQLite takes none either where it follows none.
 fn real(target: &Path) -> io::Result<PathBuf> {
-    let folder = file::folder_of(target).canonicalize()?;
+    let folder = folder_of(target).canonicalize()?;
     Ok(folder.join(target.file_name().unwrap_or_default()))
 }
 

@@ -4,6 +4,7 @@
 use rusqlite::Connection;
 
 use crate::domain::database::{Room, Vacuum};
+use crate::domain::place::folder_of;
 
 use super::{Store, StoreResult, count};
 
@@ -73,8 +74,7 @@ impl Store {
             // By now the copy would be made in memory.
             connection
                 .execute_batch("PRAGMA temp_store = FILE; PRAGMA auto_vacuum = INCREMENTAL;")?;
-            let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            let folder = folder.map_or(".".into(), |folder| folder.display().to_string());
+            let folder = folder_of(&self.path).display().to_string();
             // Deprecated by a word, and the one way to say where: the usual place may be a small disk.
             let _ = connection.pragma_update(None, "temp_store_directory", &folder);
             let vacuumed = connection.execute_batch("VACUUM");

@@ -1,5 +1,6 @@
 //! The same schedule as lines of a crontab.
 
+use crate::domain::words::quoted;
 use std::path::Path;
 
 use super::Chore;
@@ -45,18 +46,15 @@ pub fn crontab(layout: &Layout) -> Result<String, String> {
 
 /// A call of the program that says nothing but errors.
 fn call(layout: &Layout, command: &str) -> String {
-    let path = |path: &Path| word(&path.display().to_string());
     let database = layout.database.as_deref();
-    let database = database.map_or_else(String::new, |it| format!(" --db {}", path(it)));
-    let (program, config) = (path(&layout.program), path(&layout.config));
+    let database = database.map_or_else(String::new, |it| format!(" --db {}", word(it)));
+    let (program, config) = (word(&layout.program), word(&layout.config));
     format!("{program} --quiet --config {config}{database} {command} >/dev/null")
 }
 
 /// One word for the shell; a percent sign would end cron's line.
-fn word(text: &str) -> String {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-+:@".contains(letter);
-    let quoted = if text.chars().all(plain) { text.to_owned() } else { format!("'{text}'") };
-    quoted.replace('%', "\\%")
+fn word(path: &Path) -> String {
+    quoted(path).replace('%', "\\%")
 }
 
 #[cfg(test)]

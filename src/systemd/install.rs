@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::env;
+use crate::domain::place::folder_of;
 use crate::file::{self, Mode};
 
 use super::ask::ask;
@@ -203,7 +204,7 @@ fn within(root: Option<&Path>, path: &Path) -> io::Result<()> {
     let Some(root) = root else { return Ok(()) };
     // What is not there yet holds no link.
     let Ok(top) = root.canonicalize() else { return Ok(()) };
-    let folder = file::folder_of(path);
+    let folder = folder_of(path);
     let stands = folder.ancestors().find_map(|above| above.canonicalize().ok());
     if stands.is_some_and(|stands| stands.starts_with(&top)) {
         return Ok(());
@@ -224,7 +225,7 @@ fn put(path: &Path, packaged: Option<&Path>, text: &str) -> io::Result<State> {
     if stands(path) {
         return Ok(State::Unchanged);
     }
-    fs::create_dir_all(file::folder_of(path))?;
+    fs::create_dir_all(folder_of(path))?;
     file::replace(path, text.as_bytes(), Mode::Public)?;
     Ok(State::Written)
 }

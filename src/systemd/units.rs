@@ -4,8 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::domain::place;
-use crate::file;
+use crate::domain::place::{self, folder_of};
 
 use super::{Chore, Manager};
 
@@ -100,7 +99,7 @@ impl Layout {
     /// Where the keys are that a system's units are handed.
     #[must_use]
     pub fn credentials(&self) -> PathBuf {
-        place::credentials(file::folder_of(&self.config))
+        place::credentials(folder_of(&self.config))
     }
 
     /// Whether the config is where a system install has it.

@@ -4,10 +4,9 @@
 //! notifier takes is written down at once: a call that dies in the middle forgets no more than what was
 //! under way.
 
-use std::path::Path;
-
 use crate::config::Notifier;
 use crate::domain::alert::{Memory, Unsent};
+use crate::domain::place::folder_of;
 use crate::notify::{self, Mail, Origin};
 use crate::report::alerts::{Changes, Delivery, Kind, Report, Verdict, changes};
 use crate::store::{Holding, Store, StoreError, StoreResult, Writer, lock};
@@ -81,12 +80,10 @@ pub(super) struct Told {
 
 pub(in crate::cli) fn origin(scene: &Scene) -> Origin {
     let database = &scene.settings.database;
-    let folder = scene.settings.config_path.parent();
-    let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
     Origin {
         host: deed::host(),
         database: database.canonicalize().as_ref().unwrap_or(database).display().to_string(),
-        folder: folder.unwrap_or(Path::new(".")).to_owned(),
+        folder: folder_of(&scene.settings.config_path).to_owned(),
         secrets: scene.settings.secret_variables(),
     }
 }

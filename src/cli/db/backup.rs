@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use clap::Args;
 
+use crate::domain::place::folder_of;
 use crate::exit::Exit;
 use crate::file;
 use crate::render;
@@ -52,12 +53,12 @@ pub(super) fn exec(command: &Backup, scene: &Scene) -> Done {
     // Two that are begun in the same second have chosen the same name.
     let is_named = command.path.as_ref().is_none_or(|path| path.is_dir());
     let next = |taken: &Path| {
-        is_named.then(|| backups::new_path(file::folder_of(taken), database, scene.wall_now))
+        is_named.then(|| backups::new_path(folder_of(taken), database, scene.wall_now))
     };
     let stop = Stop::listen()?;
     let (copied, target) = copying::copy(scene, &stop, &store, &target, bits, &next)?;
     let took = begun.elapsed();
-    let folder = file::folder_of(&target);
+    let folder = folder_of(&target);
     let deleted = match command.keep {
         Some(most) => keep(&store, folder, &target, most as usize, database)?,
         None => Vec::new(),

@@ -11,9 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use crate::config::access::quoted;
 use crate::domain::database::Copied;
+use crate::domain::place::folder_of;
 use crate::domain::run::StopSignal;
+use crate::domain::words::quoted;
 use crate::exit::Exit;
 use crate::file::Draft;
 use crate::render::progress;
@@ -101,7 +102,7 @@ fn cannot_make(target: &Path, error: &io::Error) -> Failure {
         )
         .hinted("name another file, or move this one away");
     }
-    let folder = crate::file::folder_of(target);
+    let folder = folder_of(target);
     if error.kind() == io::ErrorKind::NotFound && folder.symlink_metadata().is_err() {
         return no_folder(target, folder);
     }
@@ -115,7 +116,7 @@ fn failed(error: StoreError, target: &Path) -> Failure {
     if !is_full {
         return failure;
     }
-    let folder = crate::file::folder_of(target).display();
+    let folder = quoted(folder_of(target));
     failure.hinted(format!(
         "nothing half was left behind; free space there (`df {folder}`), or name a folder on a larger disk"
     ))

@@ -1,7 +1,7 @@
 //! The notifiers: what they lack, and whether they hear.
 
 use crate::clock::{Chance, new_run_id};
-use crate::file;
+use crate::domain::place::folder_of;
 use crate::notify;
 use crate::report::doctor::Ear;
 
@@ -10,7 +10,7 @@ use super::super::scene::Scene;
 
 /// Every notifier; with `test`, those that lack nothing are sent a test.
 pub(super) fn listen(scene: &Scene, test: bool) -> Vec<Ear<'_>> {
-    let folder = file::folder_of(&scene.settings.config_path);
+    let folder = folder_of(&scene.settings.config_path);
     let each = scene.settings.notifiers.iter();
     let mut ears: Vec<Ear<'_>> = each
         .map(|(name, notifier)| Ear {

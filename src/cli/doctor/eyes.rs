@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::config::access::{Access, user_id};
 use crate::config::{Settings, env};
 use crate::domain::beside::Beside;
-use crate::domain::place;
+use crate::domain::place::{self, folder_of};
 use crate::domain::schedule::Manager;
-use crate::file;
 use crate::report::doctor::{Timers, Worker};
 
 /// Whose rights count, and their numbers where these are not this process's own.
@@ -21,7 +20,7 @@ impl Eyes {
     /// For root, who may do everything, the folder's owner works there; beside the system's units at work
     /// nobody but their user does.
     pub(super) fn of(database: &Path, timers: &Timers) -> Self {
-        let folder = Access::of(file::folder_of(database)).ok();
+        let folder = Access::of(folder_of(database)).ok();
         match folder.filter(|folder| env::is_root() && folder.owner_id != 0) {
             Some(folder) => Self {
                 ids: Some((folder.owner_id, folder.group_id)),
@@ -44,7 +43,7 @@ impl Eyes {
 
     /// The folder of a file, or why it cannot be looked at.
     pub(super) fn folder_of(&self, path: &Path) -> Result<Access, String> {
-        self.look(file::folder_of(path)).map_err(|error| error.to_string())
+        self.look(folder_of(path)).map_err(|error| error.to_string())
     }
 
     /// The database's file and those beside it, as far as they are there.

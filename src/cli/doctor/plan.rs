@@ -2,7 +2,7 @@
 
 use crate::clock::{Chance, new_run_id};
 use crate::config::JobRetries;
-use crate::file;
+use crate::domain::place::folder_of;
 use crate::pipeline::{self, Request, Selection};
 use crate::plan::{Options, Pass};
 use crate::report::doctor::Plan;
@@ -13,7 +13,7 @@ use super::super::scene::Scene;
 
 /// The plan and the disk; `None` where either cannot be told.
 pub(super) fn next(scene: &Scene, store: Option<&Store>) -> Option<Plan> {
-    let free_bytes = disk::free_bytes(file::folder_of(&scene.settings.database))?;
+    let free_bytes = disk::free_bytes(folder_of(&scene.settings.database))?;
     let held = |store: &Store| -> StoreResult<(u64, u64)> {
         Ok((store.room()?.used_bytes(), store.bars_in_all()?))
     };

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::config::access::quoted;
 use crate::config::{self, FILE_NAME};
+use crate::domain::place::folder_of;
+use crate::domain::words::quoted;
 use crate::exit::Exit;
 use crate::file::{self, Mode};
 use crate::render::init::Made;
@@ -62,12 +63,10 @@ pub(super) fn exec(command: &Init, global: &Global) -> Done {
     }
     let path = file_of(place(command, global)?);
     refuse(&path)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    if let Some(folder) = folder {
-        fs::create_dir_all(folder).map_err(|error| Failure::create(&path, &error))?;
-    }
+    let folder = folder_of(&path);
+    fs::create_dir_all(folder).map_err(|error| Failure::create(&path, &error))?;
     if command.sample {
-        write_bars(folder.unwrap_or(Path::new(".")))?;
+        write_bars(folder)?;
     }
     let text = if command.sample { SAMPLE } else { TEMPLATE };
     file::replace(&path, text.as_bytes(), Mode::Private)

@@ -1,7 +1,9 @@
 //! The metrics file for node exporter's textfile collector: whole or not at all, and never a reason for a run
 //! to fail.
 
+use crate::domain::place::folder_of;
 use crate::domain::shard::Shard;
+use crate::domain::words::quoted;
 use crate::file::{self, Mode};
 use crate::render;
 use crate::report::telemetry::Telemetry;
@@ -19,7 +21,7 @@ pub(super) fn leave(scene: &Scene, store: Option<&Store>, shard: Option<Shard>) 
     let written = render::prometheus::write(&mut text, &told, shard)
         .and_then(|()| file::replace(path, &text, Mode::Public));
     if let Err(error) = written {
-        let folder = file::folder_of(path).display();
+        let folder = quoted(folder_of(path));
         tracing::error!(
             "cannot write the metrics file {}: {error}; the run is not affected; see whether its folder is \
              there and may be written (ls -ld {folder}, mkdir -p {folder}), or name another in [metrics] \

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::{self, NotifierKind, Settings, Source};
-use crate::domain::place;
-use crate::file::folder_of;
+use crate::domain::place::{self, folder_of};
+use crate::domain::words::quoted;
 use crate::systemd::install::{self, Kept};
 use crate::systemd::units::{self, Layout};
 use crate::systemd::{Chore, Manager};
@@ -76,7 +76,7 @@ impl Plan {
             _ => {}
         }
         if sandboxed && !layout.is_at_the_usual_place() {
-            let config = layout.config.display();
+            let config = quoted(&layout.config);
             notes.push(format!(
                 "the user mdctl must be able to read the config: chgrp mdctl {config} && chmod 640 {config}"
             ));
@@ -189,7 +189,7 @@ fn writable(settings: &Settings) -> Vec<PathBuf> {
 /// Folders that are not the units' own by themselves.
 fn foreign_folders(layout: &Layout) -> Vec<String> {
     let note = |folder: &PathBuf| {
-        let folder = folder.display();
+        let folder = quoted(folder);
         format!("the user mdctl must be able to write into {folder}: see ls -ld {folder}")
     };
     layout.writable.iter().map(note).collect()

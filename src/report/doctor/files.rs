@@ -1,7 +1,8 @@
 //! The files that it all stands on: can they be followed, and who may read and write them?
 
-use crate::config::access::{Access, quoted};
-use crate::domain::words::counted;
+use crate::config::access::Access;
+use crate::domain::place::folder_of;
+use crate::domain::words::{counted, quoted};
 
 use super::{Finding, Seen, State, Worker};
 
@@ -100,12 +101,6 @@ pub(super) fn folder(seen: &Seen<'_>) -> Finding {
             Finding::ok("folder", &subject, message)
         }
     }
-}
-
-/// The folder of a file.
-fn folder_of(path: &std::path::Path) -> &std::path::Path {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    folder.unwrap_or(std::path::Path::new("."))
 }
 
 /// The database's file and those beside it; nothing while there is none.

@@ -1,12 +1,13 @@
 //! The providers: is there a key, are they reached, do they let us have what is tracked, and does their
 //! clock agree with ours?
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::config::{ProviderSettings, Source};
 use crate::domain::probe::{Came, Probe};
 use crate::domain::run::{ErrorKind, Fault};
-use crate::domain::words::{counted, span};
+use crate::domain::words::{counted, quoted, span};
 
 use super::super::health::Code;
 use super::{Finding, Seen, State};
@@ -108,7 +109,10 @@ fn files(name: &str, folder: &str, found: &Result<(), String>) -> Finding {
     match found {
         Ok(()) => Finding::ok("provider", name, format!("its folder {folder} can be read")),
         Err(why) => Finding::critical("provider", name, format!("its folder {folder}: {why}"))
-            .mended_by(format!("see [providers.{name}] path in the config; ls -ld {folder}")),
+            .mended_by(format!(
+                "see [providers.{name}] path in the config; ls -ld {}",
+                quoted(Path::new(folder))
+            )),
     }
 }
 

@@ -42,6 +42,9 @@ pub(super) fn run_overdue(settings: &Settings, evidence: &Evidence) -> Option<Is
         },
         hint: match import {
             Some(_) => "mdctl status; let the import end, or stop it: what it has stored is kept",
+            None if last.is_none() => {
+                "mdctl backfill; then let something call it: mdctl units print, or print --cron"
+            }
             None => "mdctl backfill; then see why whatever calls it, cron or a timer, did not",
         }
         .to_owned(),
