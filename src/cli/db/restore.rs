@@ -33,7 +33,7 @@ use super::lock_alone;
   mdctl db restore backups/mdctl-20240315T013000Z.db restored.db
   mdctl --db restored.db db check && mdctl --db restored.db backfill
   for end in '' -wal -shm; do [ ! -e mdctl.db$end ] || mv mdctl.db$end damaged.db$end; done
-  mdctl db restore backups/mdctl-20240315T013000Z.db mdctl.db      in the place of the one moved away")]
+  mdctl db restore backups/mdctl-20240315T013000Z.db mdctl.db      in its place")]
 pub(super) struct Restore {
     /// The backup; any database of this program will do.
     backup: PathBuf,
