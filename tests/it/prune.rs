@@ -79,7 +79,7 @@ fn an_import_is_no_run_of_the_schedule_and_keeps_none_from_staying() {
 #[test]
 fn more_than_a_slice_goes_and_nothing_is_made() {
     let (_server, sandbox) = faulty_stocks(&["AAA"], |_| Answer::status(404, "{}"));
-    sandbox.mdctl(&["db", "prune"]).expect_code(3);
+    sandbox.mdctl(&["db", "prune"]).expect_code(74);
     assert!(!sandbox.path("mdctl.db").exists());
     sandbox.backfill(&[]).expect_code(2);
     sandbox.tamper(
