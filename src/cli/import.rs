@@ -57,11 +57,13 @@ pub(super) struct ImportArgs {
     /// The timeframe of its bars.
     #[arg(long, value_name = "TF", requires = "symbol")]
     timeframe: Option<Timeframe>,
-    /// Let the file's bars take the place of stored ones that differ; these go to `revisions`.
+    /// Let the file's bars take the place of stored ones that differ; these go to `revisions`. It does not let in
+    /// prices of another kind.
     #[arg(long)]
     replace: bool,
-    /// For what the file's prices are adjusted: nothing, splits, or splits and dividends; else they are taken
-    /// to be as those of the series are.
+    /// What the file's prices contain, which is only said and converts nothing: nothing, splits, or splits and
+    /// dividends. Else they are taken to be as those of the series are, or as its provider gives them. Others
+    /// are refused.
     #[arg(long, value_name = "WHAT")]
     adjusted: Option<Adjusted>,
     /// Symbols in flight; the config's default for backfill is 3.

@@ -174,41 +174,53 @@ impl Desk<'_> {
         self.terms.map_or(Claim::Provider, Terms::claim)
     }
 
-    /// What the prices of a page contain: as the answer says, else as they were asked for. Only
-    /// shares are split.
+    /// What the prices of a page contain: as the answer says, else as they were asked for.
     fn adjustment(&self, fetched: &Fetched) -> Adjustment {
-        let splits = matches!(fetched.task.asset_class, AssetClass::Stock | AssetClass::Etf);
         let (group, _) = self.place(&fetched.task.key.symbol);
-        let asked = if self.settings.provider_of(group).adjusted {
-            Adjustment::Splits
-        } else {
-            Adjustment::Raw
-        };
+        let asked = self.settings.provider_of(group).adjustment();
         // A file does not say it; whoever imports it may, and else means what the series holds.
         let held = || self.series.get(&fetched.task.key).filter(|line| line.first_ts.is_some());
         let said = match self.terms {
             Some(terms) => terms.adjustment.or_else(|| held().map(|line| line.adjustment)),
             None => fetched.answer.adjustment,
         };
-        if splits { said.unwrap_or(asked) } else { Adjustment::Raw }
+        if is_share(fetched.task.asset_class) { said.unwrap_or(asked) } else { Adjustment::Raw }
+    }
+
+    /// What is wrong with a page whose prices contain something else than those that are stored, or that are
+    /// to come.
+    fn other_prices(&self, fetched: &Fetched) -> Option<Fault> {
+        let given = self.adjustment(fetched);
+        let line = self.series.get(&fetched.task.key).filter(|line| line.first_ts.is_some());
+        let Some(held) = line.map(|line| line.adjustment) else {
+            let (group, _) = self.place(&fetched.task.key.symbol);
+            let provider = self.settings.provider_of(group);
+            let is_foreign = fetched.is_import()
+                && is_share(fetched.task.asset_class)
+                && given != provider.adjustment();
+            return is_foreign.then(|| import::foreign_prices(provider, given));
+        };
+        if held == given {
+            return None;
+        }
+        if fetched.is_import() {
+            return Some(import::other_prices(held, given));
+        }
+        let message = format!(
+            "[providers.{}] gives `{}` prices, the stored series holds `{}` ones; set `adjusted` or \
+             the provider back, or use another database",
+            fetched.task.provider,
+            given.as_str(),
+            held.as_str()
+        );
+        Some(Fault::new(ErrorKind::Malformed, message))
     }
 
     /// What speaks against storing anything of a page.
     pub(super) fn contradiction(&self, fetched: &Fetched, checked: &Checked) -> Option<Fault> {
-        let line = self.series.get(&fetched.task.key)?;
-        let adjusted = self.adjustment(fetched);
-        if !checked.accepted.is_empty() && line.first_ts.is_some() && line.adjustment != adjusted {
-            if fetched.is_import() {
-                return Some(import::other_prices(line.adjustment, adjusted));
-            }
-            let message = format!(
-                "[providers.{}] gives `{}` prices, the stored series holds `{}` ones; set `adjusted` or \
-                 the provider back, or use another database",
-                fetched.task.provider,
-                adjusted.as_str(),
-                line.adjustment.as_str()
-            );
-            return Some(Fault::new(ErrorKind::Malformed, message));
+        let prices = self.other_prices(fetched).filter(|_| !checked.accepted.is_empty());
+        if prices.is_some() {
+            return prices;
         }
         // What a file holds of the time to come speaks not against the file.
         let early = |row: &&Rejection| {
@@ -265,6 +277,11 @@ impl Desk<'_> {
         let refused = Event::AttemptFailed { attempt, retry_in: None, validated: Some(validated) };
         Ok(vec![refused, failed])
     }
+}
+
+/// Whether prices of that class may be adjusted: only shares are split.
+const fn is_share(class: AssetClass) -> bool {
+    matches!(class, AssetClass::Stock | AssetClass::Etf)
 }
 
 /// The rows of a page, sorted into what can be stored and what cannot be true.

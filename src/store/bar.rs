@@ -394,14 +394,14 @@ impl Store {
         (first, last): (i64, i64),
         about: i64,
     ) -> StoreResult<BTreeMap<i64, f64>> {
-        let step = (last - first) / about.max(1);
         self.read(|connection| {
             let mut next = connection.prepare_cached(
                 "SELECT ts, close FROM bars WHERE series_id = ? AND ts >= ? ORDER BY ts LIMIT 1",
             )?;
             let mut closes = BTreeMap::new();
             for place in 0..=about {
-                let mut rows = next.query([series_id, first + place * step])?;
+                let mut rows =
+                    next.query([series_id, first + (last - first) * place / about.max(1)])?;
                 if let Some(row) = rows.next()? {
                     closes.insert(row.get(0)?, row.get(1)?);
                 }

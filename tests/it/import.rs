@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use crate::support::market::{Market, Row, date, day, rfc3339, row, rows, sessions};
 use crate::support::server::{Answer, Server};
 use crate::support::{
-    AS_OF, Output, Sandbox, asked, daily_sessions, daily_stocks, faulty_stocks, group, polygon,
+    AS_OF, DAILY, Output, Sandbox, asked, daily_sessions, daily_stocks, faulty_stocks, group,
+    polygon,
 };
 
 mod files;
@@ -233,8 +234,70 @@ fn prices_that_are_not_the_series_own_are_refused_as_a_whole() {
         database.texts("SELECT concat_ws(' ', symbol, timeframe, stage, error_kind) FROM failures");
     assert_eq!(failed, ["AAA 1d fetch validation"]);
     assert_eq!(database.numbers("SELECT exit_code FROM runs WHERE command = 'import'"), [2]);
+    // That the file is right where it differs is not that its prices are of another kind.
+    import(&sandbox, &["AAA_1d.csv", "--replace"])
+        .expect_code(2)
+        .expect_stderr("--replace takes corrections here and there")
+        .expect_stderr("`mdctl backfill AAA --full` asks their provider");
+    assert_eq!(contents(&sandbox), before);
+}
+
+#[test]
+fn a_series_in_another_unit_is_replaced_as_a_whole_and_not_in_part() {
+    let (_server, sandbox) = daily_stocks(&["AAA"]);
+    let days = daily_sessions();
+    let pence = days.iter().map(|ts| {
+        let Row { open, high, low, close, .. } = row(*ts);
+        let [open, high, low, close] = [open, high, low, close].map(|price| price * 100.0);
+        Row { open, high, low, close, ..row(*ts) }
+    });
+    sandbox.write("AAA_1d.csv", csv(&pence.collect::<Vec<_>>()));
+    import(&sandbox, &["AAA_1d.csv"]).expect_code(0);
+    sandbox.write("AAA_1d.csv", csv(&rows(&days[1..])));
+    import(&sandbox, &["AAA_1d.csv", "--replace"])
+        .expect_code(2)
+        .expect_stderr("a file that has all bars that are stored");
+    sandbox.write("AAA_1d.csv", csv(&rows(&days)));
+    import(&sandbox, &["AAA_1d.csv"]).expect_code(2).expect_stderr("it is right: --replace");
     import(&sandbox, &["AAA_1d.csv", "--replace"]).expect_code(0);
-    assert_eq!(sandbox.database().number("SELECT count(*) FROM revisions"), 11);
+    sandbox.backfill(&["--full"]).expect_code(0);
+    let by = "SELECT DISTINCT command FROM revisions JOIN runs USING (run_id)
+               WHERE new_close <> old_close";
+    assert_eq!(sandbox.database().texts(by), ["import"], "the provider says the same");
+}
+
+#[test]
+fn a_file_that_splits_were_worked_into_is_told_so_and_never_let_in() {
+    let provider = "[providers.f]\nkind = \"files\"\npath = \"data\"\n";
+    let config = provider.to_owned() + &group("f", "stock", &["AAA"], r#"timeframes = ["1d"]"#);
+    let sandbox = Sandbox::with(&config);
+    let scaled = |by: &dyn Fn(i64) -> f64| -> String {
+        let rows = daily_sessions().into_iter().map(|ts| {
+            let price = 100.0 * by(ts);
+            Row { open: price, high: price, low: price, close: price, ..row(ts) }
+        });
+        csv(&rows.collect::<Vec<_>>())
+    };
+    let split = day("2024-03-01");
+    sandbox.write("data/AAA_actions.csv", "ex_date,kind,value\n2024-03-01,split,4\n");
+    sandbox.write("data/AAA_1d.csv", scaled(&|ts| if ts < split { 4.0 } else { 1.0 }));
+    sandbox.backfill(&[]).expect_code(0);
+    let before = contents(&sandbox);
+    sandbox.write("AAA_1d.csv", scaled(&|_| 1.0));
+    for flags in [&[][..], &["--replace"], &["--replace", "--dry-run"]] {
+        let output = import(&sandbox, &[&["AAA_1d.csv"], flags].concat());
+        let said = output.stdout.clone() + &output.stderr;
+        assert!(
+            said.contains("adjusted for splits, those of the stored series are raw"),
+            "{output}"
+        );
+        assert!(
+            said.contains("0.25 times the stored one, as the splits say (4:1 of 2024-03-01)"),
+            "{output}"
+        );
+        assert!(!said.contains("--replace"), "{output}");
+        assert_eq!(contents(&sandbox), before);
+    }
 }
 
 #[test]
@@ -244,14 +307,59 @@ fn prices_that_are_said_to_be_adjusted_do_not_go_into_a_raw_series() {
     sandbox.write("AAA_1d.csv", csv(&rows(&sessions("2024-01-02", "2024-01-31"))));
     import(&sandbox, &["AAA_1d.csv", "--adjusted", "splits"])
         .expect_code(2)
-        .expect_stderr("its prices are `splits` ones, those of the stored series `raw` ones");
+        .expect_stderr("said to be `splits` ones, those of the stored series are `raw` ones")
+        .expect_stderr("bring `raw` prices: --adjusted says");
     assert_eq!(sandbox.database().times("AAA", "1d"), daily_sessions());
     import(&sandbox, &["AAA_1d.csv", "--adjusted", "none"]).expect_code(0);
-    // Of a series without bars it says what they are.
+}
+
+#[test]
+fn prices_that_the_provider_could_not_add_to_do_not_go_into_an_empty_series() {
+    let (server, sandbox) = daily_stocks(&["AAA"]);
+    sandbox.write("AAA_1d.csv", csv(&rows(&daily_sessions()[..9])));
+    let of = |name: &str, flags: &[&str]| import(&sandbox, &[&[name], flags].concat());
+    let refused = |what: &str| {
+        let dry = of("AAA_1d.csv", &["--adjusted", what, "--dry-run"]);
+        let real = of("AAA_1d.csv", &["--adjusted", what]).expect_code(2).stderr.clone();
+        assert!(dry.stdout.contains("[providers.p] gives"), "{dry}");
+        real
+    };
+    let splits = refused("splits");
+    assert!(
+        splits.contains("said to be `splits` ones, and [providers.p] gives `raw` ones"),
+        "{splits}"
+    );
+    assert!(
+        splits.contains("bring `raw` prices, or set `adjusted = true` in [providers.p] first"),
+        "{splits}"
+    );
+    let all = refused("all");
+    assert!(all.contains("bring `raw` prices") && !all.contains("set `adjusted"), "{all}");
+    sandbox.backfill(&[]).expect_code(0);
+    assert_eq!(sandbox.database().times("AAA", "1d"), daily_sessions());
+    // One of the other kind takes them.
+    let config =
+        polygon(&server.url(), "adjusted = true\n") + &group("p", "stock", &["BBB"], DAILY);
+    sandbox.write("mdctl.toml", config);
     sandbox.write("BBB_1d.csv", csv(&rows(&daily_sessions())));
-    import(&sandbox, &["BBB_1d.csv", "--adjusted", "splits"]).expect_code(0);
-    let stands = "SELECT symbol || ' ' || adjustment FROM series ORDER BY symbol";
-    assert_eq!(sandbox.database().texts(stands), ["AAA raw", "BBB splits"]);
+    of("BBB_1d.csv", &["--adjusted", "none"])
+        .expect_code(2)
+        .expect_stderr("set `adjusted = false`");
+    of("BBB_1d.csv", &[]).expect_code(0);
+    let stands = "SELECT adjustment FROM series WHERE symbol = 'BBB'";
+    assert_eq!(sandbox.database().texts(stands), ["splits"]);
+}
+
+#[test]
+fn what_a_provider_always_gives_is_what_a_file_is_taken_for() {
+    let provider = "[providers.y]\nkind = \"yahoo\"\nbase_url = \"http://127.0.0.1:9\"\n";
+    let sandbox = Sandbox::with(&(provider.to_owned() + &group("y", "stock", &["AAA"], DAILY)));
+    sandbox.write("AAA_1d.csv", csv(&rows(&daily_sessions())));
+    import(&sandbox, &["AAA_1d.csv", "--adjusted", "none"])
+        .expect_code(2)
+        .expect_stderr("bring `splits` prices  symbol");
+    import(&sandbox, &["AAA_1d.csv"]).expect_code(0);
+    assert_eq!(sandbox.database().texts("SELECT adjustment FROM series"), ["splits"]);
 }
 
 #[test]
