@@ -10,3 +10,7 @@ ALTER TABLE fetch_log ADD COLUMN records_kept INTEGER NOT NULL DEFAULT 0;
 -- The file that a refused row was imported from; NULL where the series' provider gave it. What somebody imports
 -- by hand tells nothing of how good the provider's rows are.
 ALTER TABLE rejected_bars ADD COLUMN file TEXT;
+
+-- The `ts` from which on the bars of a series are due although it holds earlier ones: these were imported, and
+-- are older than its lookback and than what its provider had been asked for. NULL where there are none.
+ALTER TABLE series ADD COLUMN due_from INTEGER;

@@ -186,6 +186,20 @@ pub(super) fn foreign_prices(provider: &ProviderSettings, given: Adjustment) -> 
 }
 
 impl Line {
+    /// From which `ts` on its bars are due once imported ones from `first` on are stored. Older ones than
+    /// those of its lookback, which `begins` there, and than those that it has are no reason to ask its
+    /// provider for what lies between, or to miss it.
+    pub(super) fn due_beside(&self, first: i64, begins: i64) -> Option<i64> {
+        let held = self.due_from.or(self.first_ts);
+        // What is read from a file has no lookback, and begins with its first bar.
+        let begins = match held {
+            Some(held) if begins <= BEGINNING => held,
+            Some(held) => held.min(begins),
+            None => begins,
+        };
+        if first < begins { Some(begins) } else { self.due_from }
+    }
+
     /// Notes what imported bars, which ascend, answer for: themselves. Gaps are less what came, and what
     /// is due between the bars and did not come is still to be asked for.
     pub(super) fn import(

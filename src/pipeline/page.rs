@@ -17,6 +17,7 @@ use crate::validate::{self, Checked, Origin};
 use super::desk::Desk;
 use super::import::{self, Terms};
 use super::line::Line;
+use super::want;
 
 impl Desk<'_> {
     /// Validates a page and stores it with everything that follows from it.
@@ -110,6 +111,9 @@ impl Desk<'_> {
     ) -> StoreResult<Option<(Put, bool)>> {
         let now = clock::now();
         let (adjusted, claim) = (self.adjustment(fetched), self.claim());
+        let key = &fetched.task.key;
+        let (group, _) = self.place(&key.symbol);
+        let begins = want::begins(self.settings, group, key.timeframe, self.now);
         let Some(line) = self.series.get_mut(&fetched.task.key) else { return Ok(None) };
         line.asked = true;
         if line.adjustment != adjusted && !checked.accepted.is_empty() {
@@ -128,6 +132,13 @@ impl Desk<'_> {
         }
         let extent = checked.accepted.first().zip(checked.accepted.last());
         if let Some((first, last)) = extent {
+            let due_from = if fetched.is_import() {
+                line.due_beside(first.ts, begins)
+            } else {
+                // What the provider has come to give is due.
+                line.due_from.map(|from| from.min(first.ts))
+            };
+            line.due_from(tx, due_from)?;
             line.wrote(first.ts, last.ts);
         }
         if let Some(ts) = put.changed_from {
