@@ -32,13 +32,13 @@ const NO_END: Duration = Duration::from_secs(10 * 365 * 86_400);
 /// Bring bars from CSV files into the database, validated like a provider's.
 ///
 /// A file is of the series that its name tells, SYMBOL_TIMEFRAME.csv or .csv.gz, with a `/` in the symbol
-/// written `-`; else say it with --symbol and --timeframe. It is read as those of a provider of kind
-/// `files` are: columns by their header, in any order, times as dates or epochs.
+/// written `-`; else say it with --symbol and --timeframe. It is read as those of a provider of kind `files`
+/// are: columns by their header, in any order, times as dates or epochs.
 ///
 /// What is stored stays. An import fills what is lacking, and bars that differ from stored ones are counted
 /// and left out, unless --replace says that the file is right. Where a file has no bars the provider is still
-/// asked for them, and what it says later is what counts. The run is on record as `import`; it pings nobody, and what
-/// `health` says of the last run is not about it.
+/// asked for them, and what it says later is what counts. The run is on record as `import`; it pings nobody,
+/// and what `health` says of runs and providers is not about it. While it is at work no other run is.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   mdctl import AAPL_1d.csv                         one file, of the series in its name
@@ -75,7 +75,7 @@ pub(super) struct ImportArgs {
     /// Compute no features; the next run does.
     #[arg(long)]
     no_features: bool,
-    /// Read the files, show what would come of them, and write nothing.
+    /// Read the files, show what would come of them, write nothing, and exit as the import would.
     #[arg(long)]
     dry_run: bool,
     /// Wait so long for another run to end, as in 30m; else this one ends at once.
@@ -145,6 +145,10 @@ fn files(command: &ImportArgs, settings: &Settings) -> Result<Vec<ImportFile>, F
     let names = Names::of(settings);
     let mut files: Vec<ImportFile> = Vec::new();
     for path in &command.files {
+        if path.as_os_str() == "-" {
+            return Err(Failure::usage("an import reads files, and not what is piped into it")
+                .hinted("write it to a file and name that; one that is called `-` is ./-"));
+        }
         let key = match &said {
             Some(key) => key.clone(),
             None => fit(settings, names.key(settings, path)?)?,

@@ -73,18 +73,10 @@ impl Notifier {
             _ => None,
         }
     }
-}
 
-impl Notifier {
     /// Where its secrets are kept.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &SecretSource> {
-        let (url, token) = match &self.kind {
-            NotifierKind::Webhook { url, token } => (Some(url), token.as_ref()),
-            NotifierKind::PagerDuty { url, token } => (Some(url), Some(token)),
-            NotifierKind::Slack { url } | NotifierKind::Healthchecks { url } => (Some(url), None),
-            NotifierKind::Command { .. } => (None, None),
-        };
-        url.and_then(Address::source).into_iter().chain(token)
+        self.url().and_then(Address::source).into_iter().chain(self.token())
     }
 }
 

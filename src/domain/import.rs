@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::bar::RejectReason;
-use super::run::Failure;
+use super::run::{Failure, Totals};
 use super::series::SeriesKey;
 
 /// What came, or would come, from a file that is imported.
@@ -27,6 +27,8 @@ pub struct ImportFact {
     pub kept: u64,
     /// Rows that cannot be true.
     pub rejected: u64,
+    /// Rows that are older than the bars that `[database] retention` keeps.
+    pub dropped: u64,
 }
 
 impl ImportFact {
@@ -43,13 +45,14 @@ impl ImportFact {
             updated: 0,
             kept: 0,
             rejected: 0,
+            dropped: 0,
         }
     }
 
     /// Rows that say what is stored already, or what one before them said.
     #[must_use]
     pub const fn same(&self) -> u64 {
-        let told = self.inserted + self.updated + self.kept + self.rejected;
+        let told = self.inserted + self.updated + self.kept + self.rejected + self.dropped;
         self.rows.saturating_sub(told)
     }
 }
@@ -61,6 +64,8 @@ pub struct Preview {
     pub files: Vec<Trial>,
     /// What could not be, and why.
     pub failures: Vec<Failure>,
+    /// How the run would end: a symbol of which a file fails is a failed job.
+    pub totals: Totals,
 }
 
 /// What would come from one file.

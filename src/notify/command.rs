@@ -22,9 +22,8 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 const MOST_READ: u64 = 4_096;
 const MOST_SHOWN: usize = 200;
 
-/// Starts the program in the config's folder, without a shell and without the variables that hold secrets, and
-/// waits for it. It is killed, with all
-/// that it started, when it takes too long.
+/// Starts the program in the config's folder, without a shell and without the variables that hold secrets,
+/// and waits for it. It is killed, with all that it started, when it takes too long.
 pub(super) fn run(command: &[String], message: &Message, origin: &Origin) -> Result<(), String> {
     let [program, arguments @ ..] = command else { return Err("no program is named".to_owned()) };
     let mut told = serde_json::to_vec(message).map_err(|error| error.to_string())?;

@@ -35,10 +35,7 @@ impl Desk<'_> {
         let due = self.settings.due(group, member);
         let rows = fetched.rows() as u64;
         let from = Instant::now();
-        let mut checked = judged(&mut fetched, &due);
-        if fetched.from_file {
-            self.leave_old(&key, &mut checked);
-        }
+        let checked = self.judged(&mut fetched, &due);
         let validated = Took { from, to: Instant::now() };
         if is_import {
             fetched.attempt.range = import::range_of(&checked);
@@ -83,6 +80,32 @@ impl Desk<'_> {
             events.push(Event::Restated { series: key });
         }
         Ok(events)
+    }
+
+    /// The rows of a page, sorted into what can be stored and what cannot be true.
+    pub(super) fn judged(&self, fetched: &mut Fetched, due: &Due) -> Checked {
+        // A file is read as a whole, whatever of it is due.
+        let (origin, asked) = if fetched.from_file {
+            (Origin::File, TimeRange::new(BEGINNING, i64::MAX))
+        } else {
+            (Origin::Provider, fetched.task.range)
+        };
+        let context = validate::Context {
+            timeframe: fetched.task.key.timeframe,
+            calendar: &due.calendar,
+            layout: due.layout,
+            asked,
+            now: fetched.finished_by,
+            origin,
+        };
+        let bars = std::mem::take(&mut fetched.answer.bars);
+        let mut checked =
+            validate::check(bars, &context, |index| fetched.lines.get(index).copied());
+        checked.rejected.append(&mut fetched.answer.broken);
+        if fetched.from_file {
+            self.leave_old(&fetched.task.key, &mut checked);
+        }
+        checked
     }
 
     /// Leaves out what a file holds of bars that are kept no longer.
@@ -293,28 +316,6 @@ impl Desk<'_> {
 /// Whether prices of that class may be adjusted: only shares are split.
 const fn is_share(class: AssetClass) -> bool {
     matches!(class, AssetClass::Stock | AssetClass::Etf)
-}
-
-/// The rows of a page, sorted into what can be stored and what cannot be true.
-pub(super) fn judged(fetched: &mut Fetched, due: &Due) -> Checked {
-    // A file is read as a whole, whatever of it is due.
-    let (origin, asked) = if fetched.from_file {
-        (Origin::File, TimeRange::new(BEGINNING, i64::MAX))
-    } else {
-        (Origin::Provider, fetched.task.range)
-    };
-    let context = validate::Context {
-        timeframe: fetched.task.key.timeframe,
-        calendar: &due.calendar,
-        layout: due.layout,
-        asked,
-        now: fetched.finished_by,
-        origin,
-    };
-    let bars = std::mem::take(&mut fetched.answer.bars);
-    let mut checked = validate::check(bars, &context, |index| fetched.lines.get(index).copied());
-    checked.rejected.append(&mut fetched.answer.broken);
-    checked
 }
 
 /// Notes what a page answered for: its coverage, and what is missing in it.

@@ -51,24 +51,34 @@ pub(super) fn rows<'a>(
     rows.write(out)
 }
 
-/// Writes what is to be done about bars that differ from stored ones, if any do.
+/// Writes what is to be known of bars that were left out, if any were: what to do about those that differ from
+/// stored ones, and why old ones are not there.
 pub(super) fn advice<'a>(
     out: &mut dyn Write,
     facts: impl Iterator<Item = &'a ImportFact>,
 ) -> io::Result<()> {
-    let kept: u64 = facts.map(|fact| fact.kept).sum();
-    if kept == 0 {
-        return Ok(());
+    let (kept, dropped) =
+        facts.fold((0, 0), |(kept, dropped), fact| (kept + fact.kept, dropped + fact.dropped));
+    let verb = |number: u64, one: &'static str, many: &'static str| {
+        if number == 1 { one } else { many }
+    };
+    if dropped > 0 {
+        writeln!(
+            out,
+            "{} {} older than [database] retention keeps bars, and left out",
+            counted(dropped, "row"),
+            verb(dropped, "is", "are")
+        )?;
     }
-    writeln!(
-        out,
-        "{} from the stored ones, which stay; if the files are right: --replace",
-        if kept == 1 {
-            "1 bar differs".to_owned()
-        } else {
-            format!("{} differ", counted(kept, "bar"))
-        }
-    )
+    if kept > 0 {
+        writeln!(
+            out,
+            "{} {} from the stored ones, which stay; if the files are right: --replace",
+            counted(kept, "bar"),
+            verb(kept, "differs", "differ")
+        )?;
+    }
+    Ok(())
 }
 
 /// Writes what would come of an import.
@@ -95,13 +105,11 @@ pub fn table(out: &mut dyn Write, preview: &Preview, look: Look) -> io::Result<(
         writeln!(out, "{symbol} {word}: {}: {}", failure.kind, failure.message)?;
     }
     advice(out, facts())?;
-    let new: u64 = facts().map(|fact| fact.inserted).sum();
-    let changed: u64 = facts().map(|fact| fact.updated).sum();
     writeln!(
         out,
         "{} would be new, {} changed; nothing was written",
-        counted(new, "bar"),
-        count(changed)
+        counted(preview.totals.records_inserted, "bar"),
+        count(preview.totals.records_updated)
     )
 }
 
@@ -131,6 +139,8 @@ pub(super) struct ImportJson<'a> {
     same: u64,
     /// Rows that cannot be true.
     rejected: u64,
+    /// Rows that are older than the bars that [database] retention keeps.
+    dropped: u64,
 }
 
 impl<'a> ImportJson<'a> {
@@ -147,6 +157,7 @@ impl<'a> ImportJson<'a> {
             kept: fact.kept,
             same: fact.same(),
             rejected: fact.rejected,
+            dropped: fact.dropped,
         }
     }
 }

@@ -50,7 +50,8 @@ pub enum Claim {
 impl Claim {
     /// Whether `new` says the same as the stored `old`. A file that has no column for something does not
     /// contradict those who have.
-    fn is_same(self, old: &Bar, new: &Bar) -> bool {
+    #[must_use]
+    pub fn is_same(self, old: &Bar, new: &Bar) -> bool {
         old == new || self != Self::Provider && *old == new.with_blanks_of(old)
     }
 }
@@ -322,7 +323,7 @@ impl Writer<'_> {
 }
 
 impl Store {
-    /// How many of `bars`, which ascend and are unique by `ts`, would be new, and which differ from stored
+    /// Which of `bars`, which ascend and are unique by `ts`, would be new, and which differ from stored
     /// ones.
     ///
     /// # Errors
@@ -333,14 +334,14 @@ impl Store {
         series_id: i64,
         bars: &[Bar],
         claim: Claim,
-    ) -> StoreResult<(u64, Vec<i64>)> {
+    ) -> StoreResult<(Vec<Bar>, Vec<Bar>)> {
         let (Some(first), Some(last)) = (bars.first(), bars.last()) else {
-            return Ok((0, Vec::new()));
+            return Ok((Vec::new(), Vec::new()));
         };
         let range = TimeRange::new(first.ts, last.ts + 1);
         let held = self.read(|connection| read_range(connection, series_id, range))?;
         let Beside { new, differing, .. } = beside(held, bars, claim);
-        Ok((new.len() as u64, differing.iter().map(|(_, bar)| bar.ts).collect()))
+        Ok((new, differing.into_iter().map(|(_, bar)| bar).collect()))
     }
 
     /// Hands the bars that `query` asks for to `each`, ascending, one at a time; stops when it fails.

@@ -208,7 +208,7 @@ impl Store {
                 "SELECT file, symbol, timeframe, min(range_from) FILTER (WHERE range_to > range_from),
                         max(range_to) FILTER (WHERE range_to > range_from) - 1,
                         sum(records_fetched), sum(records_inserted), sum(coalesce(records_updated, 0)),
-                        sum(records_kept), sum(records_rejected)
+                        sum(records_kept), sum(records_rejected), sum(records_dropped)
                    FROM fetch_log WHERE run_id = ? AND file IS NOT NULL
                   GROUP BY 1, 2, 3 ORDER BY min(rowid)",
             )?;
@@ -226,6 +226,7 @@ impl Store {
                     updated: count(row.get(7)?),
                     kept: count(row.get(8)?),
                     rejected: count(row.get(9)?),
+                    dropped: count(row.get(10)?),
                 });
             }
             Ok(imports)

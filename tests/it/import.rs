@@ -392,7 +392,7 @@ fn a_dry_run_tells_what_would_come_and_makes_nothing() {
     sandbox.write("AAA_1d.csv", text);
     let dry = ["AAA_1d.csv", "BBB_1d.csv", "--dry-run"];
     let output = import(&sandbox, &dry);
-    output.expect_code(0).expect_stdout("18 bars would be new, 0 changed; nothing was written");
+    output.expect_code(1).expect_stdout("18 bars would be new, 0 changed; nothing was written");
     output.expect_stdout("1 row refused: high_lt_low").expect_stdout("1 row refused: future_ts");
     output.expect_stdout("BBB 1d: not_found: cannot open");
     assert!(!sandbox.path("mdctl.db").exists() && !sandbox.path("mdctl.db.lock").exists());
@@ -410,6 +410,60 @@ fn a_dry_run_tells_what_would_come_and_makes_nothing() {
     assert_eq!([&json["imports"][0]["updated"], &json["imports"][0]["kept"]], [1, 0]);
     let after = (contents(&sandbox), sandbox.database().number("SELECT count(*) FROM runs"));
     assert_eq!(after, before);
+}
+
+/// What is told of each file, besides its name.
+fn figures(document: &serde_json::Value) -> Vec<serde_json::Value> {
+    let names = ["rows", "inserted", "updated", "kept", "same", "rejected", "dropped"];
+    let files = document["imports"].as_array().expect("a list").iter();
+    files.map(|file| names.map(|name| file[name].clone()).into_iter().collect()).collect()
+}
+
+#[test]
+fn a_dry_run_promises_what_the_run_then_brings() {
+    let (_server, sandbox) = unasked(&["AAA"]);
+    let days = daily_sessions();
+    let config = sandbox.read("mdctl.toml");
+    let kept = "\n[database]\nretention = { bars = { \"1d\" = \"20d\" } }\n";
+    sandbox.write("mdctl.toml", config + kept);
+    let mut second = rows(&days[4..]);
+    second[8].close += 0.25;
+    sandbox.write("a/AAA_1d.csv", csv(&rows(&days[..16])));
+    sandbox.write("b/AAA_1d.csv", csv(&second));
+    for flags in [&[][..], &["--replace"], &[]] {
+        let files = [&["a/AAA_1d.csv", "b/AAA_1d.csv", "--json"], flags].concat();
+        let promised =
+            import(&sandbox, &[&files[..], &["--dry-run"]].concat()).expect_code(0).json();
+        let brought = import(&sandbox, &files).expect_code(0).json();
+        assert_eq!(figures(&promised), figures(&brought), "{flags:?}");
+        let rows = figures(&brought);
+        assert_eq!([&rows[0][6], &rows[1][6]], [6, 2], "too old: {rows:?}");
+    }
+    let text = import(&sandbox, &["a/AAA_1d.csv"]);
+    text.expect_stdout("6 rows are older than [database] retention keeps bars, and left out");
+    let json = import(&sandbox, &["a/AAA_1d.csv", "--json"]).json();
+    assert_eq!(json["imports"][0]["same"], 9, "of 16, with one that differs");
+}
+
+#[test]
+fn a_dry_run_ends_as_the_run_would() {
+    let (_server, sandbox) = unasked(&["AAA", "BBB"]);
+    sandbox.write("AAA_1d.csv", csv(&rows(&daily_sessions())));
+    sandbox.write("BBB_1d.csv", csv(&[]) + "2024-02-16,1,1,2,1,1\n");
+    let both = |files: &[&str]| {
+        let codes =
+            [&["--dry-run"][..], &[]].map(|flags| import(&sandbox, &[files, flags].concat()).code);
+        assert_eq!(codes[0], codes[1], "{files:?}");
+        codes[0]
+    };
+    assert_eq!(both(&["AAA_1d.csv"]), Some(0));
+    assert_eq!(both(&["AAA_1d.csv", "gone/AAA_1d.csv"]), Some(2), "one symbol, and not all of it");
+    assert_eq!(both(&["AAA_1d.csv", "BBB_1d.csv"]), Some(1));
+    assert_eq!(both(&["BBB_1d.csv", "gone/AAA_1d.csv"]), Some(2));
+    let chosen = "[run]\ntreat_as = { partial = 9 }\n";
+    let config = sandbox.read("mdctl.toml");
+    sandbox.write("mdctl.toml", config.replacen("[run]\n", chosen, 1));
+    assert_eq!(both(&["AAA_1d.csv", "BBB_1d.csv"]), Some(9));
 }
 
 #[test]

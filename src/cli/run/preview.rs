@@ -9,7 +9,7 @@ use super::super::failure::Failure;
 use super::super::scene::Scene;
 use super::super::{Done, print};
 
-/// Shows it.
+/// Shows it, and ends as the run would.
 pub(in crate::cli) fn preview(request: &Request, scene: &Scene) -> Done {
     let engine = Engine::start()
         .map_err(|error| Failure::io("cannot start the threads that read", &error))?;
@@ -22,5 +22,6 @@ pub(in crate::cli) fn preview(request: &Request, scene: &Scene) -> Done {
             render::import::table(out, &preview, scene.look)
         }
     })?;
-    Ok(engine.stopped().map_or(Exit::Success, Exit::Stopped))
+    let as_the_run = || Exit::of_run(preview.totals.status(), scene.settings.run.treat_as);
+    Ok(engine.stopped().map_or_else(as_the_run, Exit::Stopped))
 }

@@ -55,6 +55,44 @@ fn every_exit_code_is_told() {
     same(&told, &real, "exit codes");
 }
 
+/// The commands that do something, below `command`, as they are typed.
+fn commands(command: &clap::Command, before: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for part in command.get_subcommands().filter(|part| part.get_name() != "help") {
+        let name = format!("{before}{}", part.get_name());
+        if !part.is_subcommand_required_set() {
+            names.push(name.clone());
+        }
+        names.extend(commands(part, &format!("{name} ")));
+    }
+    names
+}
+
+#[test]
+fn of_every_command_its_codes_are_told() {
+    let page = Page::of_guide("exit_codes");
+    let rows = page.rows("## Which command ends with which");
+    let told: BTreeSet<&str> = rows.iter().flat_map(|row| words(&row[0])).collect();
+    let real = commands(&mdctl::cli::command(), "");
+    // A word for all that a command holds is enough.
+    let is_told = |name: &str| {
+        let whole = |at: &usize| told.contains(&name[..*at]);
+        told.contains(name) || name.match_indices(' ').map(|(at, _)| at).any(|at| whole(&at))
+    };
+    let lacking: Vec<_> = real.iter().filter(|name| !is_told(name)).collect();
+    let is_real =
+        |name: &str| real.iter().any(|real| real == name || real.starts_with(&format!("{name} ")));
+    let left_over: Vec<_> = told.iter().filter(|name| !is_real(name)).collect();
+    assert!(
+        lacking.is_empty() && left_over.is_empty(),
+        "lacking {lacking:?}, left over {left_over:?}"
+    );
+    let codes: Vec<String> = codes().iter().map(u8::to_string).collect();
+    for code in rows.iter().flat_map(|row| words(&row[1])) {
+        assert!(codes.iter().any(|real| real == code), "{code} is no exit code");
+    }
+}
+
 /// The kinds that stand in the code: the second thing that each `Failure::new` is given.
 fn kinds() -> BTreeSet<String> {
     let sources = tidy::sources();

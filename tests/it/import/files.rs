@@ -76,6 +76,12 @@ fn a_name_that_tells_no_series_is_a_usage_error_that_says_what_to_do() {
     ] {
         import(&sandbox, arguments).expect_code(64);
     }
+    for more in [&[][..], &["--symbol", "AAA", "--timeframe", "1d"]] {
+        let output = import(&sandbox, &[&["-"], more].concat());
+        output.expect_code(64).expect_stderr("not what is piped into it").expect_stderr("./-");
+    }
+    sandbox.write("-", csv(&rows(&daily_sessions())));
+    import(&sandbox, &["./-", "--symbol", "AAA", "--timeframe", "1d"]).expect_code(0);
 }
 
 #[test]
