@@ -6,6 +6,8 @@ ALTER TABLE fetch_log ADD COLUMN file TEXT;
 -- such that did not, for what was stored stayed.
 ALTER TABLE fetch_log ADD COLUMN records_updated INTEGER;
 ALTER TABLE fetch_log ADD COLUMN records_kept INTEGER NOT NULL DEFAULT 0;
+-- And those that were refused by the rule that they break, as in `high_lt_low 2, off_grid_ts 1`; NULL where none was.
+ALTER TABLE fetch_log ADD COLUMN rejected_for TEXT;
 
 -- The file that a refused row was imported from; NULL where the series' provider gave it. What somebody imports
 -- by hand tells nothing of how good the provider's rows are.

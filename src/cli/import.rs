@@ -37,7 +37,7 @@ const NO_END: Duration = Duration::from_secs(10 * 365 * 86_400);
 ///
 /// What is stored stays. An import fills what is lacking, and bars that differ from stored ones are counted
 /// and left out, unless --replace says that the file is right. Where a file has no bars the provider is still
-/// asked for them, and what it says later is what counts. The run is on record as `import`; it pings nobody,
+/// asked for them, as far as its lookback goes, and what it says later is what counts. The run is on record as `import`; it pings nobody,
 /// and what `health` says of runs and providers is not about it. While it is at work no other run is.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -128,7 +128,7 @@ fn request(command: &ImportArgs, scene: &Scene) -> Result<Request, Failure> {
         no_features: command.no_features,
         import: Some(Import {
             files: files(command, &scene.settings)?,
-            terms: Terms { replace: command.replace, adjustment },
+            terms: Terms { replace: command.replace, adjustment, as_of: scene.as_of.is_some() },
         }),
     })
 }

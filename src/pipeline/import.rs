@@ -50,6 +50,8 @@ pub struct Terms {
     pub replace: bool,
     /// What their prices contain; `None` for what the series' own contain.
     pub adjustment: Option<Adjustment>,
+    /// Whether all is judged as of another time than now: that a file holds bars of later is no mistake then.
+    pub as_of: bool,
 }
 
 impl Terms {

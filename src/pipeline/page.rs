@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::calendar::due::Due;
 use crate::clock;
-use crate::domain::bar::{Adjustment, RejectReason, Rejection};
+use crate::domain::bar::{Adjustment, Refused, RejectReason, Rejection};
 use crate::domain::event::{Event, Took};
 use crate::domain::range::TimeRange;
 use crate::domain::run::{Attempt, ErrorKind, Failure, Fault, PageCounts, Stage};
@@ -58,6 +58,7 @@ impl Desk<'_> {
             rejected: checked.rejected.len() as u64,
             dropped: checked.dropped + fetched.answer.dropped,
             kept: put.kept,
+            refused: refused(&fetched, &checked),
         };
         tx.fetch_log_add(&self.run_id, &fetched.attempt, &counts)?;
         if let (true, Some(first), Some(last)) =
@@ -105,6 +106,11 @@ impl Desk<'_> {
         if fetched.from_file {
             self.leave_old(&fetched.task.key, &mut checked);
         }
+        if self.terms.is_some_and(|terms| terms.as_of) {
+            let all = checked.rejected.len();
+            checked.rejected.retain(|row| !is_early(row));
+            checked.dropped += (all - checked.rejected.len()) as u64;
+        }
         checked
     }
 
@@ -145,6 +151,7 @@ impl Desk<'_> {
         }
         let put = tx.bars_put(line.series_id, &self.run_id, now, &checked.accepted, claim)?;
         let file = fetched.attempt.file.as_deref();
+        tx.rejections_settle(line.series_id, &checked.accepted)?;
         tx.rejections_add(line.series_id, &self.run_id, &checked.rejected, file)?;
         let is_new = put.inserted > 0
             || self.jobs.get(&fetched.task.key.symbol).is_some_and(|job| job.brought());
@@ -257,11 +264,10 @@ impl Desk<'_> {
             return prices;
         }
         // What a file holds of the time to come speaks not against the file.
-        let early = |row: &&Rejection| {
-            !matches!(row.reason, RejectReason::FutureTs | RejectReason::UnfinishedBar)
-        };
-        let first = checked.rejected.iter().find(early)?;
-        let nothing_left = checked.accepted.is_empty() && checked.dropped == 0;
+        let first = checked.rejected.iter().find(|row| !is_early(row))?;
+        // What is of another time speaks neither for nor against the file.
+        let as_of = self.terms.is_some_and(|terms| terms.as_of);
+        let nothing_left = checked.accepted.is_empty() && (checked.dropped == 0 || as_of);
         nothing_left.then(|| {
             let rows = checked.rejected.len();
             let message =
@@ -283,7 +289,11 @@ impl Desk<'_> {
         let attempt = Attempt { fault: Some(fault.clone()), ..fetched.attempt.clone() };
         let rejected = checked.rejected.len() as u64;
         let rows = checked.accepted.len() as u64 + rejected + checked.dropped;
-        let counts = PageCounts { fetched: rows, rejected, ..PageCounts::default() };
+        // Of the file that somebody named it is told what became of each row.
+        let dropped = if fetched.is_import() { rows - rejected } else { 0 };
+        let refused = refused(fetched, checked);
+        let counts =
+            PageCounts { fetched: rows, rejected, dropped, refused, ..PageCounts::default() };
         tx.fetch_log_add(&self.run_id, &attempt, &counts)?;
         let (group, member) = self.place(&fetched.task.key.symbol);
         let due = self.settings.due(group, member);
@@ -311,6 +321,16 @@ impl Desk<'_> {
         let refused = Event::AttemptFailed { attempt, retry_in: None, validated: Some(validated) };
         Ok(vec![refused, failed])
     }
+}
+
+/// Whether all that is wrong with a row is its time, which is to come.
+const fn is_early(row: &Rejection) -> bool {
+    matches!(row.reason, RejectReason::FutureTs | RejectReason::UnfinishedBar)
+}
+
+/// For which reasons rows of an imported page were refused.
+fn refused(fetched: &Fetched, checked: &Checked) -> Refused {
+    checked.rejected.iter().filter(|_| fetched.is_import()).collect()
 }
 
 /// Whether prices of that class may be adjusted: only shares are split.

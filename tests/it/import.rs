@@ -59,7 +59,7 @@ fn what_follows_from_a_providers_bars_follows_from_a_files() {
         );
     let sandbox = Sandbox::with(&config).without_key();
     let days = sessions("2024-01-02", AS_OF);
-    let bad = "2024-03-18,1,2,3,2,1\n";
+    let bad = "2024-03-10,1,1,2,1,1\n";
     sandbox.write("AAA_1d.csv", csv(&rows(&days)) + bad);
     let output = import(&sandbox, &["AAA_1d.csv"]);
     output.expect_code(0).expect_stdout("import succeeded");
@@ -68,7 +68,7 @@ fn what_follows_from_a_providers_bars_follows_from_a_files() {
     assert_eq!(database.times("AAA", "1d"), days);
     assert_eq!(database.times("AAA", "1w").len(), 11, "weeks are made of its days");
     assert_eq!(database.number("SELECT count(*) FROM features WHERE sma_20 IS NOT NULL"), 33);
-    assert_eq!(database.texts("SELECT reason FROM rejected_bars"), ["future_ts"]);
+    assert_eq!(database.texts("SELECT reason FROM rejected_bars"), ["high_lt_low"]);
     assert_eq!(database.texts("SELECT DISTINCT status FROM freshness"), ["fresh"]);
     assert_eq!(database.number("SELECT count(*) FROM quality_metrics"), 2);
     let run =
@@ -393,7 +393,7 @@ fn a_dry_run_tells_what_would_come_and_makes_nothing() {
     let dry = ["AAA_1d.csv", "BBB_1d.csv", "--dry-run"];
     let output = import(&sandbox, &dry);
     output.expect_code(1).expect_stdout("18 bars would be new, 0 changed; nothing was written");
-    output.expect_stdout("1 row refused: high_lt_low").expect_stdout("1 row refused: future_ts");
+    output.expect_stdout("1 row refused: high_lt_low").expect_stdout("1 row is left out");
     output.expect_stdout("BBB 1d: not_found: cannot open");
     assert!(!sandbox.path("mdctl.db").exists() && !sandbox.path("mdctl.db.lock").exists());
 
@@ -402,10 +402,10 @@ fn a_dry_run_tells_what_would_come_and_makes_nothing() {
     let json = import(&sandbox, &["AAA_1d.csv", "--dry-run", "--json"]).expect_code(0).json();
     let file = &json["imports"][0];
     let figures = ["rows", "inserted", "updated", "kept", "same", "rejected"];
-    assert_eq!(figures.map(|name| file[name].as_u64()), [20, 0, 0, 1, 17, 2].map(Some));
+    assert_eq!(figures.map(|name| file[name].as_u64()), [20, 0, 0, 1, 17, 1].map(Some));
     let first = date(given[16].ts) + "T00:00:00Z";
     assert_eq!(file["first_differing_at"], first);
-    assert_eq!(file["reasons"], serde_json::json!({"future_ts": 1, "high_lt_low": 1}));
+    assert_eq!(file["reasons"], serde_json::json!({"high_lt_low": 1}));
     let json = import(&sandbox, &["AAA_1d.csv", "--dry-run", "--replace", "--json"]).json();
     assert_eq!([&json["imports"][0]["updated"], &json["imports"][0]["kept"]], [1, 0]);
     let after = (contents(&sandbox), sandbox.database().number("SELECT count(*) FROM runs"));
@@ -440,7 +440,7 @@ fn a_dry_run_promises_what_the_run_then_brings() {
         assert_eq!([&rows[0][6], &rows[1][6]], [6, 2], "too old: {rows:?}");
     }
     let text = import(&sandbox, &["a/AAA_1d.csv"]);
-    text.expect_stdout("6 rows are older than [database] retention keeps bars, and left out");
+    text.expect_stdout("6 rows are left out: older than [database] retention keeps bars");
     let json = import(&sandbox, &["a/AAA_1d.csv", "--json"]).json();
     assert_eq!(json["imports"][0]["same"], 9, "of 16, with one that differs");
 }
@@ -464,6 +464,60 @@ fn a_dry_run_ends_as_the_run_would() {
     let config = sandbox.read("mdctl.toml");
     sandbox.write("mdctl.toml", config.replacen("[run]\n", chosen, 1));
     assert_eq!(both(&["AAA_1d.csv", "BBB_1d.csv"]), Some(9));
+}
+
+#[test]
+fn what_became_of_every_row_adds_up_and_why_rows_were_refused_is_said() {
+    let (_server, sandbox) = daily_stocks(&["AAA"]);
+    sandbox.backfill(&[]).expect_code(0);
+    let days = sessions("2024-02-12", AS_OF);
+    let mut given = rows(&days);
+    given[20].close += 0.25;
+    let text = csv(&given)
+        + "2024-02-17,1,1,2,1,1\n2024-02-10,1,1,2,1,1\nnever,1,1,1,1,1\n2024-03-18,1,1,1,1,1\n";
+    sandbox.write("AAA_1d.csv", text);
+    for flags in [&["--dry-run"][..], &[]] {
+        let output = import(&sandbox, &[&["AAA_1d.csv", "--json"], flags].concat());
+        let file = output.expect_code(0).json()["imports"][0].clone();
+        let names = ["rows", "inserted", "updated", "same", "kept", "rejected", "dropped"];
+        assert_eq!(
+            names.map(|name| file[name].as_u64()),
+            [28, 3, 0, 20, 1, 3, 1].map(Some),
+            "{flags:?}"
+        );
+        let reasons = serde_json::json!({"high_lt_low": 2, "invalid_number": 1});
+        assert_eq!(file["reasons"], reasons, "{flags:?}");
+    }
+    let again = import(&sandbox, &["AAA_1d.csv"]);
+    again.expect_stdout("AAA_1d.csv: 2 rows refused: high_lt_low");
+    again.expect_stdout("AAA_1d.csv: 1 row refused: invalid_number");
+    again.expect_stdout("1 row is left out").expect_stdout("SAME").expect_stdout("LEFT OUT");
+    // None of a file that is refused says what is stored.
+    sandbox.write("AAA_1d.csv", csv(&rows(&days)));
+    let refused = import(&sandbox, &["AAA_1d.csv", "--adjusted", "all", "--json"]).json();
+    assert_eq!([&refused["imports"][0]["same"], &refused["imports"][0]["dropped"]], [0, 24]);
+}
+
+#[test]
+fn a_refused_row_goes_once_its_bar_comes() {
+    let (_server, sandbox) = daily_stocks(&["AAA"]);
+    let days = daily_sessions();
+    let told = "SELECT reason || ' ' || date(ts, 'unixepoch') FROM rejected_bars ORDER BY ts";
+    let refused = || sandbox.database().texts(told);
+    let early = csv(&rows(&days[..3])) + "2024-02-21,1,2,3,2,1\n2024-02-22,1,2,3,2,1\n";
+    sandbox.write("AAA_1d.csv", early);
+    import(&sandbox, &["AAA_1d.csv"]).expect_code(0);
+    assert_eq!(refused(), ["high_lt_low 2024-02-21", "high_lt_low 2024-02-22"]);
+    assert_eq!(sandbox.database().gaps("AAA"), ["unfetched 18"], "its provider was not asked");
+    sandbox.write("AAA_1d.csv", csv(&rows(&[day("2024-02-21")])));
+    import(&sandbox, &["AAA_1d.csv"]).expect_code(0);
+    assert_eq!(refused(), ["high_lt_low 2024-02-22"]);
+    sandbox.backfill(&[]).expect_code(0);
+    assert_eq!(refused(), Vec::<String>::new(), "the provider's takes its place as well");
+    // As of an earlier day what comes later speaks not against the file.
+    sandbox.write("AAA_1d.csv", csv(&rows(&days)));
+    sandbox.mdctl(&["import", "AAA_1d.csv", "--as-of", "2024-03-01"]).expect_code(0);
+    assert_eq!(refused(), Vec::<String>::new());
 }
 
 #[test]

@@ -59,7 +59,6 @@ fn series(symbol: &str, status: Freshness, lag_seconds: i64) -> SeriesState {
         consecutive_failures: 0,
         last_error: (lag_seconds > 0).then(|| "server: HTTP 500".to_owned()),
         restated_to: None,
-        due_from: None,
         silent_since: None,
     }
 }

@@ -39,7 +39,6 @@ fn want(symbol: &str, timeframe: Timeframe, start: i64) -> Want {
         watermark_ts: None,
         added_at: start,
         restated_to: None,
-        due_from: None,
         rest: None,
         file: None,
     }
