@@ -37,7 +37,7 @@ const NO_END: Duration = Duration::from_secs(10 * 365 * 86_400);
 ///
 /// What is stored stays. An import fills what is lacking, and bars that differ from stored ones are counted
 /// and left out, unless --replace says that the file is right. Where a file has no bars the provider is still
-/// asked for them, and what it says later is what counts. The run is on record as `import`; it pings nobody,
+/// asked for them, as far as its lookback goes, and what it says later is what counts. The run is on record as `import`; it pings nobody,
 /// and what `health` says of runs and providers is not about it. While it is at work no other run is.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -57,11 +57,13 @@ pub(super) struct ImportArgs {
     /// The timeframe of its bars.
     #[arg(long, value_name = "TF", requires = "symbol")]
     timeframe: Option<Timeframe>,
-    /// Let the file's bars take the place of stored ones that differ; these go to `revisions`.
+    /// Let the file's bars take the place of stored ones that differ; these go to `revisions`. It does not let in
+    /// prices of another kind.
     #[arg(long)]
     replace: bool,
-    /// For what the file's prices are adjusted: nothing, splits, or splits and dividends; else they are taken
-    /// to be as those of the series are.
+    /// What the file's prices contain, which is only said and converts nothing: nothing, splits, or splits and
+    /// dividends. Else they are taken to be as those of the series are, or as its provider gives them. Others
+    /// are refused.
     #[arg(long, value_name = "WHAT")]
     adjusted: Option<Adjusted>,
     /// Symbols in flight; the config's default for backfill is 3.
@@ -126,7 +128,7 @@ fn request(command: &ImportArgs, scene: &Scene) -> Result<Request, Failure> {
         no_features: command.no_features,
         import: Some(Import {
             files: files(command, &scene.settings)?,
-            terms: Terms { replace: command.replace, adjustment },
+            terms: Terms { replace: command.replace, adjustment, as_of: scene.as_of.is_some() },
         }),
     })
 }

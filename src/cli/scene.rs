@@ -189,23 +189,20 @@ impl Scene {
     ) -> StoreResult<Vec<SeriesQuality>> {
         let now = self.now();
         let mut all_found = store.found_all()?;
-        let counted = |series: &SeriesFact, due: &Due, early: Option<i64>| {
+        let counted = |series: &SeriesFact, due: &Due, undue: &[TimeRange]| {
             let id = series.series_id;
             let end = || closed_before(due, series.key.timeframe, now);
             let found = match self.as_of {
                 Some(_) => store.found_before(id, end())?,
                 None => all_found.remove(&id).unwrap_or_default(),
             };
-            let early = match early {
-                Some(from) if self.as_of.is_none() => store.bars_in_session_from(id, from)?,
-                // As of an earlier instant nothing that closed later is counted.
-                Some(from) => {
-                    let all = store.bars_in_session_from(id, from)?;
-                    all.saturating_sub(store.bars_in_session_from(id, end())?)
-                }
-                None => 0,
-            };
-            Ok(Counted { found, early })
+            // As of an earlier instant nothing that closed later is counted.
+            let shown = TimeRange::new(i64::MIN, self.as_of.map_or(i64::MAX, |_| end()));
+            let mut counted = Counted { found, undue: 0 };
+            for range in undue {
+                counted.undue += store.bars_in_session(id, range.intersect(shown))?;
+            }
+            Ok(counted)
         };
         quality_report::judge(&self.settings, facts, now, counted, is_kept)
     }

@@ -14,6 +14,7 @@ use chrono::NaiveDate;
 use crate::calendar::due::Due;
 use crate::calendar::{Calendar, Layout};
 use crate::domain::alert::{Objectives, Rule};
+use crate::domain::bar::Adjustment;
 use crate::domain::beside::Beside;
 use crate::domain::feature::FeatureSet;
 use crate::domain::place::{self, folder_of};
@@ -225,6 +226,16 @@ impl ProviderSettings {
         match &self.source {
             Source::Files { .. } => Layout::default(),
             Source::Http { provider, .. } => provider.layout(class),
+        }
+    }
+
+    /// What the prices of its shares contain.
+    #[must_use]
+    pub fn adjustment(&self) -> Adjustment {
+        match &self.source {
+            Source::Http { provider, .. } => provider.adjustment(self.adjusted),
+            Source::Files { .. } if self.adjusted => Adjustment::Splits,
+            Source::Files { .. } => Adjustment::Raw,
         }
     }
 

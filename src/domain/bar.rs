@@ -223,6 +223,55 @@ pub struct Rejection {
     pub text: String,
 }
 
+/// How many rows were refused, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refused([u64; RejectReason::ALL.len()]);
+
+impl Refused {
+    /// Adds so many rows.
+    pub fn add(&mut self, reason: RejectReason, rows: u64) {
+        let place = RejectReason::ALL.iter().position(|one| *one == reason).unwrap_or_default();
+        self.0[place] += rows;
+    }
+
+    /// The reasons for which any were.
+    pub fn reasons(&self) -> impl Iterator<Item = (RejectReason, u64)> {
+        RejectReason::ALL.into_iter().zip(self.0).filter(|(_, rows)| *rows > 0)
+    }
+}
+
+impl<'a> FromIterator<&'a Rejection> for Refused {
+    fn from_iter<I: IntoIterator<Item = &'a Rejection>>(rows: I) -> Self {
+        let mut refused = Self::default();
+        rows.into_iter().for_each(|row| refused.add(row.reason, 1));
+        refused
+    }
+}
+
+/// `high_lt_low 2, off_grid_ts 1`.
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words: Vec<String> =
+            self.reasons().map(|(reason, rows)| format!("{reason} {rows}")).collect();
+        f.write_str(&words.join(", "))
+    }
+}
+
+/// A reason that is named again counts again.
+impl FromStr for Refused {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut refused = Self::default();
+        for part in text.split(", ").filter(|part| !part.is_empty()) {
+            let (reason, rows) = part.split_once(' ').unwrap_or((part, ""));
+            let rows = rows.parse().map_err(|_| format!("`{rows}` is no number of rows"))?;
+            refused.add(reason.parse()?, rows);
+        }
+        Ok(refused)
+    }
+}
+
 /// What the stored prices of a series already contain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Adjustment {
@@ -269,6 +318,17 @@ mod tests {
         assert_eq!("open,close".parse(), Ok(fields));
         assert_eq!("".parse(), Ok(BarFields::NONE));
         assert!("ope".parse::<BarFields>().is_err());
+    }
+
+    #[test]
+    fn refused_rows_are_counted_by_reason_and_read_back() {
+        let mut refused = Refused::default();
+        refused.add(RejectReason::FutureTs, 1);
+        refused.add(RejectReason::HighLtLow, 2);
+        assert_eq!(refused.to_string(), "high_lt_low 2, future_ts 1");
+        assert_eq!("future_ts 1, high_lt_low 1, high_lt_low 1".parse(), Ok(refused));
+        assert_eq!("".parse(), Ok(Refused::default()));
+        assert!("high_lt_low".parse::<Refused>().is_err() && "why 1".parse::<Refused>().is_err());
     }
 
     #[test]

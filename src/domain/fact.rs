@@ -37,6 +37,9 @@ pub struct SeriesFact {
     /// Bars before this `ts` are in the prices of before their provider restated them; `None` when none
     /// is.
     pub restated_to: Option<i64>,
+    /// From which `ts` on its bars are due although it holds earlier ones, which were imported and are older
+    /// than its lookback; `None` where there are none.
+    pub due_from: Option<i64>,
     /// Until when it is left alone after its failures, epoch seconds UTC; `None` when it is not.
     pub rests_until: Option<i64>,
     /// From which `ts` on its bars are still to be looked at; `None` when all were.
@@ -45,6 +48,15 @@ pub struct SeriesFact {
     pub features: Option<FeaturesFact>,
     /// The file that was read for it; `None` where there is none, or it was never read to its end.
     pub file_mark: Option<FileMark>,
+}
+
+impl SeriesFact {
+    /// The `ts` from which on it is to be whole: that of its first stored bar, imported ones that are older
+    /// than its lookback left out; `None` without bars.
+    #[must_use]
+    pub fn first_due_ts(&self) -> Option<i64> {
+        self.first_ts.map(|first| self.due_from.map_or(first, |from| from.max(first)))
+    }
 }
 
 /// Series by key. Boxed: they are moved into the map, and a fact is larger than what a map likes to move.

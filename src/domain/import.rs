@@ -1,8 +1,6 @@
 //! What files that are imported bring, or would.
 
-use std::collections::BTreeMap;
-
-use super::bar::RejectReason;
+use super::bar::Refused;
 use super::run::{Failure, Totals};
 use super::series::SeriesKey;
 
@@ -27,8 +25,11 @@ pub struct ImportFact {
     pub kept: u64,
     /// Rows that cannot be true.
     pub rejected: u64,
-    /// Rows that are older than the bars that `[database] retention` keeps.
+    /// Rows that are older than the bars that `[database] retention` keeps, or of after the time as of which all
+    /// is judged; all that could be true of a file that is refused as a whole.
     pub dropped: u64,
+    /// How many rows are refused, by the rule that they break.
+    pub refused: Refused,
 }
 
 impl ImportFact {
@@ -46,6 +47,7 @@ impl ImportFact {
             kept: 0,
             rejected: 0,
             dropped: 0,
+            refused: Refused::default(),
         }
     }
 
@@ -73,8 +75,6 @@ pub struct Preview {
 pub struct Trial {
     /// How many rows become what.
     pub fact: ImportFact,
-    /// How many rows are refused, by the rule that they break.
-    pub reasons: BTreeMap<RejectReason, u64>,
     /// The time of the first bar that differs from a stored one, epoch seconds UTC; `None` where none does.
     pub first_differing: Option<i64>,
 }
@@ -83,6 +83,6 @@ impl Trial {
     /// Nothing yet, of the file of `fact`.
     #[must_use]
     pub const fn of(fact: ImportFact) -> Self {
-        Self { fact, reasons: BTreeMap::new(), first_differing: None }
+        Self { fact, first_differing: None }
     }
 }

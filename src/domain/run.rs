@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
+use super::bar::Refused;
 use super::range::TimeRange;
 use super::series::{SeriesKey, Symbol};
 use super::task::About;
@@ -286,6 +287,8 @@ pub struct PageCounts {
     pub dropped: u64,
     /// Bars of an import that differ from stored ones, which stay.
     pub kept: u64,
+    /// Of those of an import that cannot be true, how many for which reason.
+    pub refused: Refused,
 }
 
 /// A row of `failures`: what failed for good in this run, where, and why.

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use chrono::NaiveDate;
+
+use super::bar::Adjustment;
 use super::range::TimeRange;
 use super::run::ErrorKind;
 use super::series::{AssetClass, SeriesKey, Symbol};
@@ -94,9 +97,24 @@ pub struct Task {
 pub struct NamedFile {
     /// Where it is.
     pub path: PathBuf,
-    /// Some of the closes that are stored of its series, by `ts`: the file's are to be like them. Empty where
-    /// they need not be.
+    /// What it is held against.
+    pub stored: Stored,
+}
+
+/// What is stored of a series, as far as a file's prices are held against it before anything of the file is
+/// stored.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Stored {
+    /// Some of its closes by `ts`, the first and the last one among them; empty without bars.
     pub closes: BTreeMap<i64, f64>,
+    /// How many bars it has.
+    pub bars: u64,
+    /// What its prices contain.
+    pub adjustment: Adjustment,
+    /// The splits of its symbol that count, oldest first: the ex date, and new shares for one old.
+    pub splits: Vec<(NaiveDate, f64)>,
+    /// Whether the file is said to be right where it differs.
+    pub replaces: bool,
 }
 
 impl Task {

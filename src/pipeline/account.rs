@@ -74,13 +74,13 @@ fn quality(
         let Some(series) = holdings.series.get(&key) else { continue };
         let due = settings.due(group, member);
         let counts = counts.entry(&group.name).or_insert_with(|| DueCounts::new(now));
-        let early = match counts.early_from(&due, series) {
-            Some(from) => tx.bars_in_session_from(series.series_id, from)?,
-            None => 0,
-        };
+        let mut undue = 0;
+        for range in counts.undue(&due, series) {
+            undue += tx.bars_in_session(series.series_id, range)?;
+        }
         let gaps = holdings.gaps_of(series.series_id);
         let found = found.get(&series.series_id).copied().unwrap_or_default();
-        let tally = quality::tally(series, (&due, counts), gaps, &found, early);
+        let tally = quality::tally(series, (&due, counts), gaps, &found, undue);
         rows.push(QualityRow { key, fact: quality::measure(&tally) });
     }
     Ok(rows)

@@ -124,7 +124,7 @@ impl Desk<'_> {
         // Time before the listing explains nothing: a week of which half was not listed is no week.
         let untraded = from.gaps.iter().filter(|gap| gap.reason == GapReason::NoTrade);
         let untraded: RangeSet = untraded.map(|gap| gap.range).collect();
-        let (source_id, adjustment) = (from.series_id, from.adjustment);
+        let (source_id, adjustment, due_from) = (from.series_id, from.adjustment, from.due_from);
         let factors = tx.factors_of(source_id)?;
         for part in stale {
             let bars = tx.bars_in(source_id, derive::windows_of(due, timeframe, part))?;
@@ -136,6 +136,7 @@ impl Desk<'_> {
         let Some(line) = self.series.get_mut(&key(timeframe)) else { return Ok(()) };
         line.adjustment = adjustment;
         tx.adjustment_set(line.series_id, adjustment)?;
+        line.due_from(tx, due_from)?;
         line.reconsider(tx, due, self.now)?;
         tx.series_ended(line.series_id, line.settled(settle, self.now), None)
     }

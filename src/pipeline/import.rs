@@ -5,16 +5,16 @@
 //! still to be asked for. And how the series stands with its provider, failures, settling and last answer,
 //! is none of its business.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::calendar::due::Due;
 use crate::config::{ProviderSettings, Settings, Source};
+use crate::domain::action::{Action, ActionKind};
 use crate::domain::bar::{Adjustment, Bar};
 use crate::domain::range::{RangeSet, TimeRange};
 use crate::domain::run::{ErrorKind, Fault, IMPORT};
 use crate::domain::series::SeriesKey;
-use crate::domain::task::{About, Job, NamedFile, Purpose, Task};
+use crate::domain::task::{About, Job, NamedFile, Purpose, Stored, Task};
 use crate::plan::{BEGINNING, Plan, gaps};
 use crate::store::{Claim, Store, StoreResult, Writer};
 use crate::validate::Checked;
@@ -50,6 +50,8 @@ pub struct Terms {
     pub replace: bool,
     /// What their prices contain; `None` for what the series' own contain.
     pub adjustment: Option<Adjustment>,
+    /// Whether all is judged as of another time than now: that a file holds bars of later is no mistake then.
+    pub as_of: bool,
 }
 
 impl Terms {
@@ -88,7 +90,7 @@ impl Import {
                 further_pages: 0,
                 file: Some(NamedFile {
                     path: file.path.clone(),
-                    closes: self.closes(store, holdings, &file.key)?,
+                    stored: self.stored(store, holdings, &file.key)?,
                 }),
             };
             match jobs.iter_mut().find(|job| job.symbol == *symbol) {
@@ -99,19 +101,32 @@ impl Import {
         Ok(Plan { jobs, ..Plan::default() })
     }
 
-    /// What the prices of a file of that series are to be like; nothing when it is said to be right.
-    fn closes(
+    /// What a file of that series is held against; nothing where none of it is stored.
+    fn stored(
         &self,
         store: Option<&Store>,
         holdings: &Holdings,
         key: &SeriesKey,
-    ) -> StoreResult<BTreeMap<i64, f64>> {
-        let fact = holdings.series.get(key).filter(|_| !self.terms.replace);
-        let Some((store, fact)) = store.zip(fact) else { return Ok(BTreeMap::new()) };
-        match fact.first_ts.zip(fact.watermark_ts) {
-            Some((first, last)) => store.closes_across(fact.series_id, (first, last), COMPARED),
-            None => Ok(BTreeMap::new()),
-        }
+    ) -> StoreResult<Stored> {
+        let Some((store, fact)) = store.zip(holdings.series.get(key)) else {
+            return Ok(Stored::default());
+        };
+        let Some(extent) = fact.first_ts.zip(fact.watermark_ts) else {
+            return Ok(Stored::default());
+        };
+        let actions =
+            store.actions_of(&key.symbol)?.into_iter().filter(|fact| fact.status.counts());
+        let split = |Action { ex_date, kind }| match kind {
+            ActionKind::Split { from, to } => Some((ex_date, to / from)),
+            ActionKind::Dividend { .. } => None,
+        };
+        Ok(Stored {
+            closes: store.closes_across(fact.series_id, extent, COMPARED)?,
+            bars: fact.bar_count,
+            adjustment: fact.adjustment,
+            splits: actions.filter_map(|fact| split(fact.action)).collect(),
+            replaces: self.terms.replace,
+        })
     }
 }
 
@@ -137,18 +152,56 @@ pub(super) fn range_of(checked: &Checked) -> TimeRange {
     if first > last { TimeRange::new(0, 0) } else { TimeRange::new(first, last.saturating_add(1)) }
 }
 
-/// What is wrong with a file whose prices contain something else than those of its series.
+/// What is wrong with a file whose prices are said to contain something else than those of the series that
+/// it is of.
 pub(super) fn other_prices(held: Adjustment, given: Adjustment) -> Fault {
+    let (held, given) = (held.as_str(), given.as_str());
     let message = format!(
-        "its prices are `{}` ones, those of the stored series `{}` ones, and nothing tells the one from the \
-         other later; import such prices, or use another database",
+        "its prices are said to be `{given}` ones, those of the stored series are `{held}` ones, and nothing \
+         would tell the one from the other; bring `{held}` prices: --adjusted says what a file's prices \
+         contain, and converts nothing"
+    );
+    Fault::new(ErrorKind::Malformed, message)
+}
+
+/// What is wrong with one whose prices are said to contain something else than those that the provider of
+/// its series, which is empty yet, gives: none of these could be added to it later.
+pub(super) fn foreign_prices(provider: &ProviderSettings, given: Adjustment) -> Fault {
+    let (gives, name) = (provider.adjustment(), &provider.name);
+    // Whoever is asked otherwise gives others, if it can.
+    let other = ProviderSettings { adjusted: !provider.adjusted, ..provider.clone() };
+    let setting = if other.adjustment() == given {
+        format!(
+            ", or set `adjusted = {}` in [providers.{name}] first, which is for all its series",
+            other.adjusted
+        )
+    } else {
+        String::new()
+    };
+    let message = format!(
+        "its prices are said to be `{}` ones, and [providers.{name}] gives `{gives}` ones, of which none could \
+         come to them later; bring `{gives}` prices{setting}",
         given.as_str(),
-        held.as_str()
+        gives = gives.as_str()
     );
     Fault::new(ErrorKind::Malformed, message)
 }
 
 impl Line {
+    /// From which `ts` on its bars are due once imported ones from `first` on are stored. Older ones than
+    /// those of its lookback, which `begins` there, and than those that it has are no reason to ask its
+    /// provider for what lies between, or to miss it.
+    pub(super) fn due_beside(&self, first: i64, begins: i64) -> Option<i64> {
+        let held = self.due_from.or(self.first_ts);
+        // What is read from a file has no lookback, and begins with its first bar.
+        let begins = match held {
+            Some(held) if begins <= BEGINNING => held,
+            Some(held) => held.min(begins),
+            None => begins,
+        };
+        if first < begins { Some(begins) } else { self.due_from }
+    }
+
     /// Notes what imported bars, which ascend, answer for: themselves. Gaps are less what came, and what
     /// is due between the bars and did not come is still to be asked for.
     pub(super) fn import(

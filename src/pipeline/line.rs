@@ -35,6 +35,8 @@ pub(super) struct Line {
     pub(super) asked: bool,
     /// Bars before it are in the prices of before their provider restated them.
     pub(super) restated_to: Option<i64>,
+    /// From which `ts` on its bars are due although it holds earlier ones.
+    pub(super) due_from: Option<i64>,
     /// Which `ts` were answered in this run.
     pub(super) read: RangeSet,
     /// From which `ts` on its features are to be computed anew.
@@ -59,6 +61,7 @@ impl Line {
             gaps,
             asked: false,
             restated_to: fact.restated_to,
+            due_from: fact.due_from,
             read: RangeSet::new(),
             features_from: fact.features.and_then(|features| features.from),
             feature_set: fact.features.unwrap_or_default().set,
@@ -70,6 +73,15 @@ impl Line {
     pub(super) fn wrote(&mut self, first: i64, last: i64) {
         self.first_ts = Some(self.first_ts.map_or(first, |held| held.min(first)));
         self.watermark_ts = Some(self.watermark_ts.map_or(last, |held| held.max(last)));
+    }
+
+    /// Notes from which `ts` on its bars are due although it holds earlier ones.
+    pub(super) fn due_from(&mut self, tx: &Writer<'_>, ts: Option<i64>) -> StoreResult<()> {
+        if self.due_from == ts {
+            return Ok(());
+        }
+        self.due_from = ts;
+        tx.series_due_from(self.series_id, ts)
     }
 
     /// Notes that bars from `ts` on are new or changed.

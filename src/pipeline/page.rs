@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::calendar::due::Due;
 use crate::clock;
-use crate::domain::bar::{Adjustment, RejectReason, Rejection};
+use crate::domain::bar::{Adjustment, Refused, RejectReason, Rejection};
 use crate::domain::event::{Event, Took};
 use crate::domain::range::TimeRange;
 use crate::domain::run::{Attempt, ErrorKind, Failure, Fault, PageCounts, Stage};
@@ -17,6 +17,7 @@ use crate::validate::{self, Checked, Origin};
 use super::desk::Desk;
 use super::import::{self, Terms};
 use super::line::Line;
+use super::want;
 
 impl Desk<'_> {
     /// Validates a page and stores it with everything that follows from it.
@@ -57,6 +58,7 @@ impl Desk<'_> {
             rejected: checked.rejected.len() as u64,
             dropped: checked.dropped + fetched.answer.dropped,
             kept: put.kept,
+            refused: refused(&fetched, &checked),
         };
         tx.fetch_log_add(&self.run_id, &fetched.attempt, &counts)?;
         if let (true, Some(first), Some(last)) =
@@ -104,6 +106,11 @@ impl Desk<'_> {
         if fetched.from_file {
             self.leave_old(&fetched.task.key, &mut checked);
         }
+        if self.terms.is_some_and(|terms| terms.as_of) {
+            let all = checked.rejected.len();
+            checked.rejected.retain(|row| !is_early(row));
+            checked.dropped += (all - checked.rejected.len()) as u64;
+        }
         checked
     }
 
@@ -133,6 +140,9 @@ impl Desk<'_> {
     ) -> StoreResult<Option<(Put, bool)>> {
         let now = clock::now();
         let (adjusted, claim) = (self.adjustment(fetched), self.claim());
+        let key = &fetched.task.key;
+        let (group, _) = self.place(&key.symbol);
+        let begins = want::begins(self.settings, group, key.timeframe, self.now);
         let Some(line) = self.series.get_mut(&fetched.task.key) else { return Ok(None) };
         line.asked = true;
         if line.adjustment != adjusted && !checked.accepted.is_empty() {
@@ -141,6 +151,7 @@ impl Desk<'_> {
         }
         let put = tx.bars_put(line.series_id, &self.run_id, now, &checked.accepted, claim)?;
         let file = fetched.attempt.file.as_deref();
+        tx.rejections_settle(line.series_id, &checked.accepted)?;
         tx.rejections_add(line.series_id, &self.run_id, &checked.rejected, file)?;
         let is_new = put.inserted > 0
             || self.jobs.get(&fetched.task.key.symbol).is_some_and(|job| job.brought());
@@ -151,6 +162,13 @@ impl Desk<'_> {
         }
         let extent = checked.accepted.first().zip(checked.accepted.last());
         if let Some((first, last)) = extent {
+            let due_from = if fetched.is_import() {
+                line.due_beside(first.ts, begins)
+            } else {
+                // What the provider has come to give is due.
+                line.due_from.map(|from| from.min(first.ts))
+            };
+            line.due_from(tx, due_from)?;
             line.wrote(first.ts, last.ts);
         }
         if let Some(ts) = put.changed_from {
@@ -197,48 +215,59 @@ impl Desk<'_> {
         self.terms.map_or(Claim::Provider, Terms::claim)
     }
 
-    /// What the prices of a page contain: as the answer says, else as they were asked for. Only
-    /// shares are split.
+    /// What the prices of a page contain: as the answer says, else as they were asked for.
     fn adjustment(&self, fetched: &Fetched) -> Adjustment {
-        let splits = matches!(fetched.task.asset_class, AssetClass::Stock | AssetClass::Etf);
         let (group, _) = self.place(&fetched.task.key.symbol);
-        let asked = if self.settings.provider_of(group).adjusted {
-            Adjustment::Splits
-        } else {
-            Adjustment::Raw
-        };
+        let asked = self.settings.provider_of(group).adjustment();
         // A file does not say it; whoever imports it may, and else means what the series holds.
         let held = || self.series.get(&fetched.task.key).filter(|line| line.first_ts.is_some());
         let said = match self.terms {
             Some(terms) => terms.adjustment.or_else(|| held().map(|line| line.adjustment)),
             None => fetched.answer.adjustment,
         };
-        if splits { said.unwrap_or(asked) } else { Adjustment::Raw }
+        if is_share(fetched.task.asset_class) { said.unwrap_or(asked) } else { Adjustment::Raw }
+    }
+
+    /// What is wrong with a page whose prices contain something else than those that are stored, or that are
+    /// to come.
+    fn other_prices(&self, fetched: &Fetched) -> Option<Fault> {
+        let given = self.adjustment(fetched);
+        let line = self.series.get(&fetched.task.key).filter(|line| line.first_ts.is_some());
+        let Some(held) = line.map(|line| line.adjustment) else {
+            let (group, _) = self.place(&fetched.task.key.symbol);
+            let provider = self.settings.provider_of(group);
+            let is_foreign = fetched.is_import()
+                && is_share(fetched.task.asset_class)
+                && given != provider.adjustment();
+            return is_foreign.then(|| import::foreign_prices(provider, given));
+        };
+        if held == given {
+            return None;
+        }
+        if fetched.is_import() {
+            return Some(import::other_prices(held, given));
+        }
+        let message = format!(
+            "[providers.{}] gives `{}` prices, the stored series holds `{}` ones; set `adjusted` or \
+             the provider back, or use another database",
+            fetched.task.provider,
+            given.as_str(),
+            held.as_str()
+        );
+        Some(Fault::new(ErrorKind::Malformed, message))
     }
 
     /// What speaks against storing anything of a page.
     pub(super) fn contradiction(&self, fetched: &Fetched, checked: &Checked) -> Option<Fault> {
-        let line = self.series.get(&fetched.task.key)?;
-        let adjusted = self.adjustment(fetched);
-        if !checked.accepted.is_empty() && line.first_ts.is_some() && line.adjustment != adjusted {
-            if fetched.is_import() {
-                return Some(import::other_prices(line.adjustment, adjusted));
-            }
-            let message = format!(
-                "[providers.{}] gives `{}` prices, the stored series holds `{}` ones; set `adjusted` or \
-                 the provider back, or use another database",
-                fetched.task.provider,
-                adjusted.as_str(),
-                line.adjustment.as_str()
-            );
-            return Some(Fault::new(ErrorKind::Malformed, message));
+        let prices = self.other_prices(fetched).filter(|_| !checked.accepted.is_empty());
+        if prices.is_some() {
+            return prices;
         }
         // What a file holds of the time to come speaks not against the file.
-        let early = |row: &&Rejection| {
-            !matches!(row.reason, RejectReason::FutureTs | RejectReason::UnfinishedBar)
-        };
-        let first = checked.rejected.iter().find(early)?;
-        let nothing_left = checked.accepted.is_empty() && checked.dropped == 0;
+        let first = checked.rejected.iter().find(|row| !is_early(row))?;
+        // What is of another time speaks neither for nor against the file.
+        let as_of = self.terms.is_some_and(|terms| terms.as_of);
+        let nothing_left = checked.accepted.is_empty() && (checked.dropped == 0 || as_of);
         nothing_left.then(|| {
             let rows = checked.rejected.len();
             let message =
@@ -260,7 +289,11 @@ impl Desk<'_> {
         let attempt = Attempt { fault: Some(fault.clone()), ..fetched.attempt.clone() };
         let rejected = checked.rejected.len() as u64;
         let rows = checked.accepted.len() as u64 + rejected + checked.dropped;
-        let counts = PageCounts { fetched: rows, rejected, ..PageCounts::default() };
+        // Of the file that somebody named it is told what became of each row.
+        let dropped = if fetched.is_import() { rows - rejected } else { 0 };
+        let refused = refused(fetched, checked);
+        let counts =
+            PageCounts { fetched: rows, rejected, dropped, refused, ..PageCounts::default() };
         tx.fetch_log_add(&self.run_id, &attempt, &counts)?;
         let (group, member) = self.place(&fetched.task.key.symbol);
         let due = self.settings.due(group, member);
@@ -288,6 +321,21 @@ impl Desk<'_> {
         let refused = Event::AttemptFailed { attempt, retry_in: None, validated: Some(validated) };
         Ok(vec![refused, failed])
     }
+}
+
+/// Whether all that is wrong with a row is its time, which is to come.
+const fn is_early(row: &Rejection) -> bool {
+    matches!(row.reason, RejectReason::FutureTs | RejectReason::UnfinishedBar)
+}
+
+/// For which reasons rows of an imported page were refused.
+fn refused(fetched: &Fetched, checked: &Checked) -> Refused {
+    checked.rejected.iter().filter(|_| fetched.is_import()).collect()
+}
+
+/// Whether prices of that class may be adjusted: only shares are split.
+const fn is_share(class: AssetClass) -> bool {
+    matches!(class, AssetClass::Stock | AssetClass::Etf)
 }
 
 /// Notes what a page answered for: its coverage, and what is missing in it.

@@ -175,6 +175,6 @@ fn add(trial: &mut Trial, checked: &Checked, rows: u64) {
         fact.last_ts = fact.last_ts.max(Some(range.end - 1));
     }
     for row in &checked.rejected {
-        *trial.reasons.entry(row.reason).or_default() += 1;
+        trial.fact.refused.add(row.reason, 1);
     }
 }

@@ -112,12 +112,13 @@ pub(super) fn wants(
                 let key = SeriesKey { symbol: member.symbol.clone(), timeframe: *timeframe };
                 let held = holdings.series.get(&key).map(Box::as_ref);
                 let due = settings.due(group, member);
+                let (first_ts, watermark_ts) = held.map_or((None, None), extent);
                 wants.push(Want {
                     series_id: held.map_or(0, |fact| fact.series_id),
                     provider: group.provider.clone(),
                     asset_class: group.asset_class,
                     due,
-                    start: start.of(held.and_then(|fact| fact.first_ts)),
+                    start: start.of(first_ts),
                     limit: start.limit,
                     reach: reach(provider, *timeframe),
                     aliases: member.aliases.clone(),
@@ -127,8 +128,8 @@ pub(super) fn wants(
                     empty: of(&empty, held),
                     look_again: of(&look_again, held),
                     settle_read_at: held.and_then(|fact| fact.settle_read_at),
-                    first_ts: held.and_then(|fact| fact.first_ts),
-                    watermark_ts: held.and_then(|fact| fact.watermark_ts),
+                    first_ts,
+                    watermark_ts,
                     added_at: held.map_or(now, |fact| fact.added_at),
                     restated_to: held.and_then(|fact| fact.restated_to),
                     rest: held.and_then(|fact| rests.get(&fact.series_id)).copied(),
@@ -253,6 +254,24 @@ fn gaps_where(
     };
     let by_series = gaps.iter().map(|(series_id, gaps)| (*series_id, stretches(gaps)));
     by_series.filter(|(_, stretches)| !stretches.ranges().is_empty()).collect()
+}
+
+/// The first and the last of the stored bars that are to make a whole. Imported ones that are older than the
+/// lookback do not, unless the provider has restated its prices: then these are asked for, too.
+fn extent(fact: &SeriesFact) -> (Option<i64>, Option<i64>) {
+    match fact.due_from.filter(|_| fact.restated_to.is_none()) {
+        Some(from) if fact.watermark_ts < Some(from) => (None, None),
+        Some(_) => (fact.first_due_ts(), fact.watermark_ts),
+        None => (fact.first_ts, fact.watermark_ts),
+    }
+}
+
+/// Where a series that holds nothing yet is wanted from.
+pub(super) fn begins(settings: &Settings, group: &Group, timeframe: Timeframe, now: i64) -> i64 {
+    let Some(stored) = group.timeframes.get(&timeframe) else { return BEGINNING };
+    let kept = settings.retention.bars.get(&timeframe).copied();
+    let provider = settings.provider_of(group);
+    start(group, provider, (timeframe, stored.lookback), kept, now).0.lookback
 }
 
 /// How far back the bars of a timeframe are wanted and can be had.

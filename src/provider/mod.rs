@@ -82,6 +82,11 @@ pub trait Provider: Sync {
     /// How far back it has bars of `timeframe`, in seconds before now; `None` when without limit.
     fn depth(&self, timeframe: Timeframe) -> Option<i64>;
 
+    /// What the prices of its shares contain, `adjusted` or not as it is asked for them.
+    fn adjustment(&self, adjusted: bool) -> Adjustment {
+        if adjusted { Adjustment::Splits } else { Adjustment::Raw }
+    }
+
     /// What it can be asked for of a symbol of that class besides bars, in this order.
     fn topics(&self, _class: AssetClass) -> &'static [About] {
         &[]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::calendar::{DayEnd, Intraday, Layout};
+use crate::domain::bar::Adjustment;
 use crate::domain::policy::{Publication, RateLimit};
 use crate::domain::run::{ErrorKind, Fault};
 use crate::domain::series::AssetClass;
@@ -53,6 +54,10 @@ impl Provider for Yahoo {
     fn timeframes(&self) -> &'static [Timeframe] {
         use Timeframe::{D1, H1, M1, M5, M15, M30};
         &[M1, M5, M15, M30, H1, D1]
+    }
+
+    fn adjustment(&self, _adjusted: bool) -> Adjustment {
+        Adjustment::Splits
     }
 
     /// A currency's day ends at midnight in London, at 24:00 UTC at the latest.

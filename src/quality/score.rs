@@ -42,8 +42,15 @@ impl DueCounts {
         *self.counts.entry((timeframe, range)).or_insert_with(count)
     }
 
+    /// Where stored bars of a series are not due: after the last one that is, and before the first.
+    pub fn undue(&mut self, due: &Due, series: &SeriesFact) -> Vec<TimeRange> {
+        let early = self.early_from(due, series).map(|from| TimeRange::new(from, i64::MAX));
+        let old = series.due_from.map(|from| TimeRange::new(i64::MIN, from));
+        early.into_iter().chain(old).collect()
+    }
+
     /// From which `ts` on stored bars of a series are not due yet; `None` when all are.
-    pub fn early_from(&mut self, due: &Due, series: &SeriesFact) -> Option<i64> {
+    fn early_from(&mut self, due: &Due, series: &SeriesFact) -> Option<i64> {
         let timeframe = series.key.timeframe;
         let end = || due.end(timeframe, self.now).unwrap_or(i64::MIN);
         let end = match due.delisted {
@@ -54,18 +61,18 @@ impl DueCounts {
     }
 }
 
-/// Counts what a series' quality is measured by. Of its stored bars, `early` ones that lie in sessions
-/// are not due yet.
+/// Counts what a series' quality is measured by. Of its stored bars, `undue` ones that lie in sessions
+/// are not due: not yet, or no more than its lookback is.
 #[must_use]
 pub fn tally(
     series: &SeriesFact,
     (due, counts): (&Due, &mut DueCounts),
     gaps: &[Gap],
     found: &Found,
-    early: u64,
+    undue: u64,
 ) -> Tally {
     let timeframe = series.key.timeframe;
-    let held = TimeRange::new(series.first_ts.unwrap_or(i64::MAX), i64::MAX);
+    let held = TimeRange::new(series.first_due_ts().unwrap_or(i64::MAX), i64::MAX);
     let explained = |gap: &&Gap| !gap.reason.is_hole() && gap.range.end > held.start;
     let now = counts.now;
     let mut missing = |gap: &Gap| {
@@ -82,7 +89,7 @@ pub fn tally(
         stored: series.bar_count,
         rejected: found.rejected,
         due: counts.count(due, timeframe, held).saturating_sub(explained),
-        stored_due: series.bar_count.saturating_sub(found.non_session + early),
+        stored_due: series.bar_count.saturating_sub(found.non_session + undue),
         holes: gaps.iter().filter(|gap| gap.reason.is_hole()).count() as u64,
         anomalies: found.non_session + found.scored,
         scored: found.scored,

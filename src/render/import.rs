@@ -27,8 +27,10 @@ pub(super) fn rows<'a>(
         Column::right("ROWS"),
         Column::right("NEW"),
         Column::right("CHANGED").if_room(),
+        Column::right("SAME").if_room(),
         Column::right("KEPT"),
         Column::right("REFUSED"),
+        Column::right("LEFT OUT").if_room(),
     ];
     let mut rows = Rows::new(COLUMNS, look);
     for fact in facts {
@@ -44,19 +46,26 @@ pub(super) fn rows<'a>(
             plain(count(fact.rows)),
             plain(count(fact.inserted)),
             plain(count(fact.updated)),
+            plain(count(fact.same())),
             doubtful(fact.kept),
             doubtful(fact.rejected),
+            plain(count(fact.dropped)),
         ]);
     }
     rows.write(out)
 }
 
-/// Writes what is to be known of bars that were left out, if any were: what to do about those that differ from
+/// Writes why rows were refused, and what is to be known of bars that were left out, if any were: what to do about those that differ from
 /// stored ones, and why old ones are not there.
 pub(super) fn advice<'a>(
     out: &mut dyn Write,
-    facts: impl Iterator<Item = &'a ImportFact>,
+    facts: impl Iterator<Item = &'a ImportFact> + Clone,
 ) -> io::Result<()> {
+    for fact in facts.clone() {
+        for (reason, rows) in fact.refused.reasons() {
+            writeln!(out, "{}: {} refused: {reason}", fact.file, counted(rows, "row"))?;
+        }
+    }
     let (kept, dropped) =
         facts.fold((0, 0), |(kept, dropped), fact| (kept + fact.kept, dropped + fact.dropped));
     let verb = |number: u64, one: &'static str, many: &'static str| {
@@ -65,7 +74,7 @@ pub(super) fn advice<'a>(
     if dropped > 0 {
         writeln!(
             out,
-            "{} {} older than [database] retention keeps bars, and left out",
+            "{} {} left out: older than [database] retention keeps bars, later than --as-of, or of a refused file",
             counted(dropped, "row"),
             verb(dropped, "is", "are")
         )?;
@@ -92,10 +101,7 @@ pub fn table(out: &mut dyn Write, preview: &Preview, look: Look) -> io::Result<(
         rows(out, facts(), look)?;
         writeln!(out)?;
     }
-    for Trial { fact, reasons, first_differing } in &preview.files {
-        for (reason, rows) in reasons {
-            writeln!(out, "{}: {} refused: {reason}", fact.file, counted(*rows, "row"))?;
-        }
+    for Trial { fact, first_differing } in &preview.files {
         if let Some(ts) = first_differing {
             writeln!(out, "{}: the first bar that differs is that of {}", fact.file, instant(*ts))?;
         }
@@ -139,8 +145,11 @@ pub(super) struct ImportJson<'a> {
     same: u64,
     /// Rows that cannot be true.
     rejected: u64,
-    /// Rows that are older than the bars that [database] retention keeps.
+    /// Rows that are older than the bars that [database] retention keeps, or later than --as-of; of a refused file
+    /// all that could be true.
     dropped: u64,
+    /// How many rows are refused, by reason.
+    reasons: BTreeMap<&'static str, u64>,
 }
 
 impl<'a> ImportJson<'a> {
@@ -158,6 +167,7 @@ impl<'a> ImportJson<'a> {
             same: fact.same(),
             rejected: fact.rejected,
             dropped: fact.dropped,
+            reasons: fact.refused.reasons().map(|(reason, rows)| (reason.as_str(), rows)).collect(),
         }
     }
 }
@@ -167,8 +177,6 @@ impl<'a> ImportJson<'a> {
 struct TrialJson<'a> {
     #[serde(flatten)]
     import: ImportJson<'a>,
-    /// How many rows are refused, by reason.
-    reasons: BTreeMap<&'a str, u64>,
     /// The time of the first bar that differs from a stored one; null where none does.
     first_differing_at: Option<String>,
 }
@@ -210,12 +218,8 @@ pub fn schema() -> Schema {
 ///
 /// When `out` cannot be written.
 pub fn json(out: &mut dyn Write, preview: &Preview, now: i64) -> io::Result<()> {
-    let trial = |trial: &'_ Trial| -> BTreeMap<&'static str, u64> {
-        trial.reasons.iter().map(|(reason, rows)| (reason.as_str(), *rows)).collect()
-    };
     let imports = preview.files.iter().map(|file| TrialJson {
         import: ImportJson::of(&file.fact),
-        reasons: trial(file),
         first_differing_at: file.first_differing.map(instant),
     });
     let failures = preview.failures.iter().map(|failure| Unreadable {

@@ -22,8 +22,8 @@ use super::Facts;
 pub struct Counted {
     /// What was found of it.
     pub found: Found,
-    /// Its stored bars in sessions that are not due yet.
-    pub early: u64,
+    /// Its stored bars in sessions that are not due: not yet, or they are older than its lookback.
+    pub undue: u64,
 }
 
 /// A series' quality.
@@ -81,8 +81,7 @@ impl SeriesQuality {
 /// The quality at `now` of every series that is to be kept, the worst first; those without bars, of which
 /// nothing can be said, last.
 ///
-/// `counted` asks the store for what it counted of a series, whose stored bars from a `ts` on are not due
-/// yet, if there are such.
+/// `counted` asks the store for what it counted of a series, whose stored bars in these ranges are not due.
 ///
 /// # Errors
 ///
@@ -91,7 +90,7 @@ pub fn judge<E>(
     settings: &Settings,
     facts: &Facts,
     now: i64,
-    mut counted: impl FnMut(&SeriesFact, &Due, Option<i64>) -> Result<Counted, E>,
+    mut counted: impl FnMut(&SeriesFact, &Due, &[TimeRange]) -> Result<Counted, E>,
     is_kept: impl Fn(&SeriesQuality) -> bool,
 ) -> Result<Vec<SeriesQuality>, E> {
     let mut rows = Vec::new();
@@ -104,8 +103,8 @@ pub fn judge<E>(
                 let row = match facts.series.get(&key) {
                     None => SeriesQuality::unknown(key),
                     Some(series) => {
-                        let early = counts.early_from(&due, series);
-                        let counted = counted(series, &due, early)?;
+                        let undue = counts.undue(&due, series);
+                        let counted = counted(series, &due, &undue)?;
                         let gaps = facts.gaps_of(series.series_id);
                         one(series, (&due, &mut counts), gaps, &counted)
                     }
@@ -127,7 +126,7 @@ fn one(
     gaps: &[Gap],
     counted: &Counted,
 ) -> SeriesQuality {
-    let tally = tally(series, (due, counts), gaps, &counted.found, counted.early);
+    let tally = tally(series, (due, counts), gaps, &counted.found, counted.undue);
     let lacking = lacking_after(series, (due, counts), gaps);
     let held = Tally { due: tally.due.saturating_sub(lacking), ..tally };
     SeriesQuality {
@@ -143,7 +142,8 @@ fn lacking_after(series: &SeriesFact, (due, counts): (&Due, &mut DueCounts), gap
     let Some(last) = series.watermark_ts else { return 0 };
     let explained = gaps.iter().filter(|gap| !gap.reason.is_hole() && gap.range.start > last);
     let explained: u64 = explained.map(|gap| gap.missing).sum();
-    let after = TimeRange::new(last + 1, i64::MAX);
+    let after =
+        TimeRange::new(series.due_from.map_or(last + 1, |from| from.max(last + 1)), i64::MAX);
     counts.count(due, series.key.timeframe, after).saturating_sub(explained)
 }
 
@@ -283,7 +283,7 @@ impl Finding {
 #[must_use]
 pub fn missing(series: &SeriesFact, due: &Due, gaps: &[Gap]) -> Vec<Finding> {
     let timeframe = series.key.timeframe;
-    let (Some(first), Some(last)) = (series.first_ts, series.watermark_ts) else {
+    let (Some(first), Some(last)) = (series.first_due_ts(), series.watermark_ts) else {
         return Vec::new();
     };
     let absent = gaps.iter().filter(|gap| {

@@ -183,6 +183,31 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// Forgets rows of imported files that were refused in place of `bars`, which ascend: now these have come.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be written.
+    pub fn rejections_settle(&self, series_id: i64, bars: &[Bar]) -> StoreResult<()> {
+        let Some((first, last)) = bars.first().zip(bars.last()) else { return Ok(()) };
+        let mut refused = self.connection.prepare_cached(
+            "SELECT rowid, ts FROM rejected_bars
+              WHERE series_id = ? AND coalesce(ts, -9223372036854775808) BETWEEN ? AND ?
+                AND file IS NOT NULL",
+        )?;
+        let rows = refused.query_map([series_id, first.ts, last.ts], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+        })?;
+        let rows = rows.collect::<Result<Vec<_>, _>>()?;
+        let came = |ts: i64| bars.binary_search_by_key(&ts, |bar| bar.ts).is_ok();
+        for (rowid, _) in rows.into_iter().filter(|(_, ts)| came(*ts)) {
+            self.connection
+                .prepare_cached("DELETE FROM rejected_bars WHERE rowid = ?")?
+                .execute([rowid])?;
+        }
+        Ok(())
+    }
+
     /// Keeps rows that were refused, each once. `file` is what they were imported from, `None` where the
     /// series' provider gave them: then they are its, whoever imported the same before.
     ///
@@ -395,14 +420,14 @@ impl Store {
         (first, last): (i64, i64),
         about: i64,
     ) -> StoreResult<BTreeMap<i64, f64>> {
-        let step = (last - first) / about.max(1);
         self.read(|connection| {
             let mut next = connection.prepare_cached(
                 "SELECT ts, close FROM bars WHERE series_id = ? AND ts >= ? ORDER BY ts LIMIT 1",
             )?;
             let mut closes = BTreeMap::new();
             for place in 0..=about {
-                let mut rows = next.query([series_id, first + place * step])?;
+                let mut rows =
+                    next.query([series_id, first + (last - first) * place / about.max(1)])?;
                 if let Some(row) = rows.next()? {
                     closes.insert(row.get(0)?, row.get(1)?);
                 }

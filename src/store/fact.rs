@@ -208,7 +208,8 @@ impl Store {
                 "SELECT file, symbol, timeframe, min(range_from) FILTER (WHERE range_to > range_from),
                         max(range_to) FILTER (WHERE range_to > range_from) - 1,
                         sum(records_fetched), sum(records_inserted), sum(coalesce(records_updated, 0)),
-                        sum(records_kept), sum(records_rejected), sum(records_dropped)
+                        sum(records_kept), sum(records_rejected), sum(records_dropped),
+                        group_concat(rejected_for, ', ')
                    FROM fetch_log WHERE run_id = ? AND file IS NOT NULL
                   GROUP BY 1, 2, 3 ORDER BY min(rowid)",
             )?;
@@ -227,6 +228,7 @@ impl Store {
                     kept: count(row.get(8)?),
                     rejected: count(row.get(9)?),
                     dropped: count(row.get(10)?),
+                    refused: word(&row.get::<_, Option<String>>(11)?.unwrap_or_default())?,
                 });
             }
             Ok(imports)

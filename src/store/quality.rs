@@ -181,13 +181,13 @@ impl Writer<'_> {
         found_all(self.connection)
     }
 
-    /// How many stored bars of a series lie in sessions, from `ts` on.
+    /// How many stored bars of a series whose `ts` lies in `range` lie in sessions.
     ///
     /// # Errors
     ///
     /// When the database cannot be read.
-    pub fn bars_in_session_from(&self, series_id: i64, ts: i64) -> StoreResult<u64> {
-        bars_in_session_from(self.connection, series_id, ts)
+    pub fn bars_in_session(&self, series_id: i64, range: TimeRange) -> StoreResult<u64> {
+        bars_in_session(self.connection, series_id, range)
     }
 
     /// Writes a day's figures of series; only what differs.
@@ -245,15 +245,15 @@ impl Store {
         self.read(found_all)
     }
 
-    /// How many stored bars of a series lie in sessions, from `ts` on.
+    /// How many stored bars of a series whose `ts` lies in `range` lie in sessions.
     ///
     /// # Errors
     ///
     /// When the database cannot be read.
-    pub fn bars_in_session_from(&self, series_id: i64, ts: i64) -> StoreResult<u64> {
+    pub fn bars_in_session(&self, series_id: i64, range: TimeRange) -> StoreResult<u64> {
         self.read(|connection| {
             if connection.table_exists(None, "anomalies")? {
-                bars_in_session_from(connection, series_id, ts)
+                bars_in_session(connection, series_id, range)
             } else {
                 Ok(0)
             }
@@ -434,13 +434,13 @@ fn is_providers(connection: &Connection) -> StoreResult<&'static str> {
     Ok(if known { "file IS NULL" } else { "true" })
 }
 
-fn bars_in_session_from(connection: &Connection, series_id: i64, ts: i64) -> StoreResult<u64> {
+fn bars_in_session(connection: &Connection, series_id: i64, range: TimeRange) -> StoreResult<u64> {
     let mut statement = connection.prepare_cached(
-        "SELECT (SELECT count(*) FROM bars WHERE series_id = ?1 AND ts >= ?2)
+        "SELECT (SELECT count(*) FROM bars WHERE series_id = ?1 AND ts >= ?2 AND ts < ?3)
               - (SELECT coalesce(sum(count), 0) FROM anomalies
-                  WHERE series_id = ?1 AND ts >= ?2 AND code = 'non_session_bar')",
+                  WHERE series_id = ?1 AND ts >= ?2 AND ts < ?3 AND code = 'non_session_bar')",
     )?;
-    Ok(statement.query_row([series_id, ts], |row| row.get(0).map(count))?)
+    Ok(statement.query_row([series_id, range.start, range.end], |row| row.get(0).map(count))?)
 }
 
 fn found_all(connection: &Connection) -> StoreResult<HashMap<i64, Found>> {

@@ -232,8 +232,8 @@ impl Writer<'_> {
                 "INSERT INTO fetch_log (run_id, symbol, timeframe, provider, started_at, range_from,
                      range_to, attempt, http_status, error_kind, response_time_ms, bytes,
                      records_fetched, records_inserted, records_rejected, records_dropped, success,
-                     file, records_updated, records_kept)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                     file, records_updated, records_kept, rejected_for)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?
             .execute(params![
                 run_id.0,
@@ -256,6 +256,7 @@ impl Writer<'_> {
                 attempt.file.as_deref().map(Path::to_string_lossy),
                 sql_count(counts.updated),
                 sql_count(counts.kept),
+                counts.refused.reasons().next().map(|_| counts.refused.to_string()),
             ])?;
         Ok(())
     }

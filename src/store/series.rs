@@ -169,6 +169,18 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// Notes from which `ts` on the bars of a series are due although it holds earlier ones.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be written.
+    pub fn series_due_from(&self, series_id: i64, ts: Option<i64>) -> StoreResult<()> {
+        self.connection
+            .prepare_cached("UPDATE series SET due_from = ?2 WHERE series_id = ?1")?
+            .execute(params![series_id, ts])?;
+        Ok(())
+    }
+
     /// Notes the file that was read for a series, to its end.
     ///
     /// # Errors
@@ -268,10 +280,12 @@ fn read_all(connection: &rusqlite::Connection) -> StoreResult<SeriesFacts> {
     } else {
         "NULL, NULL, NULL, NULL, NULL, NULL, NULL"
     };
+    let due = connection.column_exists(None, "series", "due_from")?;
+    let due_from = if due { "due_from" } else { "NULL" };
     let mut statement = connection.prepare_cached(&format!(
         "SELECT series_id, symbol, timeframe, first_ts, watermark_ts, bar_count, adjustment,
                 last_fetched_at, consecutive_failures, last_error, file_modified_ns, file_bytes,
-                {settle_read_at}, {newer}
+                {settle_read_at}, {newer}, {due_from}
            FROM series ORDER BY series_id",
     ))?;
     let mut rows = statement.query([])?;
@@ -335,6 +349,7 @@ fn fact_of(row: &Row<'_>, symbol: Symbol, added_at: i64) -> StoreResult<SeriesFa
         quality_from: row.get(13)?,
         rests_until: row.get(14)?,
         restated_to: row.get(19)?,
+        due_from: row.get(20)?,
         features: None,
         file_mark: row
             .get::<_, Option<i64>>(10)?

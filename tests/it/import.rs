@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use crate::support::market::{Market, Row, date, day, rfc3339, row, rows, sessions};
 use crate::support::server::{Answer, Server};
 use crate::support::{
-    AS_OF, Output, Sandbox, asked, daily_sessions, daily_stocks, faulty_stocks, group, polygon,
+    AS_OF, DAILY, Output, Sandbox, asked, daily_sessions, daily_stocks, faulty_stocks, group,
+    polygon,
 };
 
 mod files;
@@ -58,7 +59,7 @@ fn what_follows_from_a_providers_bars_follows_from_a_files() {
         );
     let sandbox = Sandbox::with(&config).without_key();
     let days = sessions("2024-01-02", AS_OF);
-    let bad = "2024-03-18,1,2,3,2,1\n";
+    let bad = "2024-03-10,1,1,2,1,1\n";
     sandbox.write("AAA_1d.csv", csv(&rows(&days)) + bad);
     let output = import(&sandbox, &["AAA_1d.csv"]);
     output.expect_code(0).expect_stdout("import succeeded");
@@ -67,7 +68,7 @@ fn what_follows_from_a_providers_bars_follows_from_a_files() {
     assert_eq!(database.times("AAA", "1d"), days);
     assert_eq!(database.times("AAA", "1w").len(), 11, "weeks are made of its days");
     assert_eq!(database.number("SELECT count(*) FROM features WHERE sma_20 IS NOT NULL"), 33);
-    assert_eq!(database.texts("SELECT reason FROM rejected_bars"), ["future_ts"]);
+    assert_eq!(database.texts("SELECT reason FROM rejected_bars"), ["high_lt_low"]);
     assert_eq!(database.texts("SELECT DISTINCT status FROM freshness"), ["fresh"]);
     assert_eq!(database.number("SELECT count(*) FROM quality_metrics"), 2);
     let run =
@@ -233,8 +234,70 @@ fn prices_that_are_not_the_series_own_are_refused_as_a_whole() {
         database.texts("SELECT concat_ws(' ', symbol, timeframe, stage, error_kind) FROM failures");
     assert_eq!(failed, ["AAA 1d fetch validation"]);
     assert_eq!(database.numbers("SELECT exit_code FROM runs WHERE command = 'import'"), [2]);
+    // That the file is right where it differs is not that its prices are of another kind.
+    import(&sandbox, &["AAA_1d.csv", "--replace"])
+        .expect_code(2)
+        .expect_stderr("--replace takes corrections here and there")
+        .expect_stderr("`mdctl backfill AAA --full` asks their provider");
+    assert_eq!(contents(&sandbox), before);
+}
+
+#[test]
+fn a_series_in_another_unit_is_replaced_as_a_whole_and_not_in_part() {
+    let (_server, sandbox) = daily_stocks(&["AAA"]);
+    let days = daily_sessions();
+    let pence = days.iter().map(|ts| {
+        let Row { open, high, low, close, .. } = row(*ts);
+        let [open, high, low, close] = [open, high, low, close].map(|price| price * 100.0);
+        Row { open, high, low, close, ..row(*ts) }
+    });
+    sandbox.write("AAA_1d.csv", csv(&pence.collect::<Vec<_>>()));
+    import(&sandbox, &["AAA_1d.csv"]).expect_code(0);
+    sandbox.write("AAA_1d.csv", csv(&rows(&days[1..])));
+    import(&sandbox, &["AAA_1d.csv", "--replace"])
+        .expect_code(2)
+        .expect_stderr("a file that has all bars that are stored");
+    sandbox.write("AAA_1d.csv", csv(&rows(&days)));
+    import(&sandbox, &["AAA_1d.csv"]).expect_code(2).expect_stderr("it is right: --replace");
     import(&sandbox, &["AAA_1d.csv", "--replace"]).expect_code(0);
-    assert_eq!(sandbox.database().number("SELECT count(*) FROM revisions"), 11);
+    sandbox.backfill(&["--full"]).expect_code(0);
+    let by = "SELECT DISTINCT command FROM revisions JOIN runs USING (run_id)
+               WHERE new_close <> old_close";
+    assert_eq!(sandbox.database().texts(by), ["import"], "the provider says the same");
+}
+
+#[test]
+fn a_file_that_splits_were_worked_into_is_told_so_and_never_let_in() {
+    let provider = "[providers.f]\nkind = \"files\"\npath = \"data\"\n";
+    let config = provider.to_owned() + &group("f", "stock", &["AAA"], r#"timeframes = ["1d"]"#);
+    let sandbox = Sandbox::with(&config);
+    let scaled = |by: &dyn Fn(i64) -> f64| -> String {
+        let rows = daily_sessions().into_iter().map(|ts| {
+            let price = 100.0 * by(ts);
+            Row { open: price, high: price, low: price, close: price, ..row(ts) }
+        });
+        csv(&rows.collect::<Vec<_>>())
+    };
+    let split = day("2024-03-01");
+    sandbox.write("data/AAA_actions.csv", "ex_date,kind,value\n2024-03-01,split,4\n");
+    sandbox.write("data/AAA_1d.csv", scaled(&|ts| if ts < split { 4.0 } else { 1.0 }));
+    sandbox.backfill(&[]).expect_code(0);
+    let before = contents(&sandbox);
+    sandbox.write("AAA_1d.csv", scaled(&|_| 1.0));
+    for flags in [&[][..], &["--replace"], &["--replace", "--dry-run"]] {
+        let output = import(&sandbox, &[&["AAA_1d.csv"], flags].concat());
+        let said = output.stdout.clone() + &output.stderr;
+        assert!(
+            said.contains("adjusted for splits, those of the stored series are raw"),
+            "{output}"
+        );
+        assert!(
+            said.contains("0.25 times the stored one, as the splits say (4:1 of 2024-03-01)"),
+            "{output}"
+        );
+        assert!(!said.contains("--replace"), "{output}");
+        assert_eq!(contents(&sandbox), before);
+    }
 }
 
 #[test]
@@ -244,14 +307,59 @@ fn prices_that_are_said_to_be_adjusted_do_not_go_into_a_raw_series() {
     sandbox.write("AAA_1d.csv", csv(&rows(&sessions("2024-01-02", "2024-01-31"))));
     import(&sandbox, &["AAA_1d.csv", "--adjusted", "splits"])
         .expect_code(2)
-        .expect_stderr("its prices are `splits` ones, those of the stored series `raw` ones");
+        .expect_stderr("said to be `splits` ones, those of the stored series are `raw` ones")
+        .expect_stderr("bring `raw` prices: --adjusted says");
     assert_eq!(sandbox.database().times("AAA", "1d"), daily_sessions());
     import(&sandbox, &["AAA_1d.csv", "--adjusted", "none"]).expect_code(0);
-    // Of a series without bars it says what they are.
+}
+
+#[test]
+fn prices_that_the_provider_could_not_add_to_do_not_go_into_an_empty_series() {
+    let (server, sandbox) = daily_stocks(&["AAA"]);
+    sandbox.write("AAA_1d.csv", csv(&rows(&daily_sessions()[..9])));
+    let of = |name: &str, flags: &[&str]| import(&sandbox, &[&[name], flags].concat());
+    let refused = |what: &str| {
+        let dry = of("AAA_1d.csv", &["--adjusted", what, "--dry-run"]);
+        let real = of("AAA_1d.csv", &["--adjusted", what]).expect_code(2).stderr.clone();
+        assert!(dry.stdout.contains("[providers.p] gives"), "{dry}");
+        real
+    };
+    let splits = refused("splits");
+    assert!(
+        splits.contains("said to be `splits` ones, and [providers.p] gives `raw` ones"),
+        "{splits}"
+    );
+    assert!(
+        splits.contains("bring `raw` prices, or set `adjusted = true` in [providers.p] first"),
+        "{splits}"
+    );
+    let all = refused("all");
+    assert!(all.contains("bring `raw` prices") && !all.contains("set `adjusted"), "{all}");
+    sandbox.backfill(&[]).expect_code(0);
+    assert_eq!(sandbox.database().times("AAA", "1d"), daily_sessions());
+    // One of the other kind takes them.
+    let config =
+        polygon(&server.url(), "adjusted = true\n") + &group("p", "stock", &["BBB"], DAILY);
+    sandbox.write("mdctl.toml", config);
     sandbox.write("BBB_1d.csv", csv(&rows(&daily_sessions())));
-    import(&sandbox, &["BBB_1d.csv", "--adjusted", "splits"]).expect_code(0);
-    let stands = "SELECT symbol || ' ' || adjustment FROM series ORDER BY symbol";
-    assert_eq!(sandbox.database().texts(stands), ["AAA raw", "BBB splits"]);
+    of("BBB_1d.csv", &["--adjusted", "none"])
+        .expect_code(2)
+        .expect_stderr("set `adjusted = false`");
+    of("BBB_1d.csv", &[]).expect_code(0);
+    let stands = "SELECT adjustment FROM series WHERE symbol = 'BBB'";
+    assert_eq!(sandbox.database().texts(stands), ["splits"]);
+}
+
+#[test]
+fn what_a_provider_always_gives_is_what_a_file_is_taken_for() {
+    let provider = "[providers.y]\nkind = \"yahoo\"\nbase_url = \"http://127.0.0.1:9\"\n";
+    let sandbox = Sandbox::with(&(provider.to_owned() + &group("y", "stock", &["AAA"], DAILY)));
+    sandbox.write("AAA_1d.csv", csv(&rows(&daily_sessions())));
+    import(&sandbox, &["AAA_1d.csv", "--adjusted", "none"])
+        .expect_code(2)
+        .expect_stderr("bring `splits` prices  symbol");
+    import(&sandbox, &["AAA_1d.csv"]).expect_code(0);
+    assert_eq!(sandbox.database().texts("SELECT adjustment FROM series"), ["splits"]);
 }
 
 #[test]
@@ -285,7 +393,7 @@ fn a_dry_run_tells_what_would_come_and_makes_nothing() {
     let dry = ["AAA_1d.csv", "BBB_1d.csv", "--dry-run"];
     let output = import(&sandbox, &dry);
     output.expect_code(1).expect_stdout("18 bars would be new, 0 changed; nothing was written");
-    output.expect_stdout("1 row refused: high_lt_low").expect_stdout("1 row refused: future_ts");
+    output.expect_stdout("1 row refused: high_lt_low").expect_stdout("1 row is left out");
     output.expect_stdout("BBB 1d: not_found: cannot open");
     assert!(!sandbox.path("mdctl.db").exists() && !sandbox.path("mdctl.db.lock").exists());
 
@@ -294,10 +402,10 @@ fn a_dry_run_tells_what_would_come_and_makes_nothing() {
     let json = import(&sandbox, &["AAA_1d.csv", "--dry-run", "--json"]).expect_code(0).json();
     let file = &json["imports"][0];
     let figures = ["rows", "inserted", "updated", "kept", "same", "rejected"];
-    assert_eq!(figures.map(|name| file[name].as_u64()), [20, 0, 0, 1, 17, 2].map(Some));
+    assert_eq!(figures.map(|name| file[name].as_u64()), [20, 0, 0, 1, 17, 1].map(Some));
     let first = date(given[16].ts) + "T00:00:00Z";
     assert_eq!(file["first_differing_at"], first);
-    assert_eq!(file["reasons"], serde_json::json!({"future_ts": 1, "high_lt_low": 1}));
+    assert_eq!(file["reasons"], serde_json::json!({"high_lt_low": 1}));
     let json = import(&sandbox, &["AAA_1d.csv", "--dry-run", "--replace", "--json"]).json();
     assert_eq!([&json["imports"][0]["updated"], &json["imports"][0]["kept"]], [1, 0]);
     let after = (contents(&sandbox), sandbox.database().number("SELECT count(*) FROM runs"));
@@ -332,7 +440,7 @@ fn a_dry_run_promises_what_the_run_then_brings() {
         assert_eq!([&rows[0][6], &rows[1][6]], [6, 2], "too old: {rows:?}");
     }
     let text = import(&sandbox, &["a/AAA_1d.csv"]);
-    text.expect_stdout("6 rows are older than [database] retention keeps bars, and left out");
+    text.expect_stdout("6 rows are left out: older than [database] retention keeps bars");
     let json = import(&sandbox, &["a/AAA_1d.csv", "--json"]).json();
     assert_eq!(json["imports"][0]["same"], 9, "of 16, with one that differs");
 }
@@ -356,6 +464,60 @@ fn a_dry_run_ends_as_the_run_would() {
     let config = sandbox.read("mdctl.toml");
     sandbox.write("mdctl.toml", config.replacen("[run]\n", chosen, 1));
     assert_eq!(both(&["AAA_1d.csv", "BBB_1d.csv"]), Some(9));
+}
+
+#[test]
+fn what_became_of_every_row_adds_up_and_why_rows_were_refused_is_said() {
+    let (_server, sandbox) = daily_stocks(&["AAA"]);
+    sandbox.backfill(&[]).expect_code(0);
+    let days = sessions("2024-02-12", AS_OF);
+    let mut given = rows(&days);
+    given[20].close += 0.25;
+    let text = csv(&given)
+        + "2024-02-17,1,1,2,1,1\n2024-02-10,1,1,2,1,1\nnever,1,1,1,1,1\n2024-03-18,1,1,1,1,1\n";
+    sandbox.write("AAA_1d.csv", text);
+    for flags in [&["--dry-run"][..], &[]] {
+        let output = import(&sandbox, &[&["AAA_1d.csv", "--json"], flags].concat());
+        let file = output.expect_code(0).json()["imports"][0].clone();
+        let names = ["rows", "inserted", "updated", "same", "kept", "rejected", "dropped"];
+        assert_eq!(
+            names.map(|name| file[name].as_u64()),
+            [28, 3, 0, 20, 1, 3, 1].map(Some),
+            "{flags:?}"
+        );
+        let reasons = serde_json::json!({"high_lt_low": 2, "invalid_number": 1});
+        assert_eq!(file["reasons"], reasons, "{flags:?}");
+    }
+    let again = import(&sandbox, &["AAA_1d.csv"]);
+    again.expect_stdout("AAA_1d.csv: 2 rows refused: high_lt_low");
+    again.expect_stdout("AAA_1d.csv: 1 row refused: invalid_number");
+    again.expect_stdout("1 row is left out").expect_stdout("SAME").expect_stdout("LEFT OUT");
+    // None of a file that is refused says what is stored.
+    sandbox.write("AAA_1d.csv", csv(&rows(&days)));
+    let refused = import(&sandbox, &["AAA_1d.csv", "--adjusted", "all", "--json"]).json();
+    assert_eq!([&refused["imports"][0]["same"], &refused["imports"][0]["dropped"]], [0, 24]);
+}
+
+#[test]
+fn a_refused_row_goes_once_its_bar_comes() {
+    let (_server, sandbox) = daily_stocks(&["AAA"]);
+    let days = daily_sessions();
+    let told = "SELECT reason || ' ' || date(ts, 'unixepoch') FROM rejected_bars ORDER BY ts";
+    let refused = || sandbox.database().texts(told);
+    let early = csv(&rows(&days[..3])) + "2024-02-21,1,2,3,2,1\n2024-02-22,1,2,3,2,1\n";
+    sandbox.write("AAA_1d.csv", early);
+    import(&sandbox, &["AAA_1d.csv"]).expect_code(0);
+    assert_eq!(refused(), ["high_lt_low 2024-02-21", "high_lt_low 2024-02-22"]);
+    assert_eq!(sandbox.database().gaps("AAA"), ["unfetched 18"], "its provider was not asked");
+    sandbox.write("AAA_1d.csv", csv(&rows(&[day("2024-02-21")])));
+    import(&sandbox, &["AAA_1d.csv"]).expect_code(0);
+    assert_eq!(refused(), ["high_lt_low 2024-02-22"]);
+    sandbox.backfill(&[]).expect_code(0);
+    assert_eq!(refused(), Vec::<String>::new(), "the provider's takes its place as well");
+    // As of an earlier day what comes later speaks not against the file.
+    sandbox.write("AAA_1d.csv", csv(&rows(&days)));
+    sandbox.mdctl(&["import", "AAA_1d.csv", "--as-of", "2024-03-01"]).expect_code(0);
+    assert_eq!(refused(), Vec::<String>::new());
 }
 
 #[test]

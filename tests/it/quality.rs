@@ -443,7 +443,8 @@ fn reports_bear_the_fields_that_they_promise() {
     let document = ["findings", "findings_total", "schema", "series", "symbol", "timestamp"];
     assert_eq!(fields(&told), document);
     assert_eq!(told["findings_total"], 4);
-    let finding = ["code", "count", "detail", "fields", "line", "timeframe", "ts", "ts_end"];
+    let finding =
+        ["code", "count", "detail", "fields", "file", "line", "timeframe", "ts", "ts_end"];
     assert_eq!(fields(&told["findings"][0]), finding);
     assert_eq!(told["findings"][3]["fields"], serde_json::json!(["close"]));
     assert_eq!(told["findings"][3]["line"], 16);

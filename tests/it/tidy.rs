@@ -17,7 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("action", &["domain", "calendar"]),
     ("freshness", &["domain", "calendar"]),
     ("quality", &["domain", "calendar"]),
-    ("file", &[]),
+    ("file", &["domain"]),
     ("guide", &[]),
     ("config", &["domain", "calendar", "provider", "file"]),
     ("fetch", &["domain", "provider", "clock", "config"]),

@@ -122,7 +122,7 @@ fn a_link_of_an_image_leads_nowhere_else() {
     fs::create_dir_all(&outside).expect("a folder");
     std::os::unix::fs::symlink(&outside, image.join("etc")).expect("a link");
     let output = sandbox.mdctl(&["units", "install", "--root", "image"]);
-    output.expect_code(74).expect_stderr("a link leads out of");
+    output.expect_code(73).expect_stderr("a link leads out of");
     assert_eq!(
         fs::read_dir(&outside).expect("it is read").count(),
         0,

@@ -4,7 +4,6 @@
 //! read as it is, a page answering for what lies before the last one; one that is in no order is sorted
 //! first, in a temporary file. So rows of one time always come together, whatever lies between them.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,7 +13,7 @@ use tokio::runtime::Handle;
 
 use crate::domain::range::TimeRange;
 use crate::domain::run::{Attempt, ErrorKind, Fault};
-use crate::domain::task::Task;
+use crate::domain::task::{Stored, Task};
 use crate::provider::Answer;
 use crate::provider::files::Whose;
 
@@ -210,11 +209,11 @@ impl Crew {
         let stopped = || self.ending.lost(1);
         let finished_by = self.finished_by(None);
         let opened = Opened::open(path, self.whose(task)).map_err(failed)?;
-        let (nothing, named) = (BTreeMap::new(), task.file.as_ref());
-        let mut likeness = Likeness::to(named.map_or(&nothing, |file| &file.closes));
+        let (nothing, named) = (Stored::default(), task.file.as_ref());
+        let mut likeness = Likeness::to(named.map_or(&nothing, |file| &file.stored));
         let mut first = opened.rows().map_err(failed)?;
         let mut survey = survey(&mut first, finished_by, &mut likeness, stopped)?;
-        if let Some(Fault { kind, message, .. }) = likeness.fault() {
+        if let Some(Fault { kind, message, .. }) = likeness.fault(&task.key.symbol) {
             let message = format!("{}: {message}", path.display());
             return Err(failed(Fault::new(kind, message)));
         }

@@ -40,7 +40,7 @@ fn of_text(text: &str) -> (TempDir, Opened) {
 }
 
 fn surveyed(opened: &Opened) -> survey::Survey {
-    let nothing = BTreeMap::new();
+    let nothing = Stored::default();
     survey(&mut opened.rows().unwrap(), NOW, &mut Likeness::to(&nothing), || None).unwrap()
 }
 

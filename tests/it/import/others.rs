@@ -2,10 +2,11 @@
 
 use rustix::process::Signal;
 
-use crate::support::market::rows;
-use crate::support::server::{Answer, Server};
+use crate::support::market::{Market, day, rows, sessions};
+use crate::support::server::{Answer, Request, Server};
 use crate::support::{
-    AS_OF, DAILY, Sandbox, daily_sessions, daily_stocks, faulty_stocks, group, polygon, wait_until,
+    AS_OF, DAILY, Sandbox, asked, daily_sessions, daily_stocks, faulty_stocks, group, polygon,
+    wait_until,
 };
 
 use super::{csv, import, unasked};
@@ -175,4 +176,64 @@ fn its_files_are_no_requests_whatever_providers_are_called() {
     let json = sandbox.mdctl(&["history", "last", "--json"]).json();
     assert_eq!(json["requests"], serde_json::json!({}));
     sandbox.mdctl(&["db", "check"]).expect_code(0);
+}
+
+/// What `quality` says of every series: its timeframe, score and completeness.
+fn quality(sandbox: &Sandbox) -> Vec<String> {
+    let json = sandbox.mdctl(&["quality", "--json", "--as-of", AS_OF]).json();
+    let rows = json["series"].as_array().expect("a list").iter();
+    rows.map(|row| format!("{} {} {}", row["timeframe"], row["quality_score"], row["completeness"]))
+        .collect()
+}
+
+#[test]
+fn bars_older_than_the_lookback_are_kept_and_make_nothing_due() {
+    let market = Market::daily(&["AAA"], &sessions("2013-01-02", AS_OF));
+    let server = Server::start(move |request| market.polygon(request));
+    let config = |lookback: &str| {
+        let stocks = format!(
+            "timeframes = [\"1d\", \"1w\"]\nlookback = {{ \"1d\" = \"{lookback}\", \"1w\" = \"{lookback}\" }}"
+        );
+        polygon(&server.url(), "") + &group("p", "stock", &["AAA"], &stocks)
+    };
+    let old = sessions("2015-03-02", "2015-03-27");
+    let recently = |requests: &[Request]| {
+        let asked = asked(requests);
+        asked
+            .iter()
+            .filter(|ask| ask.starts_with("AAA 1d"))
+            .all(|ask| ask.starts_with("AAA 1d 2024-0"))
+    };
+    for is_first in [true, false] {
+        let sandbox = Sandbox::with(&config("60d"));
+        sandbox.write("AAA_1d.csv", csv(&rows(&old)));
+        if !is_first {
+            sandbox.backfill(&[]).expect_code(0);
+        }
+        import(&sandbox, &["AAA_1d.csv"]).expect_code(0);
+        sandbox.backfill(&[]).expect_code(0);
+        sandbox.mdctl(&["enrich", "--as-of", AS_OF]).expect_code(0);
+        let database = sandbox.database();
+        let days = database.times("AAA", "1d");
+        assert_eq!(days[..20], old, "they are kept");
+        assert!(days[20] > day("2024-01-01"));
+        assert!(database.times("AAA", "1w")[3] < day("2015-04-01"), "weeks are made of them");
+        assert_eq!(database.gaps("AAA"), Vec::<String>::new());
+        assert_eq!(quality(&sandbox), ["\"1d\" 1.0 1.0", "\"1w\" 1.0 1.0"], "{is_first}");
+        let figures =
+            "SELECT CAST(completeness AS TEXT) FROM quality_metrics WHERE timeframe = '1d'
+                        ORDER BY metric_date DESC LIMIT 1";
+        assert_eq!(database.texts(figures), ["1.0"]);
+        let health = sandbox.mdctl(&["health", "--json", "--as-of", AS_OF]).json();
+        assert!(!health["issues"].to_string().contains("low_quality"), "{health}");
+        let requests = server.take_requests();
+        assert!(recently(&requests), "{:?}", asked(&requests));
+        // Who wants more of the provider says so.
+        sandbox.write("mdctl.toml", config("3700d"));
+        sandbox.backfill(&[]).expect_code(0);
+        assert!(!recently(&server.take_requests()));
+        let database = sandbox.database();
+        assert!(database.times("AAA", "1d").len() > 2_500, "all of it is whole");
+        assert_eq!(quality(&sandbox)[0], "\"1d\" 1.0 1.0");
+    }
 }
