@@ -173,7 +173,9 @@ fn jobs(connection: &Connection, settings: &Settings, run: &str, at: i64) -> rus
          VALUES (?1, ?2, 'completed', ?3, ?3, 1)",
     )?;
     let mut request = connection.prepare_cached(
-        "INSERT INTO fetch_log VALUES (?1, ?2, '1d', 'loopback', ?3, ?3, ?3, 1, 200, NULL, 80, 700, 4,
+        "INSERT INTO fetch_log (run_id, symbol, timeframe, provider, started_at, range_from, range_to, attempt, http_status, error_kind,
+             response_time_ms, bytes, records_fetched, records_inserted, records_rejected, records_dropped, success)
+             VALUES (?1, ?2, '1d', 'loopback', ?3, ?3, ?3, 1, 200, NULL, 80, 700, 4,
              1, 0, 0, 1)",
     )?;
     for (_, member) in settings.members() {

@@ -42,7 +42,9 @@ const SETUP: &str = "
     INSERT INTO run_totals SELECT command, status, count(*), 0, 0 FROM runs GROUP BY 1, 2;
     INSERT INTO jobs (run_id, symbol, status, started_at, completed_at)
         SELECT run_id, symbol, 'completed', started_at, completed_at FROM runs, tracked_symbols;
-    INSERT INTO fetch_log SELECT run_id, symbol, '1m', 'loopback', started_at, started_at, started_at, 1, 200,
+    INSERT INTO fetch_log (run_id, symbol, timeframe, provider, started_at, range_from, range_to, attempt, http_status, error_kind,
+        response_time_ms, bytes, records_fetched, records_inserted, records_rejected, records_dropped, success)
+        SELECT run_id, symbol, '1m', 'loopback', started_at, started_at, started_at, 1, 200,
         NULL, 80, 700, 4, 1, 0, 0, 1 FROM jobs;
     INSERT INTO request_totals SELECT 'loopback', 'ok', count(*), 0, 0 FROM fetch_log;";
 

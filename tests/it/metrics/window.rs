@@ -60,13 +60,15 @@ fn response_times_are_those_that_occurred() {
     let values: Vec<String> = (1..=1_000).map(|ms| format!("({ms})")).collect();
     sandbox.tamper(&format!(
         "DELETE FROM fetch_log;
-         INSERT INTO fetch_log SELECT 'run', 'AAA', '1d', 'p', unixepoch(), 0, 1, 1 + (column1 % 10 = 0),
-             200, iif(column1 % 50 = 0, 'rate_limited', NULL), column1, 7, 0, 0, 0, 0, column1 % 50 <> 0,
-             NULL, 0, 0
+         INSERT INTO fetch_log (run_id, symbol, timeframe, provider, started_at, range_from, range_to, attempt, http_status, error_kind,
+             response_time_ms, bytes, records_fetched, records_inserted, records_rejected, records_dropped, success)
+             SELECT 'run', 'AAA', '1d', 'p', unixepoch(), 0, 1, 1 + (column1 % 10 = 0),
+             200, iif(column1 % 50 = 0, 'rate_limited', NULL), column1, 7, 0, 0, 0, 0, column1 % 50 <> 0
              FROM (VALUES {});
          -- A file that was read is no request.
-         INSERT INTO fetch_log VALUES ('run', 'AAA', '1d', 'f', unixepoch(), 0, 1, 1, NULL, NULL, 9999999, 7, 0,
-             0, 0, 0, 1, NULL, 0, 0)",
+         INSERT INTO fetch_log (run_id, symbol, timeframe, provider, started_at, range_from, range_to, attempt, http_status, error_kind,
+             response_time_ms, bytes, records_fetched, records_inserted, records_rejected, records_dropped, success)
+             VALUES ('run', 'AAA', '1d', 'f', unixepoch(), 0, 1, 1, NULL, NULL, 9999999, 7, 0, 0, 0, 0, 1)",
         values.join(",")
     ));
     let fetch = &document(&sandbox, &["metrics"])["fetch_pipeline"];
