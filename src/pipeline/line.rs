@@ -75,6 +75,23 @@ impl Line {
         self.watermark_ts = Some(self.watermark_ts.map_or(last, |held| held.max(last)));
     }
 
+    /// Notes that bars from the first to the last `ts` are held. Of imported ones `imported` is where the
+    /// lookback begins; what the provider has come to give is due.
+    pub(super) fn reached(
+        &mut self,
+        tx: &Writer<'_>,
+        (first, last): (i64, i64),
+        imported: Option<i64>,
+    ) -> StoreResult<()> {
+        let due_from = match imported {
+            Some(begins) => self.due_beside(first, begins),
+            None => self.due_from.map(|from| from.min(first)),
+        };
+        self.due_from(tx, due_from)?;
+        self.wrote(first, last);
+        Ok(())
+    }
+
     /// Notes from which `ts` on its bars are due although it holds earlier ones.
     pub(super) fn due_from(&mut self, tx: &Writer<'_>, ts: Option<i64>) -> StoreResult<()> {
         if self.due_from == ts {

@@ -160,16 +160,9 @@ impl Desk<'_> {
             Self::note_repeated(tx, line.series_id, &checked.repeated)?;
             Self::note_out_of_order(tx, line.series_id, &fetched.out_of_order)?;
         }
-        let extent = checked.accepted.first().zip(checked.accepted.last());
-        if let Some((first, last)) = extent {
-            let due_from = if fetched.is_import() {
-                line.due_beside(first.ts, begins)
-            } else {
-                // What the provider has come to give is due.
-                line.due_from.map(|from| from.min(first.ts))
-            };
-            line.due_from(tx, due_from)?;
-            line.wrote(first.ts, last.ts);
+        if let Some((first, last)) = checked.accepted.first().zip(checked.accepted.last()) {
+            let imported = fetched.is_import().then_some(begins);
+            line.reached(tx, (first.ts, last.ts), imported)?;
         }
         if let Some(ts) = put.changed_from {
             tx.feature_states_drop(line.series_id, ts)?;
@@ -179,10 +172,6 @@ impl Desk<'_> {
             tx.series_fetched(line.series_id, None, &put)?;
             line.import(tx, due, self.now, &checked.accepted)?;
             return Ok(Some((put, false)));
-        }
-        line.read.insert(fetched.answered);
-        if let Some((first, last)) = extent {
-            line.read.insert(TimeRange::new(first.ts, last.ts + 1));
         }
         answer(tx, line, due, self.now, fetched, checked)?;
         let restated = line.restated(tx, &put.again)?;
@@ -338,7 +327,7 @@ const fn is_share(class: AssetClass) -> bool {
     matches!(class, AssetClass::Stock | AssetClass::Etf)
 }
 
-/// Notes what a page answered for: its coverage, and what is missing in it.
+/// Notes what a page answered for: what was read, its coverage, and what is missing in it.
 fn answer(
     tx: &Writer<'_>,
     line: &mut Line,
@@ -348,6 +337,10 @@ fn answer(
     checked: &Checked,
 ) -> StoreResult<()> {
     let answered = fetched.answered;
+    line.read.insert(answered);
+    if let Some((first, last)) = checked.accepted.first().zip(checked.accepted.last()) {
+        line.read.insert(TimeRange::new(first.ts, last.ts + 1));
+    }
     // Rows need not come in order: a later page may close the gaps of an earlier one.
     if let Some(first) = checked.accepted.first().filter(|bar| bar.ts < answered.start) {
         let before = TimeRange::new(first.ts, answered.start);
