@@ -53,7 +53,7 @@ pub fn system_sentences(
     writeln!(out, "wrote {}", config.display())?;
     writeln!(
         out,
-        "keys go into {}, the first run makes {}",
+        "keys go into {}; units install, or the first run, makes {}",
         credentials.display(),
         database.display()
     )?;
@@ -71,7 +71,7 @@ struct Document {
     timestamp: String,
     /// The config file that was written.
     config: String,
-    /// The database; with --system the first run makes it.
+    /// The database; with --system `mdctl units install` makes it, or the first run.
     database: String,
 }
 

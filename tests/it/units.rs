@@ -346,6 +346,8 @@ fn a_system_install_makes_the_user_and_the_folders_and_says_what_is_left() {
                   echo 'run.grace = \"5s\"' >/etc/mdctl/mdctl.toml && umask 077 && \
                   mkdir /var/lib/mdctl && echo old >/var/lib/mdctl/mdctl.db && \
                   cd / && /var/lib/bin/mdctl units install && \
+                  rm /var/lib/mdctl/mdctl.db && /var/lib/bin/mdctl units install | grep migrate && \
+                  /var/lib/bin/mdctl db check && \
                   stat -c '%a %U %G %n' /etc/mdctl /etc/mdctl/* /var/lib/mdctl /var/lib/mdctl/* /var/log/mdctl";
     let mut command = Command::new("unshare");
     command.args(["--mount", "sh", "-c", script, BINARY]);
@@ -368,6 +370,8 @@ fn a_system_install_makes_the_user_and_the_folders_and_says_what_is_left() {
         "700 root root /etc/mdctl/credentials\n",
         "640 root mdctl /etc/mdctl/mdctl.toml\n",
         "750 mdctl mdctl /var/lib/mdctl\n",
+        "done       mdctl db migrate\n",
+        "/var/lib/mdctl/mdctl.db: sound\n",
         "640 mdctl mdctl /var/lib/mdctl/mdctl.db\n",
         "750 mdctl mdctl /var/log/mdctl\n",
     ] {

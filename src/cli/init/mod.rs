@@ -50,7 +50,7 @@ pub(super) struct Init {
     #[arg(long)]
     sample: bool,
     /// The config of the whole machine, /etc/mdctl/mdctl.toml, with absolute paths; needs root. It makes no
-    /// database: the first run does, as the user `mdctl`, who then owns it.
+    /// database: `mdctl units install` does, or the first run, so that the user `mdctl` owns it.
     #[arg(long, conflicts_with_all = ["sample", "path"])]
     system: bool,
     /// Where: a file, or a folder for mdctl.toml; else what --config names, else ./mdctl.toml.

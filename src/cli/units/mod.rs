@@ -1,14 +1,17 @@
 //! `mdctl units`: the schedule, for systemd or for cron.
 
 use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::{Args, Subcommand};
 use schemars::Schema;
 
-use crate::config::{env, nearest};
+use crate::config::{access, env, nearest};
+use crate::domain::place::{self, folder_of};
 use crate::exit::Exit;
+use crate::store::Store;
 use crate::systemd::units::{self, UnitFile};
 use crate::systemd::{Chore, calendar, cron, install};
 use crate::{clock, render};
@@ -159,6 +162,12 @@ fn install(command: &Units, root: Option<&Path>, global: &Global) -> Done {
     let files = units::files(&plan.layout).map_err(Failure::usage)?;
     let mut installed = install::install(&plan.layout, &files, root)
         .map_err(|install::Unwritten { path, error }| Failure::create(&path, &error))?;
+    if let Some(database) =
+        plan.database.filter(|path| goal == Goal::Install && is_home(path, command))
+    {
+        Store::open_write(&database)?;
+        installed.done.push("mdctl db migrate".to_owned());
+    }
     installed.left.extend(plan.notes);
     print(|out| {
         if global.json {
@@ -169,6 +178,15 @@ fn install(command: &Units, root: Option<&Path>, global: &Global) -> Done {
     })?;
     // What nobody is at work for is left to do; what was tried and refused has gone wrong.
     Ok(if installed.failed.is_empty() { Exit::Success } else { Exit::InputOutput })
+}
+
+/// Whether a database is to be made there, so that `doctor` can try all of it before the first run: there is
+/// none, and its folder is that of the user whom the units work as.
+fn is_home(database: &Path, command: &Units) -> bool {
+    let Ok(folder) = folder_of(database).metadata() else { return false };
+    !command.user
+        && access::user_id(place::USER) == Some(folder.uid())
+        && database.symlink_metadata().is_err()
 }
 
 fn not_root() -> Failure {

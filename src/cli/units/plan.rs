@@ -33,6 +33,8 @@ pub(super) enum Goal {
 pub(super) struct Plan {
     pub(super) layout: Layout,
     pub(super) notes: Vec<String>,
+    /// The database that the config names; `None` where no config was read.
+    pub(super) database: Option<PathBuf>,
 }
 
 impl Plan {
@@ -90,7 +92,7 @@ impl Plan {
                 place::LOGS
             ));
         }
-        Ok(Self { layout, notes })
+        Ok(Self { layout, notes, database: settings.map(|settings| settings.database) })
     }
 }
 
