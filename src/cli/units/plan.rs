@@ -72,10 +72,10 @@ impl Plan {
         notes.extend(settings.iter().flat_map(unheard_keys));
         notes.extend(unmeant(goal, &layout, global));
         let hidden = hidden(&layout, settings.as_ref());
-        match hidden.first() {
-            Some(path) if sandboxed && goal == Goal::Install => return Err(unseen(path)),
-            Some(path) if sandboxed => notes.push(unseen(path).line()),
-            _ => {}
+        match hidden.is_empty() || !sandboxed {
+            true => {}
+            false if goal == Goal::Install => return Err(unseen(&hidden)),
+            false => notes.push(unseen(&hidden).line()),
         }
         if sandboxed && !layout.is_at_the_usual_place() {
             let config = quoted(&layout.config);
@@ -238,9 +238,9 @@ fn read_by_runs(settings: &Settings) -> Vec<PathBuf> {
     bars.chain(symbols).chain(secrets).chain(programs.map(|it| folder.join(it))).collect()
 }
 
-fn unseen(path: &Path) -> Failure {
-    let path = path.display();
-    Failure::usage(format!("a unit of the system does not see {path}")).hinted(
+fn unseen(hidden: &[PathBuf]) -> Failure {
+    let paths: Vec<String> = hidden.iter().map(|path| path.display().to_string()).collect();
+    Failure::usage(format!("a unit of the system does not see {}", paths.join(", "))).hinted(
         "homes and temporary folders are closed to it: move that to /usr/local/bin, /etc/mdctl or \
          /var/lib/mdctl, or install for yourself with --user",
     )
