@@ -72,10 +72,12 @@ impl Plan {
         notes.extend(settings.iter().flat_map(unheard_keys));
         notes.extend(unmeant(goal, &layout, global));
         let hidden = hidden(&layout, settings.as_ref());
-        match hidden.is_empty() || !sandboxed {
-            true => {}
-            false if goal == Goal::Install => return Err(unseen(&hidden)),
-            false => notes.push(unseen(&hidden).line()),
+        if sandboxed && !hidden.is_empty() {
+            let unseen = unseen(&hidden);
+            if goal == Goal::Install {
+                return Err(unseen);
+            }
+            notes.push(unseen.line());
         }
         if sandboxed && !layout.is_at_the_usual_place() {
             let config = quoted(&layout.config);
