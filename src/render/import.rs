@@ -145,7 +145,7 @@ pub(super) struct ImportJson<'a> {
     same: u64,
     /// Rows that cannot be true.
     rejected: u64,
-    /// Rows that are older than the bars that [database] retention keeps, or later than --as-of; of a refused file
+    /// Rows that are older than the bars that `[database] retention` keeps, or later than --as-of; of a refused file
     /// all that could be true.
     dropped: u64,
     /// How many rows are refused, by reason.
