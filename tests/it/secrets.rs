@@ -67,7 +67,9 @@ fn its_environment_and_memory_are_closed_to_others_of_the_same_user() {
             }
             // What is built may lie where only root looks.
             let copy = std::env::temp_dir().join(format!("mdctl-of-nobody-{}", std::process::id()));
-            fs::copy(env!("CARGO_BIN_EXE_mdctl"), &copy).expect("a copy of the program");
+            // By a process of its own: one that is started meanwhile would hold the copy open to be written.
+            let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_mdctl")).arg(&copy).status();
+            assert!(copied.expect("cp starts").success(), "no copy of the program");
             fs::set_permissions(&copy, Permissions::from_mode(0o755)).expect("its mode");
             let program = Path::new(&copy);
             let mut other = Command::new(program);
