@@ -70,6 +70,13 @@ pub fn table(out: &mut dyn Write, overview: &Overview, look: Look) -> io::Result
         writeln!(out, "paused {pause}; `mdctl resume` ends it before")?;
     }
     super::breaker::troubles(out, &overview.breakers)?;
+    write_runs(out, overview)?;
+    write_figures(out, overview)?;
+    write_troubled(out, overview, look)
+}
+
+/// The run at work, else the last one; and the next.
+fn write_runs(out: &mut dyn Write, overview: &Overview) -> io::Result<()> {
     match (&overview.running, &overview.last) {
         (Some(run), _) => writeln!(
             out,
@@ -92,9 +99,14 @@ pub fn table(out: &mut dyn Write, overview: &Overview, look: Look) -> io::Result
         }
         (None, None) => writeln!(out, "no runs yet; `mdctl backfill` makes the first")?,
     }
-    if let Some(at) = overview.next_run_at {
-        writeln!(out, "next run: {}", instant(at))?;
+    match overview.next_run_at {
+        Some(at) => writeln!(out, "next run: {}", instant(at)),
+        None => Ok(()),
     }
+}
+
+/// How requests go, and how good the data is.
+fn write_figures(out: &mut dyn Write, overview: &Overview) -> io::Result<()> {
     let fetch = &overview.metrics.fetch;
     if let (Some(avg), Some(p95)) = (fetch.avg_ms, fetch.p95_ms) {
         writeln!(
@@ -114,6 +126,11 @@ pub fn table(out: &mut dyn Write, overview: &Overview, look: Look) -> io::Result
             "quality: score {score:.4} on average, {complete:.2} % of due bars are stored"
         )?;
     }
+    Ok(())
+}
+
+/// The jobs that did not end well, or have not ended.
+fn write_troubled(out: &mut dyn Write, overview: &Overview, look: Look) -> io::Result<()> {
     let troubled: Vec<_> =
         overview.queue.iter().filter(|job| job.status != JobStatus::Completed).collect();
     if troubled.is_empty() {

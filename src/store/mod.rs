@@ -36,6 +36,7 @@ mod migrate;
 mod prune;
 mod quality;
 mod reference;
+mod rejection;
 mod run;
 mod series;
 mod service;

@@ -8,8 +8,7 @@ use rusqlite::Connection;
 use rustix::process::Signal;
 
 use crate::support::market::Market;
-use crate::support::server::{Answer, Server};
-use crate::support::{AS_OF, Sandbox, daily_sessions, daily_stocks, faulty_stocks, wait_until};
+use crate::support::{AS_OF, Sandbox, daily_sessions, daily_stocks, hanging, wait_until};
 
 /// The files of a folder, hidden ones too, sorted.
 fn names(folder: &Path) -> Vec<String> {
@@ -37,16 +36,6 @@ fn contents(path: &Path) -> Vec<Vec<String>> {
         rows.collect::<Result<_, _>>().expect("the rows read")
     })
     .into()
-}
-
-/// A server that hangs on the request number `after` and all later ones.
-fn hanging(after: usize) -> (Server, Sandbox) {
-    let market = Market::daily(&["AAA"], &daily_sessions()).paged(3);
-    let answered = std::sync::atomic::AtomicUsize::new(0);
-    faulty_stocks(&["AAA"], move |request| {
-        let index = answered.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-        if index < after { market.polygon(request) } else { Answer::Hang }
-    })
 }
 
 fn made(sandbox: &Sandbox, arguments: &[&str]) -> PathBuf {

@@ -9,8 +9,7 @@ use rusqlite::Connection;
 use crate::support::market::{Market, row, rows};
 use crate::support::server::{Answer, Server};
 use crate::support::{
-    AS_OF, DAILY, Sandbox, asked, daily_sessions, daily_stocks, faulty_stocks, group, polygon,
-    wait_until,
+    AS_OF, DAILY, Sandbox, asked, daily_sessions, daily_stocks, group, hanging, polygon, wait_until,
 };
 
 fn mode(path: &Path) -> u32 {
@@ -24,16 +23,6 @@ fn schema(connection: &Connection) -> Vec<String> {
         .expect("a query");
     let rows = statement.query_map([], |row| row.get(0)).expect("the query runs");
     rows.collect::<Result<_, _>>().expect("the rows read")
-}
-
-/// A sandbox whose server hangs on the request number `after` and all later ones.
-fn hanging(after: usize) -> (Server, Sandbox) {
-    let market = Market::daily(&["AAA"], &daily_sessions()).paged(3);
-    let answered = std::sync::atomic::AtomicUsize::new(0);
-    faulty_stocks(&["AAA"], move |request| {
-        let index = answered.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-        if index < after { market.polygon(request) } else { Answer::Hang }
-    })
 }
 
 // Its files.

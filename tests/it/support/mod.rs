@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -457,6 +458,17 @@ pub(crate) fn faulty_stocks(
     let config = polygon(&server.url(), "") + &group("p", "stock", symbols, DAILY);
     let sandbox = Sandbox::with(&config);
     (server, sandbox)
+}
+
+/// A sandbox that tracks `AAA` at a server that gives three bars a page, and hangs on the request number
+/// `after` and all later ones.
+pub(crate) fn hanging(after: usize) -> (Server, Sandbox) {
+    let market = market::Market::daily(&["AAA"], &daily_sessions()).paged(3);
+    let answered = AtomicUsize::new(0);
+    faulty_stocks(&["AAA"], move |request| {
+        let index = answered.fetch_add(1, Ordering::SeqCst);
+        if index < after { market.polygon(request) } else { Answer::Hang }
+    })
 }
 
 /// What each request to polygon asked for: `SYMBOL TIMEFRAME FROM TO`.
