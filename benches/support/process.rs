@@ -2,10 +2,12 @@
 
 use std::fs::{self, File};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 /// How often memory is looked at. The kernel keeps the peak: only growth within the last such stretch
 /// can be missed.
@@ -14,6 +16,8 @@ const LOOK: Duration = Duration::from_millis(2);
 /// A process that has ended.
 pub(crate) struct Finished {
     pub(crate) wall: Duration,
+    /// Processor time, of all its threads, where it was looked at.
+    pub(crate) cpu: Duration,
     /// Resident memory at its highest, where it was looked at.
     pub(crate) peak_mb: f64,
     pub(crate) code: Option<i32>,
@@ -23,7 +27,8 @@ pub(crate) struct Finished {
 pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Finished {
     let started = Instant::now();
     let status = command(folder, arguments).status().expect("the program runs");
-    Finished { wall: started.elapsed(), peak_mb: f64::NAN, code: status.code() }
+    let wall = started.elapsed();
+    Finished { wall, cpu: Duration::ZERO, peak_mb: f64::NAN, code: status.code() }
 }
 
 /// Likewise, with an eye on its memory.
@@ -39,11 +44,28 @@ pub(crate) fn run_watched(folder: &Path, arguments: &[&str]) -> Finished {
         }
         peak
     });
+    let wall = ended_at(&child).map_or_else(|| started.elapsed(), |at| at - started);
+    let cpu = cpu_of(child.id()).unwrap_or_default();
     let status = child.wait().expect("the program ends");
-    let wall = started.elapsed();
     drop(ended);
     let peak_mb = watching.join().expect("the watch ends");
-    Finished { wall, peak_mb, code: status.code() }
+    Finished { wall, cpu, peak_mb, code: status.code() }
+}
+
+/// Waits for the end of a process, which stays to be looked at.
+fn ended_at(child: &Child) -> Option<Instant> {
+    let id = WaitId::Pid(Pid::from_child(child));
+    waitid(id, WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).ok()?;
+    Some(Instant::now())
+}
+
+/// The processor time that a process has taken, in steps of 10 ms: Linux counts in hundredths of a second.
+fn cpu_of(process: u32) -> Option<Duration> {
+    let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // Behind the name, which may hold anything: its state, ten numbers, its own time, the system's.
+    let mut fields = text.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let mut ticks = || fields.next()?.parse::<u64>().ok();
+    Some(Duration::from_millis((ticks()? + ticks()?) * 10))
 }
 
 impl Finished {

@@ -3,6 +3,9 @@
 //! Coverage, gaps and requests are all spoken of in these, so that a hole at the head, in the middle
 //! or at the tail is one case.
 
+/// Where the history of a provider without a limit begins: 1900-01-01.
+pub const BEGINNING: i64 = -2_208_988_800;
+
 /// A half-open interval `[start, end)` of epoch seconds UTC. Empty when `end <= start`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TimeRange {

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use chrono_tz::Tz;
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -204,12 +205,13 @@ impl Crew {
         let _ = self.sender.send(message).await;
     }
 
-    /// Hands a page over as soon as there is room for it.
-    pub(super) async fn hand_over(&self, mut fetched: Fetched) {
+    /// Judges a page and hands it over as soon as there is room for it.
+    pub(super) async fn hand_over(&self, fetched: Fetched) {
         let rows = u32::try_from(fetched.rows()).unwrap_or(u32::MAX).clamp(1, WAITING_ROWS);
         // The semaphore is never closed.
-        fetched.place = Arc::clone(&self.room).acquire_many_owned(rows).await.ok().map(Place);
-        self.say(Message::Page(Box::new(fetched))).await;
+        let mut page = self.judge(fetched);
+        page.fetched.place = Arc::clone(&self.room).acquire_many_owned(rows).await.ok().map(Place);
+        self.say(Message::Page(Box::new(page))).await;
     }
 
     /// Waits so long before a request or a job is tried again.
@@ -242,6 +244,11 @@ impl Crew {
             }
         };
         self.ending.closing.run_until_cancelled(waiting).await;
+    }
+
+    /// The zone of a symbol's calendar.
+    pub(super) fn zone(&self, symbol: &Symbol) -> Tz {
+        self.options.markets.get(symbol).map_or(Tz::UTC, |due| due.calendar.zone())
     }
 
     fn line(&self, provider: &str) -> &Line {

@@ -4,7 +4,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono_tz::Tz;
 use url::Url;
 
 use crate::domain::provider_state::{Hold, SECOND, micros};
@@ -346,7 +345,7 @@ impl Lane<'_> {
             range,
             adjusted: settings.adjusted,
             page_limit: settings.page_limit,
-            zone: self.crew.options.zones.get(&task.key.symbol).copied().unwrap_or(Tz::UTC),
+            zone: self.crew.zone(&task.key.symbol),
             cursor,
         };
         exchange(http, self.provider, &ask, elsewhere, attempt).await

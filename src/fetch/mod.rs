@@ -1,5 +1,6 @@
 //! The network at work: the only async room. Jobs run side by side, each asking for its tasks in turn,
-//! page by page; what comes back is handed to synchronous code one message at a time.
+//! page by page; what comes back is decoded and judged row by row right here, on all processors, and handed
+//! to synchronous code one message at a time.
 //!
 //! The channel is bounded: slow storage slows fetching by itself, and memory does not grow with the
 //! range. Tokio's types never leave this room. The state machines (`retry`, `quota`, `breaker`,
@@ -10,11 +11,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use chrono_tz::Tz;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
+use crate::calendar::due::Due;
 use crate::clock::{self, Timeline};
 use crate::config::{JobRetries, ProviderSettings};
+use crate::domain::event::Took;
 use crate::domain::fact::FileMark;
 use crate::domain::provider_state::{ProviderState, Stamp, micros};
 use crate::domain::range::TimeRange;
@@ -22,6 +24,7 @@ use crate::domain::run::{Attempt, ErrorKind, Failure, Fault};
 use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::task::{Job, Task};
 use crate::provider::Answer;
+use crate::validate::Checked;
 
 mod actions_file;
 mod breaker;
@@ -33,6 +36,7 @@ mod files;
 mod gate;
 mod http;
 mod inquiry;
+mod judge;
 mod lane;
 mod lanes;
 mod line;
@@ -65,7 +69,7 @@ pub enum Message {
     /// A job's first request is about to be made, and when.
     JobStarted(Symbol, Instant),
     /// A page came.
-    Page(Box<Fetched>),
+    Page(Box<Judged>),
     /// A page came of what is declared of a symbol besides bars.
     Told(Box<Told>),
     /// What was asked of a symbol besides bars is not to be had: this provider, or this key, does not have it.
@@ -128,6 +132,18 @@ pub struct Fetched {
     place: Option<Place>,
 }
 
+/// A page whose rows are sorted into what can be stored and what cannot be true: its answer's rows are in
+/// `checked`.
+#[derive(Debug)]
+pub struct Judged {
+    /// The page.
+    pub fetched: Fetched,
+    /// Its rows.
+    pub checked: Checked,
+    /// When they were judged.
+    pub validated: Took,
+}
+
 impl Fetched {
     /// Whether it came from a file that was named to be imported, and not from the series' provider.
     #[must_use]
@@ -135,10 +151,17 @@ impl Fetched {
         self.task.file.is_some()
     }
 
-    /// How many rows it holds.
+    /// How many rows came.
+    const fn rows(&self) -> usize {
+        self.answer.bars.len() + self.answer.broken.len()
+    }
+}
+
+impl Judged {
+    /// How many rows came.
     #[must_use]
     pub const fn rows(&self) -> usize {
-        self.answer.bars.len() + self.answer.broken.len()
+        self.checked.rows()
     }
 }
 
@@ -165,8 +188,8 @@ pub struct Options {
     pub forced: bool,
     /// The instant that everything is judged at, if it is not now.
     pub as_of: Option<i64>,
-    /// The zone of each symbol's calendar.
-    pub zones: BTreeMap<Symbol, Tz>,
+    /// When the bars of each symbol are due.
+    pub markets: BTreeMap<Symbol, Due>,
 }
 
 /// A run's fetching, at work in the background until it is dropped.
@@ -184,7 +207,7 @@ impl Message {
     #[must_use]
     pub const fn rows(&self) -> usize {
         match self {
-            Self::Page(fetched) => fetched.rows(),
+            Self::Page(page) => page.rows(),
             _ => 0,
         }
     }

@@ -107,7 +107,7 @@ fn options(lanes: usize) -> Options {
         grace: Duration::ZERO,
         forced: false,
         as_of: None,
-        zones: BTreeMap::new(),
+        markets: BTreeMap::new(),
     }
 }
 

@@ -163,7 +163,8 @@ impl Desk<'_> {
         }
         let first = line.first_ts.unwrap_or(part.start);
         let listed = TimeRange::new(part.start.max(first), part.end);
-        line.note_gaps(tx, due, self.now, listed, &[])?;
+        let stored = tx.bars_ts(line.series_id, listed)?;
+        line.note_gaps(tx, due, self.now, listed, (&stored, &[]))?;
         line.cover(tx, part)?;
         self.add(&key.symbol, &put);
         Ok(())

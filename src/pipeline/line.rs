@@ -129,24 +129,23 @@ impl Line {
         self.watermark_ts.map(|last| last.min(now.saturating_sub(settle)))
     }
 
-    /// Judges anew what is missing in `range`, which was answered; rows stamped `rejected`, ascending,
-    /// were refused in it.
+    /// Judges anew what is missing in `range`, which was answered: bars are stored in it at the first `ts`,
+    /// rows were refused at the second ones; both ascend.
     pub(super) fn note_gaps(
         &mut self,
         tx: &Writer<'_>,
         due: &Due,
         now: i64,
         range: TimeRange,
-        rejected: &[i64],
+        (stored, rejected): (&[i64], &[i64]),
     ) -> StoreResult<()> {
         if range.is_empty() {
             return Ok(());
         }
-        let stored = tx.bars_ts(self.series_id, range)?;
         let from = self.gaps.partition_point(|gap| gap.range.end <= range.start);
         let to = self.gaps.partition_point(|gap| gap.range.start < range.end).max(from);
         let held = &self.gaps[from..to];
-        let judged = gaps::answered(&self.known(due, now), held, range, &stored, rejected);
+        let judged = gaps::answered(&self.known(due, now), held, range, stored, rejected);
         tx.gaps_set(self.series_id, held, &judged)?;
         self.gaps.splice(from..to, judged);
         Ok(())

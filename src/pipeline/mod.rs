@@ -1,6 +1,6 @@
 //! The straight line of one run: plan, fetch, validate, store, account.
 //!
-//! Plain synchronous code and the single writer. Fetching hands over one message at a time; what is
+//! Plain synchronous code and the single writer. Fetching hands over one message at a time, its rows judged; what is
 //! ready is written in one transaction, a page's bars, watermark, coverage, gaps and log row together,
 //! and what the providers' quotas and breakers must remember; only then do the events go out. So after
 //! a kill at any moment the store tells the truth, and whatever it tells is not fetched again.
@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+use crate::calendar::due::Due;
 use crate::clock::Timeline;
 use crate::config::{Group, JobRetries, ProviderSettings, Settings};
 use crate::domain::control::{Deed, Pause};
@@ -428,7 +429,7 @@ fn fetch_options(settings: &Settings, request: &Request, used: u64) -> fetch::Op
         grace: settings.run.grace,
         forced: request.force.is_some(),
         as_of: request.as_of,
-        zones: zones(settings),
+        markets: markets(settings),
     }
 }
 
@@ -526,9 +527,7 @@ pub fn requests(plan: &Plan, providers: &BTreeMap<String, ProviderSettings>) -> 
     tasks.filter(|task| !providers[&task.provider].is_files()).count() as u64
 }
 
-fn zones(settings: &Settings) -> BTreeMap<Symbol, chrono_tz::Tz> {
-    settings
-        .members()
-        .map(|(group, member)| (member.symbol.clone(), group.calendar.zone()))
-        .collect()
+fn markets(settings: &Settings) -> BTreeMap<Symbol, Due> {
+    let members = settings.members();
+    members.map(|(group, member)| (member.symbol.clone(), settings.due(group, member))).collect()
 }

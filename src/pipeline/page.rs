@@ -4,15 +4,14 @@ use std::time::Instant;
 
 use crate::calendar::due::Due;
 use crate::clock;
-use crate::domain::bar::{Adjustment, Refused, RejectReason, Rejection};
+use crate::domain::bar::{Adjustment, Bar, Refused, RejectReason, Rejection};
 use crate::domain::event::{Event, Took};
 use crate::domain::range::TimeRange;
 use crate::domain::run::{Attempt, ErrorKind, Failure, Fault, PageCounts, Stage};
 use crate::domain::series::{AssetClass, SeriesKey};
-use crate::fetch::Fetched;
-use crate::plan::BEGINNING;
+use crate::fetch::{Fetched, Judged};
 use crate::store::{Claim, Put, StoreResult, Writer};
-use crate::validate::{self, Checked, Origin};
+use crate::validate::Checked;
 
 use super::desk::Desk;
 use super::import::{self, Terms};
@@ -20,12 +19,11 @@ use super::line::Line;
 use super::want;
 
 impl Desk<'_> {
-    /// Validates a page and stores it with everything that follows from it.
-    pub(super) fn page(
-        &mut self,
-        tx: &Writer<'_>,
-        mut fetched: Fetched,
-    ) -> StoreResult<Vec<Event>> {
+    /// Stores a page with everything that follows from it.
+    pub(super) fn page(&mut self, tx: &Writer<'_>, page: Judged) -> StoreResult<Vec<Event>> {
+        let from = Instant::now();
+        let rows = page.rows() as u64;
+        let Judged { mut fetched, mut checked, validated } = page;
         let key = fetched.task.key.clone();
         let is_import = fetched.is_import();
         if !fetched.from_file {
@@ -33,10 +31,7 @@ impl Desk<'_> {
         }
         let (group, member) = self.place(&key.symbol);
         let due = self.settings.due(group, member);
-        let rows = fetched.rows() as u64;
-        let from = Instant::now();
-        let checked = self.judged(&mut fetched, &due);
-        let validated = Took { from, to: Instant::now() };
+        self.leave_out(&fetched, &mut checked);
         if is_import {
             fetched.attempt.range = import::range_of(&checked);
         }
@@ -75,7 +70,7 @@ impl Desk<'_> {
             counts,
             attempt: fetched.attempt,
             validated: Some(validated),
-            stored: Took { from: validated.to, to: Instant::now() },
+            stored: Took { from, to: Instant::now() },
         }];
         if restated && self.restated.insert(key.clone()) {
             events.push(Event::Restated { series: key });
@@ -83,35 +78,17 @@ impl Desk<'_> {
         Ok(events)
     }
 
-    /// The rows of a page, sorted into what can be stored and what cannot be true.
-    pub(super) fn judged(&self, fetched: &mut Fetched, due: &Due) -> Checked {
-        // A file is read as a whole, whatever of it is due.
-        let (origin, asked) = if fetched.from_file {
-            (Origin::File, TimeRange::new(BEGINNING, i64::MAX))
-        } else {
-            (Origin::Provider, fetched.task.range)
-        };
-        let context = validate::Context {
-            timeframe: fetched.task.key.timeframe,
-            calendar: &due.calendar,
-            layout: due.layout,
-            asked,
-            now: fetched.finished_by,
-            origin,
-        };
-        let bars = std::mem::take(&mut fetched.answer.bars);
-        let mut checked =
-            validate::check(bars, &context, |index| fetched.lines.get(index).copied());
-        checked.rejected.append(&mut fetched.answer.broken);
+    /// Leaves out of a page what is kept no longer, and what lies beyond the instant that somebody asked
+    /// about.
+    pub(super) fn leave_out(&self, fetched: &Fetched, checked: &mut Checked) {
         if fetched.from_file {
-            self.leave_old(&fetched.task.key, &mut checked);
+            self.leave_old(&fetched.task.key, checked);
         }
         if self.terms.is_some_and(|terms| terms.as_of) {
             let all = checked.rejected.len();
             checked.rejected.retain(|row| !is_early(row));
             checked.dropped += (all - checked.rejected.len()) as u64;
         }
-        checked
     }
 
     /// Leaves out what a file holds of bars that are kept no longer.
@@ -173,7 +150,7 @@ impl Desk<'_> {
             line.import(tx, due, self.now, &checked.accepted)?;
             return Ok(Some((put, false)));
         }
-        answer(tx, line, due, self.now, fetched, checked)?;
+        answer(tx, line, (due, self.now), fetched, checked, put.alone)?;
         let restated = line.restated(tx, &put.again)?;
         tx.series_fetched(line.series_id, Some(now), &put)?;
         if let Some(mark) = fetched.file_mark {
@@ -192,7 +169,8 @@ impl Desk<'_> {
         let (group, member) = self.place(&key.symbol);
         let due = self.settings.due(group, member);
         if let Some(line) = self.series.get_mut(key) {
-            line.note_gaps(tx, &due, self.now, range, &[])?;
+            let stored = tx.bars_ts(line.series_id, range)?;
+            line.note_gaps(tx, &due, self.now, range, (&stored, &[]))?;
             line.cover(tx, range)?;
             line.asked = true;
         }
@@ -293,7 +271,7 @@ impl Desk<'_> {
             // Rows came and could not be true: said once, and not asked for again unless to repair.
             if fault.kind == ErrorKind::Validation {
                 line.asked = true;
-                answer(tx, line, &due, self.now, fetched, checked)?;
+                answer(tx, line, (&due, self.now), fetched, checked, false)?;
                 tx.series_fetched(line.series_id, Some(clock::now()), &Put::default())?;
             }
         }
@@ -328,13 +306,14 @@ const fn is_share(class: AssetClass) -> bool {
 }
 
 /// Notes what a page answered for: what was read, its coverage, and what is missing in it.
+/// `alone` says that its bars are all that is stored from the first to the last of them.
 fn answer(
     tx: &Writer<'_>,
     line: &mut Line,
-    due: &Due,
-    now: i64,
+    (due, now): (&Due, i64),
     fetched: &Fetched,
     checked: &Checked,
+    alone: bool,
 ) -> StoreResult<()> {
     let answered = fetched.answered;
     line.read.insert(answered);
@@ -345,7 +324,9 @@ fn answer(
     if let Some(first) = checked.accepted.first().filter(|bar| bar.ts < answered.start) {
         let before = TimeRange::new(first.ts, answered.start);
         for held in line.coverage.clone().ranges() {
-            line.note_gaps(tx, due, now, held.intersect(before), &[])?;
+            let range = held.intersect(before);
+            let stored = tx.bars_ts(line.series_id, range)?;
+            line.note_gaps(tx, due, now, range, (&stored, &[]))?;
         }
     }
     if answered.is_empty() {
@@ -359,6 +340,28 @@ fn answer(
         None if fetched.from_file => answered.end,
         _ => answered.start,
     };
-    line.note_gaps(tx, due, now, TimeRange::new(start, answered.end), &rejected)?;
+    let range = TimeRange::new(start, answered.end);
+    let page = if alone { &checked.accepted[..] } else { &[] };
+    let stored = stored_in(tx, line.series_id, range, page)?;
+    line.note_gaps(tx, due, now, range, (&stored, &rejected))?;
     line.cover(tx, answered)
+}
+
+/// The `ts` that are stored in `range`, ascending. `page` is all that is stored from the first to the last of
+/// its bars: what is at hand is not read back.
+fn stored_in(
+    tx: &Writer<'_>,
+    series_id: i64,
+    range: TimeRange,
+    page: &[Bar],
+) -> StoreResult<Vec<i64>> {
+    let Some((first, last)) = page.first().zip(page.last()) else {
+        return tx.bars_ts(series_id, range);
+    };
+    let before = TimeRange::new(range.start, range.end.min(first.ts));
+    let after = TimeRange::new(range.start.max(last.ts + 1), range.end);
+    let mut stored = tx.bars_ts(series_id, before)?;
+    stored.extend(page.iter().map(|bar| bar.ts).filter(|ts| range.contains(*ts)));
+    stored.extend(tx.bars_ts(series_id, after)?);
+    Ok(stored)
 }

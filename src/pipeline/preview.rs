@@ -9,7 +9,7 @@ use crate::domain::bar::Bar;
 use crate::domain::import::{ImportFact, Preview, Trial};
 use crate::domain::run::{Failure, Stage, Totals};
 use crate::domain::series::{SeriesKey, Symbol};
-use crate::fetch::{self, Engine, Fetched, Message};
+use crate::fetch::{self, Engine, Judged, Message};
 use crate::store::{Claim, Store, StoreResult};
 use crate::validate::Checked;
 use crate::{clock, pipeline};
@@ -87,14 +87,14 @@ impl Desk<'_> {
     fn try_page(
         &self,
         store: Option<&Store>,
-        mut fetched: Fetched,
+        page: Judged,
         brought: &mut Brought,
         preview: &mut Preview,
     ) -> StoreResult<()> {
+        let Judged { fetched, mut checked, .. } = page;
         let key = fetched.task.key.clone();
-        let (group, member) = self.place(&key.symbol);
-        let rows = fetched.rows() as u64 + fetched.answer.dropped;
-        let checked = self.judged(&mut fetched, &self.settings.due(group, member));
+        let rows = checked.rows() as u64 + fetched.answer.dropped;
+        self.leave_out(&fetched, &mut checked);
         let file = fetched.attempt.file.as_deref().map(Path::to_string_lossy);
         let file = file.unwrap_or_default().into_owned();
         if let Some(fault) = self.contradiction(&fetched, &checked) {

@@ -23,8 +23,7 @@ pub mod rest;
 pub use inquiry::Inquiry;
 use rest::Rest;
 
-/// Where the history of a provider without a limit begins: 1900-01-01.
-pub const BEGINNING: i64 = -2_208_988_800;
+pub use crate::domain::range::BEGINNING;
 
 /// One series as the config wants it and as the store holds it.
 #[derive(Clone, Debug)]

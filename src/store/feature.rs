@@ -323,10 +323,15 @@ fn read_slice(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// A row that cannot be written fails the transaction as a whole: `OR FAIL` spares SQLite the notes with which
+/// it would take back a part of a statement.
 fn insert(rows: usize) -> String {
     let row = format!("({})", vec!["?"; COLUMNS].join(","));
     let names = NAMES.join(", ");
-    format!("INSERT INTO features (series_id, ts, {names}) VALUES {}", vec![row; rows].join(","))
+    format!(
+        "INSERT OR FAIL INTO features (series_id, ts, {names}) VALUES {}",
+        vec![row; rows].join(",")
+    )
 }
 
 /// A number that is none is stored as NULL.

@@ -6,10 +6,14 @@
 use crate::calendar::{Calendar, Layout};
 use crate::domain::bar::{Bar, BarFields, RejectReason, Rejection};
 use crate::domain::range::TimeRange;
-use crate::domain::timeframe::Timeframe;
+use crate::domain::timeframe::{DAY, Timeframe};
 
 /// How far open and close may lie outside [low, high], relatively: the noise of floating point.
 const TOLERANCE: f64 = 1e-9;
+
+/// By so many seconds a window ends, at most, after its label and its length: a label is a date in UTC, and
+/// the session of that date may end on the next one.
+const MOST_BEYOND: i64 = DAY;
 
 /// What an answer is held against.
 #[derive(Clone, Debug)]
@@ -48,6 +52,14 @@ pub struct Checked {
     pub dropped: u64,
     /// Rows that said what one before them had said: the `ts` of each, and its line where it has one.
     pub repeated: Vec<(i64, Option<u64>)>,
+}
+
+impl Checked {
+    /// How many rows were judged.
+    #[must_use]
+    pub const fn rows(&self) -> usize {
+        self.accepted.len() + self.rejected.len() + self.dropped as usize + self.repeated.len()
+    }
 }
 
 /// What becomes of one row.
@@ -137,7 +149,9 @@ fn judge_time(ts: i64, context: &Context<'_>) -> Option<Verdict> {
     if !context.calendar.on_grid(timeframe, layout, ts) {
         return Some(Verdict::Reject(RejectReason::OffGridTs));
     }
-    if context.calendar.close_at(timeframe, layout, ts) > context.now {
+    // Most windows are long over: no calendar is asked for their end.
+    let latest_end = ts.saturating_add(timeframe.seconds() + MOST_BEYOND);
+    if latest_end > context.now && context.calendar.close_at(timeframe, layout, ts) > context.now {
         return Some(at_fault(RejectReason::UnfinishedBar));
     }
     (!context.asked.contains(ts)).then(|| at_fault(RejectReason::ForeignTs))

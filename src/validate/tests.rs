@@ -1,7 +1,7 @@
 //! Each rule on one row that breaks it and on its neighbour that does not.
 
 use super::*;
-use crate::calendar::Overrides;
+use crate::calendar::{DayEnd, Intraday, Overrides};
 
 const HOUR: i64 = 3_600;
 /// 2018-03-05T00:00:00Z, a Monday.
@@ -125,4 +125,22 @@ fn repeated_rows_are_named_by_their_own_lines() {
     let rows = vec![again, bar(MONDAY), bad, again, again];
     let checked = checked_at(MONDAY + 48 * HOUR, Origin::File, rows);
     assert_eq!(checked.repeated, [(again.ts, Some(5)), (again.ts, Some(6))], "the later ones");
+}
+
+#[test]
+fn no_window_ends_later_than_is_looked_for() {
+    // 2015-01-01 to 2026-01-01, both ways in which providers cut.
+    let years = TimeRange::new(1_420_070_400, 1_767_225_600);
+    for name in Calendar::NAMES {
+        let calendar = Calendar::named(name, Overrides::default()).unwrap();
+        for day in [DayEnd::Session, DayEnd::Utc] {
+            let layout = Layout { intraday: Intraday::Session, day };
+            for timeframe in Timeframe::ALL.into_iter().filter(|one| *one >= Timeframe::H4) {
+                let mut windows = calendar.windows(timeframe, layout, years);
+                let late =
+                    windows.find(|one| one.close_at > one.ts + timeframe.seconds() + MOST_BEYOND);
+                assert_eq!(late, None, "{name} {timeframe} {layout:?}");
+            }
+        }
+    }
 }

@@ -20,7 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("file", &["domain"]),
     ("guide", &[]),
     ("config", &["domain", "calendar", "provider", "file"]),
-    ("fetch", &["domain", "provider", "clock", "config"]),
+    ("fetch", &["domain", "calendar", "provider", "validate", "clock", "config"]),
     ("store", &["domain", "file"]),
     ("exit", &["config", "domain", "store"]),
     (

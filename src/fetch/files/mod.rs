@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use chrono_tz::Tz;
 use tokio::runtime::Handle;
 
 use crate::domain::range::TimeRange;
@@ -258,12 +257,11 @@ impl Crew {
     }
 
     fn whose(&self, task: &Task) -> Whose {
-        let zone = self.options.zones.get(&task.key.symbol).copied().unwrap_or(Tz::UTC);
         Whose {
             symbol: task.ask_symbol.clone(),
             timeframe: task.key.timeframe,
             asset_class: task.asset_class,
-            zone,
+            zone: self.zone(&task.key.symbol),
         }
     }
 }

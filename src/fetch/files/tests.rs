@@ -21,7 +21,7 @@ fn whose() -> Whose {
         symbol: "X".parse().unwrap(),
         timeframe: Timeframe::M1,
         asset_class: AssetClass::Crypto,
-        zone: Tz::UTC,
+        zone: chrono_tz::Tz::UTC,
     }
 }
 

@@ -27,7 +27,7 @@ fn options() -> Options {
         grace: Duration::from_secs(1),
         forced: false,
         as_of: None,
-        zones: BTreeMap::new(),
+        markets: BTreeMap::new(),
     }
 }
 
