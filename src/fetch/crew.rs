@@ -22,6 +22,7 @@ use super::files::file_path;
 use super::gate::{Gates, Rank};
 use super::lane::Lane;
 use super::line::{Line, locked};
+use super::shared::Shares;
 use super::{Exhausted, Fate, Fetched, Lost, Message, Options, Place, WAITING_ROWS};
 
 /// A server's clock that is off by more than this is not believed.
@@ -30,6 +31,8 @@ const BELIEVABLE_SKEW: i64 = 3_600;
 /// What all jobs of a run share.
 pub(super) struct Crew {
     pub(super) lines: BTreeMap<String, Line>,
+    /// What one request asks for many jobs.
+    pub(super) shares: Shares,
     pub(super) gates: Arc<Mutex<Gates>>,
     /// Rung whenever something at a gate has changed.
     pub(super) changed: Arc<Notify>,
@@ -140,6 +143,7 @@ impl Crew {
         assignments: Vec<Assignment>,
         more_rounds: bool,
     ) -> Vec<Again> {
+        self.shares.begin_round().await;
         let mut queues = Queues::new(assignments, self.options.parallel);
         for provider in queues.waiting.keys() {
             locked(&self.gates).set_busy(provider, true);
@@ -151,6 +155,7 @@ impl Crew {
             while let Some((provider, assignment)) = queues.next() {
                 let crew = Arc::clone(self);
                 let symbol = assignment.job.symbol.clone();
+                let sends = !self.shares.have(&assignment.job);
                 let (rank, name) = (assignment.rank, provider.clone());
                 locked(&self.gates).expect(&provider, rank);
                 let working = at_work.spawn(async move {
@@ -159,7 +164,9 @@ impl Crew {
                     again
                 });
                 providers.insert(working.id(), (provider.clone(), rank));
-                self.stagger(&provider, &symbol).await;
+                if sends {
+                    self.stagger(&provider, &symbol).await;
+                }
             }
             let Some(ended) = at_work.join_next_with_id().await else { break };
             let (id, again) = match ended {
@@ -179,7 +186,7 @@ impl Crew {
     }
 
     /// Lets those behind a job go that asks for nothing more.
-    fn withdraw(&self, provider: &str, rank: Rank) {
+    pub(super) fn withdraw(&self, provider: &str, rank: Rank) {
         locked(&self.gates).withdraw(provider, rank);
         self.changed.notify_waiters();
     }
@@ -295,7 +302,9 @@ impl Crew {
                     let range = lost.rest.unwrap_or(task.range);
                     let failure = failure(&task, lost);
                     if more_rounds && may_pass {
-                        tasks.push(Task { range, ..Task::clone(&task) });
+                        let mut task = Task { range, ..Task::clone(&task) };
+                        task.shared.retain(|shared| shared.range.end > range.start);
+                        tasks.push(task);
                         failures.push(failure);
                     } else {
                         self.say(Message::TaskFailed(failure)).await;
@@ -342,10 +351,11 @@ impl Crew {
             }
             Source::Http { provider, base_url } => {
                 let lane = Lane { crew: self, line, provider, base_url: &base_url, rank };
+                let Some(range) = lane.shared(task, retries).await? else { return Ok(()) };
                 if task.about != About::Bars {
                     return lane.inquire(task, retries).await;
                 }
-                match lane.pages(task, task.range, retries).await {
+                match lane.pages(task, range, retries).await {
                     Err(lost) if lost.is_refusal() => lane.narrowed(task, lost, retries).await,
                     ended => ended,
                 }

@@ -40,6 +40,7 @@ mod probe;
 mod quota;
 mod retry;
 mod seen;
+mod shared;
 mod throttle;
 
 pub use engine::Engine;
@@ -47,11 +48,13 @@ pub use files::file_path;
 pub use gate::{Note, quotas_left};
 pub use inquiry::{ReadFile, Told, Unread, Whole};
 pub use probe::{Question, probe};
+pub use shared::Answered;
 
 use crew::Crew;
 use ending::Ending;
 use gate::Gates;
 use line::{Line, locked};
+use shared::Shares;
 
 /// Messages that may wait for the writer: many small ones, so that it can write them together.
 const WAITING_MESSAGES: usize = 1_024;
@@ -70,6 +73,8 @@ pub enum Message {
     Told(Box<Told>),
     /// What was asked of a symbol besides bars is not to be had: this provider, or this key, does not have it.
     NotOffered(Arc<Task>),
+    /// A request for a whole market was answered; the parts of the answer follow, as pages.
+    Answered(Box<Answered>),
     /// An attempt failed; it is tried again after the wait, if there is one.
     AttemptFailed(Attempt, Option<Duration>),
     /// A request was answered by the word that the page is to be had elsewhere.
@@ -77,7 +82,7 @@ pub enum Message {
     /// A request is going to wait for its provider's quota, from the first instant to the second on the
     /// timeline, microseconds.
     QuotaWait(String, i64, i64),
-    /// A refused range is asked for again without the refused part.
+    /// A refused range is asked for again without the refused part, or a whole market's symbol by symbol.
     Narrowed(SeriesKey, String),
     /// Nothing more can be sent before the notes are written down.
     Remind,
@@ -260,6 +265,7 @@ pub fn start(
     let left = Duration::from_micros(u64::try_from(ends_at.saturating_sub(now.at)).unwrap_or(0));
     let crew = Arc::new(Crew {
         lines: lines.collect(),
+        shares: Shares::of(&jobs),
         gates: Arc::clone(&gates),
         changed: Arc::clone(&changed),
         timeline: timeline.clone(),
@@ -332,5 +338,6 @@ fn attempt(task: &Task, range: TimeRange, number: u32) -> Attempt {
         http_status: None,
         file: task.file.as_ref().map(|file| file.path.clone()),
         fault: None,
+        part_of: None,
     }
 }

@@ -60,7 +60,7 @@ impl Desk<'_> {
             kept: put.kept,
             refused: refused(&fetched, &checked),
         };
-        tx.fetch_log_add(&self.run_id, &fetched.attempt, &counts)?;
+        self.log(tx, &fetched.attempt, &counts)?;
         if let (true, Some(first), Some(last)) =
             (put.inserted + put.updated > 0, checked.accepted.first(), checked.accepted.last())
         {
@@ -88,6 +88,8 @@ impl Desk<'_> {
         // A file is read as a whole, whatever of it is due.
         let (origin, asked) = if fetched.from_file {
             (Origin::File, TimeRange::new(BEGINNING, i64::MAX))
+        } else if fetched.attempt.part_of.is_some() {
+            (Origin::Provider, fetched.answered)
         } else {
             (Origin::Provider, fetched.task.range)
         };
@@ -145,6 +147,7 @@ impl Desk<'_> {
         let begins = want::begins(self.settings, group, key.timeframe, self.now);
         let Some(line) = self.series.get_mut(&fetched.task.key) else { return Ok(None) };
         line.asked = true;
+        line.unsettled_from = fetched.task.unsettled_from;
         if line.adjustment != adjusted && !checked.accepted.is_empty() {
             line.adjustment = adjusted;
             tx.adjustment_set(line.series_id, adjusted)?;
@@ -283,7 +286,7 @@ impl Desk<'_> {
         let refused = refused(fetched, checked);
         let counts =
             PageCounts { fetched: rows, rejected, dropped, refused, ..PageCounts::default() };
-        tx.fetch_log_add(&self.run_id, &attempt, &counts)?;
+        self.log(tx, &attempt, &counts)?;
         let (group, member) = self.place(&fetched.task.key.symbol);
         let due = self.settings.due(group, member);
         // Of a file that is no file of this series nothing stays but the failure.
@@ -360,5 +363,9 @@ fn answer(
         _ => answered.start,
     };
     line.note_gaps(tx, due, now, TimeRange::new(start, answered.end), &rejected)?;
-    line.cover(tx, answered)
+    let covered = match fetched.attempt.part_of {
+        Some(_) => line.joined(due, now, answered),
+        None => answered,
+    };
+    line.cover(tx, covered)
 }

@@ -11,13 +11,14 @@ use chrono::{NaiveDate, NaiveTime, TimeZone as _};
 use crate::calendar::due::Due;
 use crate::domain::range::{RangeSet, TimeRange};
 use crate::domain::series::{AssetClass, SeriesKey, Symbol};
-use crate::domain::task::{About, Job, Purpose, Task};
+use crate::domain::task::{About, Job, Purpose, Shared, Task};
 use crate::domain::timeframe::{DAY, Timeframe};
 use crate::domain::words::instant;
 use crate::provider::Reach;
 
 pub mod gaps;
 mod inquiry;
+mod market;
 pub mod rest;
 
 pub use inquiry::Inquiry;
@@ -45,6 +46,10 @@ pub struct Want {
     pub limit: i64,
     /// How far one request reaches.
     pub reach: Reach,
+    /// The market of which one request brings a day of every symbol; `None` where it is asked for alone.
+    pub market: Option<&'static str>,
+    /// Whether its provider is asked for prices that it may restate.
+    pub adjusted: bool,
     /// Names that the symbol had before, oldest first, each with its last day.
     pub aliases: Vec<(Symbol, NaiveDate)>,
     /// Higher goes first.
@@ -150,6 +155,21 @@ pub struct Plan {
     pub resting: Vec<(Symbol, String)>,
 }
 
+impl Plan {
+    /// The requests that its tasks share, each with how many of them do: of which provider, about what, and
+    /// for which market and range.
+    #[must_use]
+    pub fn shared(&self) -> BTreeMap<(&str, About, Shared), u64> {
+        let mut requests = BTreeMap::new();
+        for task in self.jobs.iter().flat_map(|job| &job.tasks) {
+            for shared in &task.shared {
+                *requests.entry((task.provider.as_str(), task.about, *shared)).or_default() += 1;
+            }
+        }
+        requests
+    }
+}
+
 /// The plan for `wants` and `inquiries` at `now`.
 ///
 /// Jobs come by priority, then the tails of series that have bars, then new series, then old holes;
@@ -158,8 +178,9 @@ pub struct Plan {
 pub fn make(wants: &[Want], inquiries: &[Inquiry], options: &Options, now: i64) -> Plan {
     let mut by_symbol: BTreeMap<&Symbol, (Rank, Vec<Task>)> = BTreeMap::new();
     let mut resting: BTreeMap<&Symbol, String> = BTreeMap::new();
+    let markets = market::Markets::of(wants);
     for want in wants {
-        let mut tasks = tasks(want, options, now);
+        let mut tasks = tasks(want, &markets, options, now);
         if let Some(reason) = leave_alone(want, options, &mut tasks) {
             resting.entry(&want.key.symbol).or_insert(reason);
         }
@@ -176,6 +197,7 @@ pub fn make(wants: &[Want], inquiries: &[Inquiry], options: &Options, now: i64) 
         }
         entry.1.extend(tasks);
     }
+    market::choose(by_symbol.values_mut().flat_map(|(_, tasks)| tasks));
     let mut plan = Plan::default();
     let mut ranked = Vec::new();
     for (symbol, (rank, mut tasks)) in by_symbol {
@@ -255,7 +277,7 @@ fn rank(want: &Want, task: &Task, now: i64) -> Rank {
 }
 
 /// The tasks of one series.
-fn tasks(want: &Want, options: &Options, now: i64) -> Vec<Task> {
+fn tasks(want: &Want, markets: &market::Markets, options: &Options, now: i64) -> Vec<Task> {
     let Some(wanted) = wanted(want, options, now) else { return Vec::new() };
     let missing = if options.full {
         [wanted].into_iter().collect()
@@ -268,12 +290,18 @@ fn tasks(want: &Want, options: &Options, now: i64) -> Vec<Task> {
         let anything = file.changed || !due.is_empty();
         return if anything { vec![file_task(want, now)] } else { Vec::new() };
     }
-    let settled = due.into_iter().map(|range| with_unsettled(want, options, range, now)).collect();
-    merged(want, settled)
-        .into_iter()
-        .flat_map(|range| sliced(want, range, now))
-        .flat_map(|range| by_alias(want, range, now))
-        .collect()
+    let unsettled_from = unsettled_from(want, now);
+    let with_unsettled = |range: &TimeRange| with_unsettled(want, options, *range, unsettled_from);
+    let settled: Vec<TimeRange> = due.iter().map(with_unsettled).collect();
+    let days = if markets.have(want) {
+        let is_settled = market::may_wait(want, options, now);
+        market::days(want, if is_settled { &due } else { &settled }, now)
+    } else {
+        Vec::new()
+    };
+    let ranges = merged(want, settled).into_iter().flat_map(|range| sliced(want, range, now));
+    let tasks = ranges.flat_map(|range| by_alias(want, range, now));
+    tasks.map(|task| Task { unsettled_from, ..market::shared(want, task, &days) }).collect()
 }
 
 /// What a call lacks of the stretch that it wants.
@@ -388,20 +416,31 @@ fn file_task(want: &Want, now: i64) -> Task {
 }
 
 /// A tail of a series that has bars reaches back over what is not settled, for the same request.
-fn with_unsettled(want: &Want, options: &Options, range: TimeRange, now: i64) -> TimeRange {
-    let (Some(first), Some(last)) = (want.first_ts, want.watermark_ts) else { return range };
-    if range.end <= last || options.repair {
+fn with_unsettled(
+    want: &Want,
+    options: &Options,
+    range: TimeRange,
+    unsettled_from: Option<i64>,
+) -> TimeRange {
+    let Some(from) = unsettled_from.filter(|_| !options.repair) else { return range };
+    if range.end <= want.watermark_ts.unwrap_or(i64::MAX) {
         return range;
     }
+    let asked_from =
+        options.from.map_or(i64::MIN, |bound| bound.start(&want.due, want.key.timeframe));
+    TimeRange::new(from.max(asked_from).min(range.start), range.end)
+}
+
+/// From which `ts` on the stored bars of a series are not settled: the last three, and what is younger than
+/// that; `None` when it has none.
+fn unsettled_from(want: &Want, now: i64) -> Option<i64> {
+    let (first, last) = want.first_ts.zip(want.watermark_ts)?;
     let third_last = want.due.back(want.key.timeframe, last, 2);
     let provisional = want
         .due
         .trim(want.key.timeframe, TimeRange::new(now.saturating_sub(want.settle), i64::MAX), now)
         .map_or(third_last, |open| open.start);
-    let asked_from =
-        options.from.map_or(i64::MIN, |bound| bound.start(&want.due, want.key.timeframe));
-    let start = third_last.min(provisional).max(first).max(asked_from).max(want.limit);
-    TimeRange::new(start.min(range.start), range.end)
+    Some(third_last.min(provisional).max(first).max(want.limit))
 }
 
 /// Neighbouring ranges become one where that costs no further page.
@@ -504,6 +543,8 @@ fn task(want: &Want, range: TimeRange, ask_symbol: Symbol, now: i64) -> Task {
         bars: want.due.count(want.key.timeframe, range, now),
         further_pages,
         file: None,
+        shared: Vec::new(),
+        unsettled_from: None,
     }
 }
 
