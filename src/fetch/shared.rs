@@ -79,6 +79,21 @@ enum State {
     Refused,
 }
 
+/// What an answer holds of one task.
+struct Part {
+    number: u64,
+    answer: Answer,
+    found: Arc<Found>,
+}
+
+impl Part {
+    /// Whether its prices contain what those of a page do.
+    fn agrees(&self, page: &Fetched) -> bool {
+        let pair = page.answer.adjustment.zip(self.answer.adjustment);
+        pair.is_none_or(|(before, next)| before == next)
+    }
+}
+
 /// An answer.
 struct Found {
     /// By symbol, ascending.
@@ -152,8 +167,8 @@ fn key(task: &Task, shared: Shared) -> Key {
 }
 
 impl Lane<'_> {
-    /// Hands over what the requests that a task shares with others bring of it. Tells what of its range is to be
-    /// asked for alone; `None` when all of it came.
+    /// Hands over what the requests that a task shares with others bring of it, in as few pages as can be. Tells
+    /// what of its range is to be asked for alone; `None` when all of it came.
     pub(super) async fn shared(
         &self,
         task: &Arc<Task>,
@@ -163,28 +178,45 @@ impl Lane<'_> {
             return Ok(Some(task.range));
         }
         let mut alone: Option<TimeRange> = None;
+        let mut gathered: Option<Fetched> = None;
         for shared in &task.shared {
-            let start = alone.map_or(shared.range.start, |alone| alone.start);
-            let came = self.part(task, *shared, retries).await;
-            let rest = Some(TimeRange::new(start, task.range.end));
-            match came.map_err(|lost| Lost { rest, ..lost })? {
-                Some(found) => {
-                    let page = self.page_of(task, *shared, &found);
-                    self.crew.hand_over(page).await;
+            let (from, to) = (shared.range.start, shared.range.end);
+            let start = alone.map_or(from, |alone| alone.start);
+            match self.part(task, *shared, retries).await {
+                Ok(Some(part)) => match &mut gathered {
+                    Some(page) if part.agrees(page) => add(page, part, to),
+                    _ => {
+                        let next = page_of(task, part, shared.range);
+                        self.hand_on(gathered.replace(next)).await;
+                    }
+                },
+                Ok(None) => {
+                    alone = Some(TimeRange::new(start, to));
+                    self.hand_on(gathered.take()).await;
                 }
-                None => alone = Some(TimeRange::new(start, shared.range.end)),
+                Err(lost) => {
+                    self.hand_on(gathered.take()).await;
+                    return Err(Lost { rest: Some(TimeRange::new(start, task.range.end)), ..lost });
+                }
             }
         }
+        self.hand_on(gathered).await;
         Ok(alone)
     }
 
-    /// The answer to a request that a task shares; `None` when each symbol is to be asked for alone.
+    async fn hand_on(&self, page: Option<Fetched>) {
+        if let Some(page) = page {
+            self.crew.hand_over(page).await;
+        }
+    }
+
+    /// A task's part of the answer to a request; `None` when each symbol is to be asked for alone.
     async fn part(
         &self,
         task: &Task,
         shared: Shared,
         retries: &mut u32,
-    ) -> Result<Option<Arc<Found>>, Lost> {
+    ) -> Result<Option<Part>, Lost> {
         let Some(share) = self.crew.shares.by_key.get(&key(task, shared)) else { return Ok(None) };
         // Whoever waits for another's request is not to keep that one from the gate.
         self.crew.withdraw(&task.provider, self.rank);
@@ -204,33 +236,9 @@ impl Lane<'_> {
             // Nobody needs it any more.
             *state = State::Unasked;
         }
-        Ok(Some(found))
-    }
-
-    /// A task's part of an answer, as a page.
-    fn page_of(&self, task: &Arc<Task>, shared: Shared, found: &Found) -> Fetched {
-        let number = self.crew.shares.by_key.get(&key(task, shared)).map(|share| share.number);
-        let attempt = Attempt {
-            series: task.key.clone(),
-            begun: Instant::now(),
-            response_time: Duration::ZERO,
-            bytes: 0,
-            http_status: None,
-            part_of: number,
-            ..found.attempt.clone()
-        };
-        Fetched {
-            task: Arc::clone(task),
-            attempt,
-            answer: found.of(&task.ask_symbol),
-            lines: Vec::new(),
-            answered: shared.range,
-            from_file: false,
-            file_mark: None,
-            out_of_order: Vec::new(),
-            finished_by: found.finished_by,
-            place: None,
-        }
+        drop(state);
+        let answer = found.of(&task.ask_symbol);
+        Ok(Some(Part { number: share.number, answer, found }))
     }
 
     /// Makes a request for a whole market.
@@ -334,6 +342,46 @@ impl Lane<'_> {
         let message = format!("{}: {message}; each symbol is asked for alone", task.provider);
         self.crew.say(Message::Narrowed(series, message)).await;
     }
+}
+
+/// A page that begins with a part of a task.
+fn page_of(task: &Arc<Task>, part: Part, range: TimeRange) -> Fetched {
+    let attempt = Attempt {
+        series: task.key.clone(),
+        range,
+        begun: Instant::now(),
+        response_time: Duration::ZERO,
+        bytes: 0,
+        http_status: None,
+        part_of: Some(part.number),
+        ..part.found.attempt.clone()
+    };
+    Fetched {
+        task: Arc::clone(task),
+        attempt,
+        answer: part.answer,
+        parts: vec![(part.number, range.end)],
+        lines: Vec::new(),
+        answered: range,
+        from_file: false,
+        file_mark: None,
+        out_of_order: Vec::new(),
+        finished_by: part.found.finished_by,
+        place: None,
+    }
+}
+
+/// Adds what comes next of a task, up to `to`, to a page.
+fn add(page: &mut Fetched, part: Part, to: i64) {
+    page.parts.push((part.number, to));
+    page.answered.end = to;
+    page.attempt.range.end = to;
+    page.attempt.part_of = Some(part.number);
+    page.finished_by = page.finished_by.min(part.found.finished_by);
+    page.answer.bars.extend(part.answer.bars);
+    page.answer.broken.extend(part.answer.broken);
+    page.answer.dropped += part.answer.dropped;
+    page.answer.adjustment = page.answer.adjustment.or(part.answer.adjustment);
 }
 
 /// Whether trouble of that kind is with the request for a whole market, and each symbol may be had alone.
