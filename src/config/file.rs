@@ -99,7 +99,6 @@ pub(super) struct Provider {
     pub page_limit: Option<Spanned<u32>>,
     pub publication: Option<Publication>,
     pub history: Option<Duration>,
-    #[expect(dead_code, reason = "checked when read; grouped requests are not built yet")]
     pub grouped: Option<bool>,
     pub connect_timeout: Option<Duration>,
     pub request_timeout: Option<Duration>,

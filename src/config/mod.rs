@@ -23,6 +23,7 @@ use crate::domain::policy::{
     RetryPolicy,
 };
 use crate::domain::series::{AssetClass, SeriesKey, Symbol};
+use crate::domain::task::About;
 use crate::domain::timeframe::Timeframe;
 use crate::domain::words::quoted;
 use crate::provider::Provider;
@@ -201,6 +202,8 @@ pub struct ProviderSettings {
     pub key: Option<KeySource>,
     /// Whether it is asked for split-adjusted prices.
     pub adjusted: bool,
+    /// Whether one request may fetch a whole market's day.
+    pub grouped: bool,
     /// Rows a page, at most.
     pub page_limit: u32,
     /// When it publishes a closed bar.
@@ -236,6 +239,16 @@ impl ProviderSettings {
             Source::Http { provider, .. } => provider.adjustment(self.adjusted),
             Source::Files { .. } if self.adjusted => Adjustment::Splits,
             Source::Files { .. } => Adjustment::Raw,
+        }
+    }
+
+    /// The name of the market of which one request may bring what it has of every symbol of that class; `None`
+    /// where symbols are asked for one by one.
+    #[must_use]
+    pub fn whole_market(&self, about: About, class: AssetClass) -> Option<&'static str> {
+        match &self.source {
+            Source::Http { provider, .. } if self.grouped => provider.whole_market(about, class),
+            _ => None,
         }
     }
 

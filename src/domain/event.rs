@@ -49,6 +49,13 @@ pub enum Event {
         /// The writing, up to the commit, which many pages share.
         stored: Took,
     },
+    /// A request for a whole market was answered; what it holds is stored symbol by symbol.
+    Answered {
+        /// The request.
+        attempt: Attempt,
+        /// Rows in the answer.
+        rows: u64,
+    },
     /// An attempt failed.
     AttemptFailed {
         /// The attempt, with its fault.
@@ -84,9 +91,10 @@ pub enum Event {
     },
     /// Something failed for good.
     Failed(Failure),
-    /// A refused range was asked for again without the part that was refused.
+    /// A refused range was asked for again without the part that was refused, or a whole market's symbol by
+    /// symbol.
     Narrowed {
-        /// Whose range.
+        /// Whose range; `*` of a whole market's.
         series: SeriesKey,
         /// What was left out, in words.
         message: String,

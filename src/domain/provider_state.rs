@@ -72,6 +72,23 @@ pub struct ProviderState {
     pub concurrency: Option<u32>,
     /// Its breaker.
     pub breaker: BreakerState,
+    /// What it refuses to be asked for, each until when it is not asked again, epoch seconds UTC.
+    pub refused: BTreeMap<String, i64>,
+}
+
+/// How long a provider is not asked again for what it refused, in seconds: so that it costs one request a
+/// day, and a key of another plan is noticed the day after.
+pub const REFUSAL: i64 = 86_400;
+
+impl ProviderState {
+    /// Whether it is not to be asked for that at `now`, epoch seconds UTC. A refusal that lasts longer than
+    /// any is from a clock that was wrong.
+    #[must_use]
+    pub fn refuses(&self, what: &str, now: i64) -> bool {
+        self.refused
+            .get(what)
+            .is_some_and(|until| (1..=REFUSAL).contains(&until.saturating_sub(now)))
+    }
 }
 
 /// How much of a provider's quota is used.

@@ -15,6 +15,18 @@ const LONGEST: usize = 64;
 pub struct Symbol(Arc<str>);
 
 impl Symbol {
+    /// What stands for all symbols of a market, where a request is for all of them.
+    #[must_use]
+    pub fn every() -> Self {
+        Self("*".into())
+    }
+
+    /// Whether it stands for all symbols of a market.
+    #[must_use]
+    pub fn is_every(&self) -> bool {
+        &*self.0 == "*"
+    }
+
     /// Its text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -90,6 +90,20 @@ pub struct Task {
     pub further_pages: u64,
     /// The file that it is imported from; `None` where its provider is asked.
     pub file: Option<NamedFile>,
+    /// The requests for a whole market that answer it, made once for all who need them, in the order of time;
+    /// empty where it is asked for alone.
+    pub shared: Vec<Shared>,
+    /// From which `ts` on its series holds bars that are not settled; `None` where there are none.
+    pub unsettled_from: Option<i64>,
+}
+
+/// A request for a whole market: its answer has rows of every symbol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Shared {
+    /// The market, by the name that the provider has for it.
+    pub market: &'static str,
+    /// Which `ts`.
+    pub range: TimeRange,
 }
 
 /// A file that somebody named to be imported.
@@ -122,6 +136,20 @@ impl Task {
     #[must_use]
     pub const fn word(&self) -> &'static str {
         self.about.word(self.key.timeframe)
+    }
+
+    /// How many requests for its first pages it takes alone: none, when it shares them with others.
+    #[must_use]
+    pub const fn own_requests(&self) -> u64 {
+        self.shared.is_empty() as u64
+    }
+}
+
+impl Shared {
+    /// What is refused when requests for the whole market are.
+    #[must_use]
+    pub fn refusal(about: About, market: &str) -> String {
+        format!("{} {market}", about.as_str())
     }
 }
 

@@ -23,6 +23,7 @@ use super::files::file_path;
 use super::gate::{Gates, Rank};
 use super::lane::Lane;
 use super::line::{Line, locked};
+use super::shared::Shares;
 use super::{Exhausted, Fate, Fetched, Lost, Message, Options, Place, WAITING_ROWS};
 
 /// A server's clock that is off by more than this is not believed.
@@ -31,6 +32,8 @@ const BELIEVABLE_SKEW: i64 = 3_600;
 /// What all jobs of a run share.
 pub(super) struct Crew {
     pub(super) lines: BTreeMap<String, Line>,
+    /// What one request asks for many jobs.
+    pub(super) shares: Shares,
     pub(super) gates: Arc<Mutex<Gates>>,
     /// Rung whenever something at a gate has changed.
     pub(super) changed: Arc<Notify>,
@@ -141,6 +144,7 @@ impl Crew {
         assignments: Vec<Assignment>,
         more_rounds: bool,
     ) -> Vec<Again> {
+        self.shares.begin_round().await;
         let mut queues = Queues::new(assignments, self.options.parallel);
         for provider in queues.waiting.keys() {
             locked(&self.gates).set_busy(provider, true);
@@ -152,6 +156,7 @@ impl Crew {
             while let Some((provider, assignment)) = queues.next() {
                 let crew = Arc::clone(self);
                 let symbol = assignment.job.symbol.clone();
+                let sends = !self.shares.have(&assignment.job);
                 let (rank, name) = (assignment.rank, provider.clone());
                 locked(&self.gates).expect(&provider, rank);
                 let working = at_work.spawn(async move {
@@ -160,7 +165,9 @@ impl Crew {
                     again
                 });
                 providers.insert(working.id(), (provider.clone(), rank));
-                self.stagger(&provider, &symbol).await;
+                if sends {
+                    self.stagger(&provider, &symbol).await;
+                }
             }
             let Some(ended) = at_work.join_next_with_id().await else { break };
             let (id, again) = match ended {
@@ -180,7 +187,7 @@ impl Crew {
     }
 
     /// Lets those behind a job go that asks for nothing more.
-    fn withdraw(&self, provider: &str, rank: Rank) {
+    pub(super) fn withdraw(&self, provider: &str, rank: Rank) {
         locked(&self.gates).withdraw(provider, rank);
         self.changed.notify_waiters();
     }
@@ -302,7 +309,9 @@ impl Crew {
                     let range = lost.rest.unwrap_or(task.range);
                     let failure = failure(&task, lost);
                     if more_rounds && may_pass {
-                        tasks.push(Task { range, ..Task::clone(&task) });
+                        let mut task = Task { range, ..Task::clone(&task) };
+                        task.shared.retain(|shared| shared.range.end > range.start);
+                        tasks.push(task);
                         failures.push(failure);
                     } else {
                         self.say(Message::TaskFailed(failure)).await;
@@ -349,10 +358,11 @@ impl Crew {
             }
             Source::Http { provider, base_url } => {
                 let lane = Lane { crew: self, line, provider, base_url: &base_url, rank };
+                let Some(range) = lane.shared(task, retries).await? else { return Ok(()) };
                 if task.about != About::Bars {
                     return lane.inquire(task, retries).await;
                 }
-                match lane.pages(task, task.range, retries).await {
+                match lane.pages(task, range, retries).await {
                     Err(lost) if lost.is_refusal() => lane.narrowed(task, lost, retries).await,
                     ended => ended,
                 }

@@ -28,7 +28,10 @@ pub(super) enum Came {
 
 /// A page, read.
 pub(super) struct Read {
+    /// Of a whole market the rows that nobody asked for.
     pub(super) answer: Answer,
+    /// Of a whole market the rows of those who were asked for.
+    pub(super) others: Vec<Answer>,
     /// Where the next page begins; `None` when this was the last.
     pub(super) next: Option<Cursor>,
     /// The server's own clock, epoch seconds UTC.
@@ -75,13 +78,24 @@ pub(super) fn read(
     // The room is given back last, when the body is gone.
     let Received { room, reply, server_now, quota_reset_in, .. } = received;
     let Page { answers, next } = provider.read(ask, &reply)?;
-    let mut answer = only_answer(ask, answers)?;
-    for row in &mut answer.broken {
-        row.text = secrets.hidden(std::mem::take(&mut row.text));
+    let (mut answer, mut others) = match ask.market {
+        None => (only_answer(ask, answers)?, Vec::new()),
+        Some(_) => parted(answers),
+    };
+    for answer in others.iter_mut().chain([&mut answer]) {
+        for row in &mut answer.broken {
+            row.text = secrets.hidden(std::mem::take(&mut row.text));
+        }
+        hide(&mut answer.declared, secrets);
     }
-    hide(&mut answer.declared, secrets);
     let next = next.map(|cursor| checked(cursor, secrets)).transpose()?;
-    Ok(Read { answer, next, server_now, quota_reset_in, room })
+    Ok(Read { answer, others, next, server_now, quota_reset_in, room })
+}
+
+/// What nobody asked for, and the others.
+fn parted(mut answers: Vec<Answer>) -> (Answer, Vec<Answer>) {
+    let nobody = answers.iter().position(|answer| answer.symbol.is_empty());
+    (nobody.map(|at| answers.swap_remove(at)).unwrap_or_default(), answers)
 }
 
 /// Takes the key out of every text that is declared.

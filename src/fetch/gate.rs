@@ -45,6 +45,7 @@ struct Gate {
     /// Why nothing more is asked of it in this run.
     stopped: Option<Fault>,
     hold: Option<Hold>,
+    refused: BTreeMap<String, i64>,
     waiting: BTreeSet<Rank>,
     ledger: Ledger,
 }
@@ -229,6 +230,14 @@ impl Gates {
         another
     }
 
+    /// Remembers that a provider refuses to be asked for that until then, epoch seconds UTC.
+    pub(super) fn refuse(&mut self, provider: &str, what: String, until: i64) {
+        if let Some(gate) = self.by_provider.get_mut(provider) {
+            gate.refused.insert(what, until);
+            gate.ledger.change();
+        }
+    }
+
     /// Asks nothing more of a provider in this run.
     pub(super) fn stop(&mut self, provider: &str, fault: &Fault) {
         if let Some(gate) = self.by_provider.get_mut(provider) {
@@ -290,6 +299,7 @@ impl Gate {
             last_left: i64::MIN,
             stopped: None,
             hold: state.hold,
+            refused: state.refused,
             waiting: BTreeSet::new(),
             ledger: Ledger { used, ..Ledger::default() },
         }
@@ -400,6 +410,7 @@ impl Gate {
             hold: self.hold.clone().filter(|hold| hold.until > now),
             concurrency: self.throttle.state(),
             breaker: self.breaker.state(),
+            refused: self.refused.clone(),
         }
     }
 }

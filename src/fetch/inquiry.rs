@@ -122,7 +122,8 @@ impl Lane<'_> {
         let mut gathered = Gathered::default();
         let mut cursor = None;
         loop {
-            let wanted = Wanted { task, range: task.range, cursor: cursor.as_ref() };
+            let (range, cursor_now) = (task.range, cursor.as_ref());
+            let wanted = Wanted { task, range, cursor: cursor_now, market: None };
             let (reply, attempt) = self.page(wanted, retries).await?;
             let (answer, last) = (reply.answer, reply.next.is_none());
             let (rejected, dropped) = (answer.broken.len() as u64, answer.dropped);

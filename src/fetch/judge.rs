@@ -25,6 +25,8 @@ impl Crew {
         let (origin, asked) = if fetched.from_file {
             // A file is read as a whole, whatever of it is due.
             (Origin::File, TimeRange::new(BEGINNING, i64::MAX))
+        } else if fetched.attempt.part_of.is_some() {
+            (Origin::Provider, fetched.answered)
         } else {
             (Origin::Provider, fetched.task.range)
         };

@@ -44,6 +44,8 @@ pub(super) struct Wanted<'a> {
     pub(super) task: &'a Task,
     pub(super) range: TimeRange,
     pub(super) cursor: Option<&'a Cursor>,
+    /// Whose rows are wanted of the whole market, ascending; `None` where the task's symbol is asked for alone.
+    pub(super) market: Option<(&'static str, &'a [Symbol])>,
 }
 
 /// A request on its way. One that breaks down gives its place back too.
@@ -96,7 +98,7 @@ impl Lane<'_> {
         let mut seen = Seen::new(task, range);
         let mut cursor = None;
         loop {
-            let wanted = Wanted { task, range, cursor: cursor.as_ref() };
+            let wanted = Wanted { task, range, cursor: cursor.as_ref(), market: None };
             let page = self.page(wanted, retries).await;
             let (reply, attempt) = page.map_err(|lost| Lost { rest: Some(seen.rest()), ..lost })?;
             let last = reply.next.is_none();
@@ -112,6 +114,7 @@ impl Lane<'_> {
                 answered: seen.answered(task, &reply.answer, last),
                 answer: reply.answer,
                 attempt,
+                parts: Vec::new(),
                 lines: Vec::new(),
                 from_file: false,
                 file_mark: None,
@@ -335,10 +338,11 @@ impl Lane<'_> {
         attempt: &mut Attempt,
     ) -> Result<Came, Fault> {
         let settings = &self.line.settings;
-        let Wanted { task, range, cursor } = wanted;
+        let Wanted { task, range, cursor, market } = wanted;
         let range = TimeRange::new(range.start, range.end.min(self.published(task)));
         let ask = Ask {
-            symbols: std::slice::from_ref(&task.ask_symbol),
+            symbols: market.map_or(std::slice::from_ref(&task.ask_symbol), |(_, symbols)| symbols),
+            market: market.map(|(market, _)| market),
             about: task.about,
             asset_class: task.asset_class,
             timeframe: task.key.timeframe,

@@ -44,6 +44,7 @@ mod probe;
 mod quota;
 mod retry;
 mod seen;
+mod shared;
 mod throttle;
 
 pub use engine::Engine;
@@ -51,11 +52,13 @@ pub use files::file_path;
 pub use gate::{Note, quotas_left};
 pub use inquiry::{ReadFile, Told, Unread, Whole};
 pub use probe::{Question, probe};
+pub use shared::Answered;
 
 use crew::Crew;
 use ending::Ending;
 use gate::Gates;
 use line::{Line, locked};
+use shared::Shares;
 
 /// Messages that may wait for the writer: many small ones, so that it can write them together.
 const WAITING_MESSAGES: usize = 1_024;
@@ -74,6 +77,8 @@ pub enum Message {
     Told(Box<Told>),
     /// What was asked of a symbol besides bars is not to be had: this provider, or this key, does not have it.
     NotOffered(Arc<Task>),
+    /// A request for a whole market was answered; the parts of the answer follow, as pages.
+    Answered(Box<Answered>),
     /// An attempt failed; it is tried again after the wait, if there is one.
     AttemptFailed(Attempt, Option<Duration>),
     /// A request was answered by the word that the page is to be had elsewhere.
@@ -81,7 +86,7 @@ pub enum Message {
     /// A request is going to wait for its provider's quota, from the first instant to the second on the
     /// timeline, microseconds.
     QuotaWait(String, i64, i64),
-    /// A refused range is asked for again without the refused part.
+    /// A refused range is asked for again without the refused part, or a whole market's symbol by symbol.
     Narrowed(SeriesKey, String),
     /// Nothing more can be sent before the notes are written down.
     Remind,
@@ -115,6 +120,9 @@ pub struct Fetched {
     pub attempt: Attempt,
     /// Its rows.
     pub answer: Answer,
+    /// The requests for a whole market that it is made from, each by its number in this run, ascending with the
+    /// `ts` before which its rows end; empty of a request of its own.
+    pub parts: Vec<(u64, i64)>,
     /// The line of each row, where they come from a file.
     pub lines: Vec<u64>,
     /// Which `ts` it answers for; empty when only a later page tells.
@@ -283,6 +291,7 @@ pub fn start(
     let left = Duration::from_micros(u64::try_from(ends_at.saturating_sub(now.at)).unwrap_or(0));
     let crew = Arc::new(Crew {
         lines: lines.collect(),
+        shares: Shares::of(&jobs),
         gates: Arc::clone(&gates),
         changed: Arc::clone(&changed),
         timeline: timeline.clone(),
@@ -355,5 +364,6 @@ fn attempt(task: &Task, range: TimeRange, number: u32) -> Attempt {
         http_status: None,
         file: task.file.as_ref().map(|file| file.path.clone()),
         fault: None,
+        part_of: None,
     }
 }

@@ -212,6 +212,7 @@ async fn ask(question: &Question, mut settings: ProviderSettings) -> Heard {
     limits.read_timeout = limits.read_timeout.min(TO_ANSWER);
     let wording = Ask {
         symbols: std::slice::from_ref(&question.symbol),
+        market: None,
         about: About::Bars,
         asset_class: question.asset_class,
         timeframe: question.timeframe,

@@ -119,6 +119,8 @@ mod tests {
             bars: 10,
             further_pages: 0,
             file: None,
+            shared: Vec::new(),
+            unsettled_from: None,
         }
     }
 

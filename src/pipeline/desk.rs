@@ -1,6 +1,6 @@
 //! The writer's desk: turns what fetching says into stored facts and events, and keeps count.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use crate::calendar::due::Due;
@@ -13,7 +13,7 @@ use crate::domain::run::{
 use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::task::About;
 use crate::domain::timeframe::Timeframe;
-use crate::fetch::{Exhausted, Message};
+use crate::fetch::{Answered, Exhausted, Message};
 use crate::plan::{Plan, rest};
 use crate::store::{Put, StoreResult, Writer};
 
@@ -34,6 +34,8 @@ pub(super) struct Desk<'a> {
     pub(super) series: BTreeMap<SeriesKey, Line>,
     pub(super) jobs: BTreeMap<Symbol, JobLine>,
     totals: Totals,
+    /// The rows of the log that tell of requests for whole markets, by their number.
+    pub(super) answered: HashMap<u64, i64>,
     /// How long some request or other has waited for a quota.
     quota_wait: Duration,
     /// Until when one does, microseconds on the run's timeline.
@@ -119,6 +121,7 @@ impl<'a> Desk<'a> {
             series: series.collect(),
             jobs: jobs.collect(),
             totals: Totals::default(),
+            answered: HashMap::new(),
             quota_wait: Duration::ZERO,
             quota_waits_until: i64::MIN,
             deferred: BTreeSet::new(),
@@ -191,6 +194,14 @@ impl<'a> Desk<'a> {
                 tx.fetch_log_add(&self.run_id, &attempt, &PageCounts::default())?;
                 Ok(vec![Event::Redirected { attempt }])
             }
+            Message::Answered(answered) => {
+                let Answered { number, attempt, rows, dropped } = *answered;
+                self.count(&attempt);
+                let counts = PageCounts { fetched: rows, dropped, ..PageCounts::default() };
+                let row = tx.fetch_log_add(&self.run_id, &attempt, &counts)?;
+                self.answered.insert(number, row);
+                Ok(vec![Event::Answered { attempt, rows }])
+            }
             Message::AttemptFailed(attempt, retry_in) => {
                 self.count(&attempt);
                 tx.fetch_log_add(&self.run_id, &attempt, &PageCounts::default())?;
@@ -234,9 +245,22 @@ impl<'a> Desk<'a> {
         }
     }
 
-    /// Counts a request; a file that somebody imports is none.
+    /// Writes down what became of a page: with its request, or with that of which it is a part.
+    pub(super) fn log(
+        &self,
+        tx: &Writer<'_>,
+        attempt: &Attempt,
+        counts: &PageCounts,
+    ) -> StoreResult<()> {
+        match attempt.part_of.and_then(|number| self.answered.get(&number)) {
+            Some(row) => tx.fetch_log_extend(*row, counts),
+            None => tx.fetch_log_add(&self.run_id, attempt, counts).map(drop),
+        }
+    }
+
+    /// Counts a request; a file that somebody imports is none, nor is a part of a whole market's answer.
     pub(super) fn count(&mut self, attempt: &Attempt) {
-        if attempt.file.is_some() {
+        if attempt.file.is_some() || attempt.part_of.is_some() {
             return;
         }
         self.totals.requests += 1;
@@ -358,7 +382,8 @@ impl<'a> Desk<'a> {
         }
         let tail_end = due.end(key.timeframe, now);
         let read_to = line.read.ranges().last().map(|range| range.end);
-        if error.is_none() && tail_end.is_some() && read_to >= tail_end {
+        let is_settling = |end| read_to >= Some(end) && line.is_settling(due, now, end);
+        if error.is_none() && tail_end.is_some_and(is_settling) {
             tx.settle_read(line.series_id, now)?;
         }
         let untraded = if line.asked { line.reconsider(tx, due, now)? } else { Vec::new() };

@@ -92,6 +92,8 @@ impl Import {
                     path: file.path.clone(),
                     stored: self.stored(store, holdings, &file.key)?,
                 }),
+                shared: Vec::new(),
+                unsettled_from: None,
             };
             match jobs.iter_mut().find(|job| job.symbol == *symbol) {
                 Some(job) => job.tasks.push(task),

@@ -91,7 +91,7 @@ impl Desk<'_> {
             self.count(&attempt);
         }
         let counts = PageCounts { fetched: rows, rejected, dropped, ..PageCounts::default() };
-        tx.fetch_log_add(&self.run_id, &attempt, &counts)?;
+        self.log(tx, &attempt, &counts)?;
         let attempts = attempt.number;
         let further = match (whole, task.about, file) {
             (None, ..) => Vec::new(),

@@ -39,6 +39,8 @@ pub(super) struct Line {
     pub(super) due_from: Option<i64>,
     /// Which `ts` were answered in this run.
     pub(super) read: RangeSet,
+    /// From which `ts` on its bars were not settled when this run was planned; `None` where it had none.
+    pub(super) unsettled_from: Option<i64>,
     /// From which `ts` on its features are to be computed anew.
     pub(super) features_from: Option<i64>,
     /// Which features it has.
@@ -63,6 +65,7 @@ impl Line {
             restated_to: fact.restated_to,
             due_from: fact.due_from,
             read: RangeSet::new(),
+            unsettled_from: None,
             features_from: fact.features.and_then(|features| features.from),
             feature_set: fact.features.unwrap_or_default().set,
             quality_from: fact.quality_from,
@@ -114,6 +117,24 @@ impl Line {
         let before = self.coverage.clone();
         self.coverage.insert(range);
         tx.coverage_set(self.series_id, &before, &self.coverage)
+    }
+
+    /// A day with what lies between it and what is covered before it, where nothing of that is due: a weekend
+    /// parts no coverage.
+    pub(super) fn joined(&self, due: &Due, now: i64, day: TimeRange) -> TimeRange {
+        let before = self.coverage.ranges().iter().rev().find(|range| range.end <= day.start);
+        let between = before.map(|range| TimeRange::new(range.end, day.start));
+        match between.filter(|between| due.trim(self.timeframe, *between, now).is_none()) {
+            Some(between) => TimeRange::new(between.start, day.end),
+            None => day,
+        }
+    }
+
+    /// Whether all that is due up to `end` and was not settled was read in this run.
+    pub(super) fn is_settling(&self, due: &Due, now: i64, end: i64) -> bool {
+        let from = self.unsettled_from.unwrap_or(end);
+        let unread = self.read.missing_in(TimeRange::new(from, end));
+        unread.ranges().iter().all(|range| due.trim(self.timeframe, *range, now).is_none())
     }
 
     /// Takes `range` out of what counts as answered.

@@ -21,7 +21,7 @@ use crate::domain::range::RangeSet;
 use crate::domain::run::{JobStatus, RunId, RunStatus, Totals};
 use crate::domain::series::Symbol;
 use crate::domain::shard::Shard;
-use crate::domain::task::Job;
+use crate::domain::task::{Job, Task};
 use crate::domain::words::instant;
 use crate::fetch::{self, Engine, Fetching, Note};
 use crate::plan::{self, Plan, Want};
@@ -190,7 +190,19 @@ fn holdings(store: &Store) -> StoreResult<Holdings> {
         coverage: store.coverage_all()?,
         gaps: store.gaps_all()?,
         checked: store.checked_all()?,
+        refused: refused(store)?,
     })
+}
+
+/// What providers refuse at this moment to be asked for at once.
+fn refused(store: &Store) -> StoreResult<BTreeSet<(String, String)>> {
+    let now = clock::now();
+    let states = store.provider_states()?;
+    let refused = states.iter().flat_map(|(provider, (state, _))| {
+        let lasting = state.refused.keys().filter(move |what| state.refuses(what, now));
+        lasting.map(|what| (provider.clone(), what.clone()))
+    });
+    Ok(refused.collect())
 }
 
 /// What the config wants of every series that is asked for, beside what the store holds.
@@ -524,7 +536,8 @@ fn jobs_open(tx: &Writer<'_>, run_id: &RunId, plan: &Plan) -> StoreResult<()> {
 #[must_use]
 pub fn requests(plan: &Plan, providers: &BTreeMap<String, ProviderSettings>) -> u64 {
     let tasks = plan.jobs.iter().flat_map(|job| &job.tasks);
-    tasks.filter(|task| !providers[&task.provider].is_files()).count() as u64
+    let asked = tasks.filter(|task| !providers[&task.provider].is_files());
+    asked.map(Task::own_requests).sum::<u64>() + plan.shared().len() as u64
 }
 
 fn markets(settings: &Settings) -> BTreeMap<Symbol, Due> {

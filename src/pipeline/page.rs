@@ -55,7 +55,12 @@ impl Desk<'_> {
             kept: put.kept,
             refused: refused(&fetched, &checked),
         };
-        tx.fetch_log_add(&self.run_id, &fetched.attempt, &counts)?;
+        let logged = match fetched.attempt.part_of {
+            // What was written stands with the request that brought it.
+            Some(_) => PageCounts { inserted: 0, updated: 0, ..counts },
+            None => counts,
+        };
+        self.log(tx, &fetched.attempt, &logged)?;
         if let (true, Some(first), Some(last)) =
             (put.inserted + put.updated > 0, checked.accepted.first(), checked.accepted.last())
         {
@@ -122,11 +127,21 @@ impl Desk<'_> {
         let begins = want::begins(self.settings, group, key.timeframe, self.now);
         let Some(line) = self.series.get_mut(&fetched.task.key) else { return Ok(None) };
         line.asked = true;
+        line.unsettled_from = fetched.task.unsettled_from;
         if line.adjustment != adjusted && !checked.accepted.is_empty() {
             line.adjustment = adjusted;
             tx.adjustment_set(line.series_id, adjusted)?;
         }
-        let put = tx.bars_put(line.series_id, &self.run_id, now, &checked.accepted, claim)?;
+        let mut put = Put::default();
+        for (request, bars) in by_request(fetched, &checked.accepted) {
+            let own = tx.bars_put(line.series_id, &self.run_id, now, bars, claim)?;
+            if let Some(row) = request.and_then(|number| self.answered.get(&number)) {
+                let Put { inserted, updated, .. } = own;
+                let counts = PageCounts { inserted, updated, ..PageCounts::default() };
+                tx.fetch_log_extend(*row, &counts)?;
+            }
+            put.add(own);
+        }
         let file = fetched.attempt.file.as_deref();
         tx.rejections_settle(line.series_id, &checked.accepted)?;
         tx.rejections_add(line.series_id, &self.run_id, &checked.rejected, file)?;
@@ -261,7 +276,7 @@ impl Desk<'_> {
         let refused = refused(fetched, checked);
         let counts =
             PageCounts { fetched: rows, rejected, dropped, refused, ..PageCounts::default() };
-        tx.fetch_log_add(&self.run_id, &attempt, &counts)?;
+        self.log(tx, &attempt, &counts)?;
         let (group, member) = self.place(&fetched.task.key.symbol);
         let due = self.settings.due(group, member);
         // Of a file that is no file of this series nothing stays but the failure.
@@ -298,6 +313,21 @@ const fn is_early(row: &Rejection) -> bool {
 /// For which reasons rows of an imported page were refused.
 fn refused(fetched: &Fetched, checked: &Checked) -> Refused {
     checked.rejected.iter().filter(|_| fetched.is_import()).collect()
+}
+
+/// The bars of a page, ascending, by the request for a whole market that brought them; all at once where the page
+/// has one of its own.
+fn by_request<'a>(fetched: &'a Fetched, mut bars: &'a [Bar]) -> Vec<(Option<u64>, &'a [Bar])> {
+    if fetched.parts.len() < 2 {
+        return vec![(fetched.attempt.part_of, bars)];
+    }
+    let mut parts = Vec::with_capacity(fetched.parts.len());
+    for (number, end) in &fetched.parts {
+        let (own, later) = bars.split_at(bars.partition_point(|bar| bar.ts < *end));
+        parts.push((Some(*number), own));
+        bars = later;
+    }
+    parts
 }
 
 /// Whether prices of that class may be adjusted: only shares are split.
@@ -344,7 +374,11 @@ fn answer(
     let page = if alone { &checked.accepted[..] } else { &[] };
     let stored = stored_in(tx, line.series_id, range, page)?;
     line.note_gaps(tx, due, now, range, (&stored, &rejected))?;
-    line.cover(tx, answered)
+    let covered = match fetched.attempt.part_of {
+        Some(_) => line.joined(due, now, answered),
+        None => answered,
+    };
+    line.cover(tx, covered)
 }
 
 /// The `ts` that are stored in `range`, ascending. `page` is all that is stored from the first to the last of

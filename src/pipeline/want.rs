@@ -11,7 +11,7 @@ use crate::domain::range::RangeSet;
 use crate::domain::reference::CheckedFact;
 use crate::domain::series::{AssetClass, SeriesKey, Symbol};
 use crate::domain::shard::Shard;
-use crate::domain::task::About;
+use crate::domain::task::{About, Shared};
 use crate::domain::timeframe::Timeframe;
 use crate::domain::words::span;
 use crate::fetch::file_path;
@@ -69,9 +69,25 @@ pub struct Holdings {
     pub gaps: HashMap<i64, Vec<Gap>>,
     /// When each symbol was asked about.
     pub checked: BTreeMap<Symbol, CheckedFact>,
+    /// What each provider, by its name in the config, refuses now to be asked for at once.
+    pub refused: BTreeSet<(String, String)>,
 }
 
 impl Holdings {
+    /// The market of which `provider` may be asked for a day of every symbol of that class at once.
+    fn whole_market(
+        &self,
+        provider: &ProviderSettings,
+        class: AssetClass,
+        timeframe: Timeframe,
+    ) -> Option<&'static str> {
+        let days = provider.whole_market(About::Bars, class).filter(|_| timeframe == Timeframe::D1);
+        days.filter(|market| {
+            let refusal = (provider.name.clone(), Shared::refusal(About::Bars, market));
+            !self.refused.contains(&refusal)
+        })
+    }
+
     /// The gaps of a series, ascending.
     pub(super) fn gaps_of(&self, series_id: i64) -> &[Gap] {
         self.gaps.get(&series_id).map_or(&[], Vec::as_slice)
@@ -121,6 +137,8 @@ pub(super) fn wants(
                     start: start.of(first_ts),
                     limit: start.limit,
                     reach: reach(provider, *timeframe),
+                    market: holdings.whole_market(provider, group.asset_class, *timeframe),
+                    adjusted: provider.adjusted,
                     aliases: member.aliases.clone(),
                     priority: group.priority,
                     settle: seconds(group.settle),

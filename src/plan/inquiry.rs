@@ -105,6 +105,8 @@ fn task(inquiry: &Inquiry, about: About, name: &Symbol, range: TimeRange) -> Tas
         bars: 0,
         further_pages: 0,
         file: None,
+        shared: Vec::new(),
+        unsettled_from: None,
     }
 }
 

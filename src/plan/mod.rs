@@ -11,16 +11,18 @@ use chrono::{NaiveDate, NaiveTime, TimeZone as _};
 use crate::calendar::due::Due;
 use crate::domain::range::{RangeSet, TimeRange};
 use crate::domain::series::{AssetClass, SeriesKey, Symbol};
-use crate::domain::task::{About, Job, Purpose, Task};
+use crate::domain::task::{About, Job, Purpose, Shared, Task};
 use crate::domain::timeframe::{DAY, Timeframe};
 use crate::domain::words::instant;
 use crate::provider::Reach;
 
 pub mod gaps;
 mod inquiry;
+mod market;
 pub mod rest;
 
 pub use inquiry::Inquiry;
+use market::{Draft, Markets};
 use rest::Rest;
 
 pub use crate::domain::range::BEGINNING;
@@ -44,6 +46,10 @@ pub struct Want {
     pub limit: i64,
     /// How far one request reaches.
     pub reach: Reach,
+    /// The market of which one request brings a day of every symbol; `None` where it is asked for alone.
+    pub market: Option<&'static str>,
+    /// Whether its provider is asked for prices that it may restate.
+    pub adjusted: bool,
     /// Names that the symbol had before, oldest first, each with its last day.
     pub aliases: Vec<(Symbol, NaiveDate)>,
     /// Higher goes first.
@@ -149,6 +155,21 @@ pub struct Plan {
     pub resting: Vec<(Symbol, String)>,
 }
 
+impl Plan {
+    /// The requests that its tasks share, each with how many of them do: of which provider, about what, and
+    /// for which market and range.
+    #[must_use]
+    pub fn shared(&self) -> BTreeMap<(&str, About, Shared), u64> {
+        let mut requests = BTreeMap::new();
+        for task in self.jobs.iter().flat_map(|job| &job.tasks) {
+            for shared in &task.shared {
+                *requests.entry((task.provider.as_str(), task.about, *shared)).or_default() += 1;
+            }
+        }
+        requests
+    }
+}
+
 /// The plan for `wants` and `inquiries` at `now`.
 ///
 /// Jobs come by priority, then the tails of series that have bars, then new series, then old holes;
@@ -157,11 +178,17 @@ pub struct Plan {
 pub fn make(wants: &[Want], inquiries: &[Inquiry], options: &Options, now: i64) -> Plan {
     let mut by_symbol: BTreeMap<&Symbol, (Rank, Vec<Task>)> = BTreeMap::new();
     let mut resting: BTreeMap<&Symbol, String> = BTreeMap::new();
-    for want in wants {
-        let mut tasks = tasks(want, options, now);
-        if let Some(reason) = leave_alone(want, options, &mut tasks) {
+    let markets = Markets::of(wants);
+    let mut drafts: Vec<Draft<'_>> =
+        wants.iter().map(|want| draft(want, &markets, options, now)).collect();
+    for Draft { want, tasks, by_days } in &mut drafts {
+        leave_alone(want, options, by_days);
+        if let Some(reason) = leave_alone(want, options, tasks) {
             resting.entry(&want.key.symbol).or_insert(reason);
         }
+    }
+    market::choose(&mut drafts);
+    for Draft { want, tasks, .. } in drafts {
         let rank = tasks.iter().map(|task| rank(want, task, now)).min();
         let entry = by_symbol.entry(&want.key.symbol).or_insert_with(|| (Rank::last(), Vec::new()));
         entry.0 = rank.unwrap_or(Rank::last()).min(entry.0);
@@ -253,9 +280,10 @@ fn rank(want: &Want, task: &Task, now: i64) -> Rank {
     }
 }
 
-/// The tasks of one series.
-fn tasks(want: &Want, options: &Options, now: i64) -> Vec<Task> {
-    let Some(wanted) = wanted(want, options, now) else { return Vec::new() };
+/// What may be asked for of one series.
+fn draft<'a>(want: &'a Want, markets: &Markets<'_>, options: &Options, now: i64) -> Draft<'a> {
+    let mut draft = Draft { want, tasks: Vec::new(), by_days: Vec::new() };
+    let Some(wanted) = wanted(want, options, now) else { return draft };
     let missing = if options.full {
         [wanted].into_iter().collect()
     } else {
@@ -265,14 +293,25 @@ fn tasks(want: &Want, options: &Options, now: i64) -> Vec<Task> {
         missing.ranges().iter().filter_map(|range| askable(want, *range, now)).collect();
     if let Some(file) = want.file {
         let anything = file.changed || !due.is_empty();
-        return if anything { vec![file_task(want, now)] } else { Vec::new() };
+        draft.tasks.extend(anything.then(|| file_task(want, now)));
+        return draft;
     }
-    let settled = due.into_iter().map(|range| with_unsettled(want, options, range, now)).collect();
-    merged(want, settled)
+    let unsettled_from = unsettled_from(want, now);
+    let with_unsettled = |range: &TimeRange| with_unsettled(want, options, *range, unsettled_from);
+    let settled: Vec<TimeRange> = due.iter().map(with_unsettled).collect();
+    if markets.have(want) {
+        let days = if market::may_wait(want, options, now) { &due } else { &settled };
+        draft.by_days = market::by_days(want, days, now);
+    }
+    draft.tasks = merged(want, settled)
         .into_iter()
         .flat_map(|range| sliced(want, range, now))
         .flat_map(|range| by_alias(want, range, now))
-        .collect()
+        .collect();
+    for task in draft.tasks.iter_mut().chain(&mut draft.by_days) {
+        task.unsettled_from = unsettled_from;
+    }
+    draft
 }
 
 /// What a call lacks of the stretch that it wants.
@@ -387,20 +426,31 @@ fn file_task(want: &Want, now: i64) -> Task {
 }
 
 /// A tail of a series that has bars reaches back over what is not settled, for the same request.
-fn with_unsettled(want: &Want, options: &Options, range: TimeRange, now: i64) -> TimeRange {
-    let (Some(first), Some(last)) = (want.first_ts, want.watermark_ts) else { return range };
-    if range.end <= last || options.repair {
+fn with_unsettled(
+    want: &Want,
+    options: &Options,
+    range: TimeRange,
+    unsettled_from: Option<i64>,
+) -> TimeRange {
+    let Some(from) = unsettled_from.filter(|_| !options.repair) else { return range };
+    if range.end <= want.watermark_ts.unwrap_or(i64::MAX) {
         return range;
     }
+    let asked_from =
+        options.from.map_or(i64::MIN, |bound| bound.start(&want.due, want.key.timeframe));
+    TimeRange::new(from.max(asked_from).min(range.start), range.end)
+}
+
+/// From which `ts` on the stored bars of a series are not settled: the last three, and what is younger than
+/// that; `None` when it has none.
+fn unsettled_from(want: &Want, now: i64) -> Option<i64> {
+    let (first, last) = want.first_ts.zip(want.watermark_ts)?;
     let third_last = want.due.back(want.key.timeframe, last, 2);
     let provisional = want
         .due
         .trim(want.key.timeframe, TimeRange::new(now.saturating_sub(want.settle), i64::MAX), now)
         .map_or(third_last, |open| open.start);
-    let asked_from =
-        options.from.map_or(i64::MIN, |bound| bound.start(&want.due, want.key.timeframe));
-    let start = third_last.min(provisional).max(first).max(asked_from).max(want.limit);
-    TimeRange::new(start.min(range.start), range.end)
+    Some(third_last.min(provisional).max(first).max(want.limit))
 }
 
 /// Neighbouring ranges become one where that costs no further page.
@@ -503,6 +553,8 @@ fn task(want: &Want, range: TimeRange, ask_symbol: Symbol, now: i64) -> Task {
         bars: want.due.count(want.key.timeframe, range, now),
         further_pages,
         file: None,
+        shared: Vec::new(),
+        unsettled_from: None,
     }
 }
 

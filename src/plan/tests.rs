@@ -31,6 +31,8 @@ fn want(calendar: &str, timeframe: Timeframe, reach: Reach) -> Want {
         start: MONDAY,
         limit: i64::MIN,
         reach,
+        market: None,
+        adjusted: false,
         aliases: Vec::new(),
         priority: 0,
         settle: 0,

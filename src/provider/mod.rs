@@ -92,6 +92,12 @@ pub trait Provider: Sync {
         &[]
     }
 
+    /// The name of the market of which one request brings what it has of every symbol of that class: of bars
+    /// a day. `None` where symbols are asked for one by one.
+    fn whole_market(&self, _about: About, _class: AssetClass) -> Option<&'static str> {
+        None
+    }
+
     /// Words the request for a page.
     fn request(&self, ask: &Ask<'_>) -> Request;
 
@@ -153,8 +159,11 @@ pub enum KeyUse {
 /// What a page is asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Ask<'a> {
-    /// Whose bars: usually one symbol, spelled as the provider spells it.
+    /// Whose bars: one symbol, spelled as the provider spells it; of a whole market those whose rows are wanted,
+    /// ascending.
     pub symbols: &'a [Symbol],
+    /// The market that is asked for as a whole, one of [`Provider::whole_market`]; `None` for one symbol.
+    pub market: Option<&'static str>,
     /// What of them; else than bars only of those that [`Provider::topics`] lists.
     pub about: About,
     /// What kind of thing they are.
@@ -227,7 +236,8 @@ impl Page {
 /// One symbol's rows in a page.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Answer {
-    /// As the provider spells it; empty when the payload does not name it.
+    /// As the provider spells it; empty when the payload does not name it, and of the rows of a whole market
+    /// that nobody asked for.
     pub symbol: String,
     /// Rows whose numbers could be read, not yet judged.
     pub bars: Vec<Bar>,

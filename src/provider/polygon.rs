@@ -23,6 +23,7 @@ use super::bounded::Words;
 use super::reading::{fault_of, malformed, only_symbol, pair, plain_words, usual_kind};
 use super::{Answer, Ask, Cursor, Defaults, KeyUse, Page, Provider, Reach, Reply, Request};
 
+mod grouped;
 mod next_url;
 mod payload;
 mod reference;
@@ -83,12 +84,19 @@ impl Provider for Polygon {
         }
     }
 
+    fn whole_market(&self, about: About, class: AssetClass) -> Option<&'static str> {
+        grouped::market(about, class)
+    }
+
     fn request(&self, ask: &Ask<'_>) -> Request {
         if let Some(Cursor::Path(path)) = ask.cursor {
             return Request { handed_out: Some(path.clone()), ..Request::default() };
         }
         if ask.about != About::Bars {
             return reference::request(ask);
+        }
+        if let Some(market) = ask.market {
+            return grouped::request(ask, market);
         }
         let (multiplier, timespan) = span(ask.timeframe);
         let (from, to) = bounds(ask.timeframe, ask.range);
@@ -112,19 +120,24 @@ impl Provider for Polygon {
         if ask.about != About::Bars {
             return reference::read(ask, reply);
         }
+        if ask.market.is_some() {
+            return grouped::read(ask, reply);
+        }
         let (head, bars, broken) = payload::rows(ask, reply)?;
         head.check(ask, reply)?;
         let symbol = head.ticker.unwrap_or_default().0;
         let next = head.next_url.map(|url| next_url::cursor(ask, reply, &url)).transpose()?;
-        let adjustment = head
-            .adjusted
-            .filter(|_| !bars.is_empty())
-            .map(|adjusted| if adjusted { Adjustment::Splits } else { Adjustment::Raw });
+        let adjustment = adjustment(head.adjusted).filter(|_| !bars.is_empty());
         Ok(Page {
             answers: vec![Answer { symbol, bars, broken, adjustment, ..Answer::default() }],
             next,
         })
     }
+}
+
+/// What prices contain of which an envelope says whether they are adjusted.
+fn adjustment(adjusted: Option<bool>) -> Option<Adjustment> {
+    adjusted.map(|adjusted| if adjusted { Adjustment::Splits } else { Adjustment::Raw })
 }
 
 /// Multiplier and timespan. The derived timeframes are never asked for.
@@ -147,10 +160,12 @@ fn bounds(timeframe: Timeframe, range: TimeRange) -> (String, String) {
         let last = range.end.saturating_mul(1000).saturating_sub(1);
         return (range.start.saturating_mul(1000).to_string(), last.to_string());
     }
-    let date = |ts: i64| {
-        DateTime::from_timestamp(ts, 0).map_or_else(String::new, |at| at.date_naive().to_string())
-    };
     (date(range.start), date(range.end.saturating_sub(1)))
+}
+
+/// The date of an instant in UTC.
+fn date(ts: i64) -> String {
+    DateTime::from_timestamp(ts, 0).map_or_else(String::new, |at| at.date_naive().to_string())
 }
 
 /// The text of an error stands under `error` in some bodies and under `message` in others.

@@ -19,6 +19,7 @@ mod wording;
 struct Case {
     provider: &'static dyn Provider,
     symbols: Vec<Symbol>,
+    market: Option<&'static str>,
     about: About,
     asset_class: AssetClass,
     timeframe: Timeframe,
@@ -34,6 +35,7 @@ fn case(kind: &str, symbols: &str, asset_class: AssetClass, timeframe: Timeframe
     Case {
         provider,
         symbols: symbols.split(',').map(|symbol| symbol.parse().unwrap()).collect(),
+        market: None,
         about: About::Bars,
         asset_class,
         timeframe,
@@ -48,6 +50,7 @@ impl Case {
     fn ask(&self) -> Ask<'_> {
         Ask {
             symbols: &self.symbols,
+            market: self.market,
             about: self.about,
             asset_class: self.asset_class,
             timeframe: self.timeframe,

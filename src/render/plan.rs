@@ -7,7 +7,9 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
-use crate::domain::task::{About, Task};
+use crate::domain::series::Symbol;
+use crate::domain::task::{About, Shared, Task};
+use crate::domain::timeframe::Timeframe;
 use crate::plan::Plan;
 
 use super::schema;
@@ -47,6 +49,18 @@ pub fn table(out: &mut dyn Write, costed: &Costed<'_>, look: Look) -> io::Result
     let tasks: Vec<&Task> = costed.plan.jobs.iter().flat_map(|job| &job.tasks).collect();
     if !tasks.is_empty() {
         let mut rows = Rows::new(COLUMNS, look);
+        for (of, symbols) in costed.plan.shared() {
+            let (_, about, Shared { range, .. }) = of;
+            rows.add([
+                Symbol::every().to_string(),
+                about.word(Timeframe::D1).to_owned(),
+                counted(symbols, "symbol"),
+                instant(range.start),
+                instant(range.end),
+                dash(),
+                count(1),
+            ]);
+        }
         for task in &tasks {
             let (start, end) = asked(task);
             let about = if task.further_pages > 0 { "~" } else { "" };
@@ -57,7 +71,10 @@ pub fn table(out: &mut dyn Write, costed: &Costed<'_>, look: Look) -> io::Result
                 start.map_or_else(dash, instant),
                 end.map_or_else(dash, instant),
                 start.map_or_else(dash, |_| count(task.bars)),
-                format!("{about}{}", count(1 + task.further_pages)),
+                match task.own_requests() {
+                    0 => "shared".to_owned(),
+                    own => format!("{about}{}", count(own + task.further_pages)),
+                },
             ]);
         }
         rows.write(out)?;
@@ -114,8 +131,27 @@ struct Document<'a> {
     up_to_date: Vec<&'a str>,
     /// Symbols that are left alone for now.
     resting: Vec<Resting<'a>>,
+    /// A row a request for a whole market, which many tasks share.
+    shared: Vec<SharedRow<'a>>,
     /// A row a task: one range of one series.
     tasks: Vec<Row<'a>>,
+}
+
+/// A request for a whole market.
+#[derive(Serialize, JsonSchema)]
+struct SharedRow<'a> {
+    /// The provider's name in the config.
+    provider: &'a str,
+    /// The market, by the provider's name for it.
+    market: &'a str,
+    /// What of it is asked for, as of a task.
+    about: &'a str,
+    /// The beginning of what is asked for.
+    from: String,
+    /// Its end, exclusive.
+    to: String,
+    /// How many tasks it answers.
+    tasks: u64,
 }
 
 /// A symbol that is left alone for now.
@@ -149,6 +185,8 @@ struct Row<'a> {
     bars: u64,
     /// How many pages after the first, estimated.
     further_pages: u64,
+    /// How many requests of `shared` answer it, in place of one of its own.
+    shared_requests: u64,
 }
 
 /// The JSON Schema of the document.
@@ -174,7 +212,17 @@ pub fn json(out: &mut dyn Write, costed: &Costed<'_>, now: i64) -> io::Result<()
         to: asked(task).1.map(instant),
         bars: task.bars,
         further_pages: task.further_pages,
+        shared_requests: task.shared.len() as u64,
     });
+    let shared =
+        costed.plan.shared().into_iter().map(|((provider, about, shared), tasks)| SharedRow {
+            provider,
+            market: shared.market,
+            about: about.as_str(),
+            from: instant(shared.range.start),
+            to: instant(shared.range.end),
+            tasks,
+        });
     let resting = costed.plan.resting.iter();
     let document = Document {
         schema: super::SCHEMA,
@@ -187,6 +235,7 @@ pub fn json(out: &mut dyn Write, costed: &Costed<'_>, now: i64) -> io::Result<()
         resting: resting
             .map(|(symbol, reason)| Resting { symbol: symbol.as_str(), reason })
             .collect(),
+        shared: shared.collect(),
         tasks: tasks.collect(),
     };
     super::json(out, &document)

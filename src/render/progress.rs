@@ -91,7 +91,9 @@ impl Progress {
                 self.bars += counts.inserted + counts.updated;
                 self.requests += u64::from(attempt.http_status.is_some());
             }
-            Event::AttemptFailed { .. } | Event::Redirected { .. } => self.requests += 1,
+            Event::Answered { .. } | Event::AttemptFailed { .. } | Event::Redirected { .. } => {
+                self.requests += 1;
+            }
             Event::QuotaWait { wait, .. } => self.waited += *wait,
             Event::JobFinished(job) => {
                 self.at_work.remove(&job.symbol);

@@ -225,7 +225,7 @@ impl Writer<'_> {
         run_id: &RunId,
         attempt: &Attempt,
         counts: &PageCounts,
-    ) -> StoreResult<()> {
+    ) -> StoreResult<i64> {
         let response_ms = u64::try_from(attempt.response_time.as_millis()).unwrap_or(u64::MAX);
         self.connection
             .prepare_cached(
@@ -257,6 +257,30 @@ impl Writer<'_> {
                 sql_count(counts.updated),
                 sql_count(counts.kept),
                 counts.refused.reasons().next().map(|_| counts.refused.to_string()),
+            ])?;
+        Ok(self.connection.last_insert_rowid())
+    }
+
+    /// Adds what became of a part of its rows to what is recorded of a try at a request.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be written.
+    pub fn fetch_log_extend(&self, row: i64, counts: &PageCounts) -> StoreResult<()> {
+        self.connection
+            .prepare_cached(
+                "UPDATE fetch_log SET records_inserted = records_inserted + ?2,
+                        records_rejected = records_rejected + ?3,
+                        records_dropped = records_dropped + ?4,
+                        records_updated = coalesce(records_updated, 0) + ?5
+                  WHERE rowid = ?1",
+            )?
+            .execute(params![
+                row,
+                sql_count(counts.inserted),
+                sql_count(counts.rejected),
+                sql_count(counts.dropped),
+                sql_count(counts.updated),
             ])?;
         Ok(())
     }

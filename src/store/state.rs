@@ -30,8 +30,9 @@ impl Writer<'_> {
         self.connection
             .prepare_cached(
                 "INSERT OR REPLACE INTO rate_state (provider, rules, unsettled, paused_until_us,
-                     held_until_us, held_reason, held_symbol, concurrency, saved_at_us, boot_id, uptime_us)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                     held_until_us, held_reason, held_symbol, concurrency, saved_at_us, boot_id, uptime_us,
+                     refused)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?
             .execute(params![
                 provider,
@@ -45,6 +46,7 @@ impl Writer<'_> {
                 saved.at,
                 boot.map(|boot| &boot.id),
                 boot.map(|boot| boot.uptime),
+                refusals_of(state),
             ])?;
         let breaker = &state.breaker;
         let outcomes: String =
@@ -176,12 +178,15 @@ fn pause_at(connection: &Connection, now: i64) -> StoreResult<Option<Pause>> {
 }
 
 fn provider_states(connection: &Connection) -> StoreResult<BTreeMap<String, Remembered>> {
-    let mut statement = connection.prepare_cached(
+    // A database of an older schema remembers no refusal.
+    let refused =
+        if connection.column_exists(None, "rate_state", "refused")? { "refused" } else { "NULL" };
+    let mut statement = connection.prepare_cached(&format!(
         "SELECT provider, rules, unsettled, paused_until_us, held_until_us, held_reason, concurrency,
                 saved_at_us, boot_id, uptime_us, state, outcomes, last_failure_at, last_failure,
-                opened_at, retry_at_us, held_symbol
-           FROM rate_state LEFT JOIN breaker_state USING (provider)",
-    )?;
+                opened_at, retry_at_us, held_symbol, {refused}
+           FROM rate_state LEFT JOIN breaker_state USING (provider)"
+    ))?;
     let mut rows = statement.query([])?;
     let mut states = BTreeMap::new();
     while let Some(row) = rows.next()? {
@@ -218,9 +223,21 @@ fn remembered(row: &Row<'_>) -> StoreResult<Remembered> {
             opened_at: row.get::<_, Option<i64>>(14)?.map(micros),
             retry_at: row.get(15)?,
         },
+        // What cannot be read is asked for again, and learnt anew.
+        refused: row
+            .get::<_, Option<String>>(17)?
+            .and_then(|json| serde_json::from_str(&json).ok())
+            .unwrap_or_default(),
     };
     let boot = boot.map(|(id, uptime)| Boot { id, uptime });
     Ok((state, Stamp { at: row.get(7)?, boot }))
+}
+
+/// The refusals as one JSON object; `None` when there is none.
+fn refusals_of(state: &ProviderState) -> Option<String> {
+    let pairs = state.refused.iter().map(|(what, until)| (what.clone(), (*until).into()));
+    let object: serde_json::Map<_, serde_json::Value> = pairs.collect();
+    (!object.is_empty()).then(|| serde_json::Value::Object(object).to_string())
 }
 
 /// The rules as one JSON object: of a window a list of pairs, of a bucket a number.

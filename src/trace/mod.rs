@@ -78,7 +78,9 @@ impl Trace {
                 self.job(symbol, *at);
             }
             Event::PageStored { counts, attempt, validated, stored, .. } => {
-                self.fetched(attempt, None, &[("rows", counts.fetched)]);
+                if attempt.part_of.is_none() {
+                    self.fetched(attempt, None, &[("rows", counts.fetched)]);
+                }
                 if let Some(took) = validated {
                     let counts = [("rejected", counts.rejected), ("dropped", counts.dropped)];
                     self.step(attempt, "validate", *took, &counts, None);
@@ -86,11 +88,15 @@ impl Trace {
                 let counts = [("inserted", counts.inserted), ("updated", counts.updated)];
                 self.step(attempt, "store", *stored, &counts, None);
             }
+            Event::Answered { attempt, rows } => self.fetched(attempt, None, &[("rows", *rows)]),
             Event::AttemptFailed { attempt, retry_in, validated } => {
                 self.attempt_failed(attempt, *retry_in, *validated);
             }
             Event::Redirected { attempt } => self.fetched(attempt, None, &[]),
             Event::Failed(failure) => self.failed(failure),
+            Event::Narrowed { series, message } if series.symbol.is_every() => {
+                self.pen.note(&mut self.run, "asked symbol by symbol", message);
+            }
             Event::Narrowed { series, message } => {
                 let (pen, part) = self.part(series, About::Bars, None);
                 pen.note(part, "narrowed", message);
@@ -178,8 +184,13 @@ impl Trace {
         attributes.extend(counts.iter().map(|(name, count)| KeyValue::new(*name, number(*count))));
         let to = attempt.begun + attempt.response_time;
         let took = Took { from: attempt.begun, to };
+        let drawn = Drawn { name: "fetch", kind: SpanKind::Client, took, attributes, error };
+        if attempt.series.symbol.is_every() {
+            // It is no job's own.
+            return self.pen.draw(&mut self.run, drawn);
+        }
         let (pen, part) = self.part(&attempt.series, attempt.about, Some(took.from));
-        pen.draw(part, Drawn { name: "fetch", kind: SpanKind::Client, took, attributes, error });
+        pen.draw(part, drawn);
     }
 
     /// Draws what was done with what came.

@@ -565,6 +565,7 @@ fn what_cannot_wait_for_a_slow_collector_is_dropped_and_counted() {
         bytes: 2,
         http_status: Some(200),
         file: None,
+        part_of: None,
         fault: None,
     };
     let took = Took { from: now, to: now };

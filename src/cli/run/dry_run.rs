@@ -42,7 +42,8 @@ fn quota_time(providers: &BTreeMap<String, ProviderSettings>, plan: &Plan) -> Du
     let of = |name: &str| {
         let tasks = plan.jobs.iter().flat_map(|job| &job.tasks);
         let own = tasks.filter(|task| task.provider == name);
-        own.map(|task| 1 + task.further_pages).sum::<u64>()
+        let alone: u64 = own.map(|task| task.own_requests() + task.further_pages).sum();
+        alone + plan.shared().keys().filter(|(provider, ..)| *provider == name).count() as u64
     };
     let http = providers.values().filter(|provider| !provider.is_files());
     http.flat_map(|provider| provider.rates.iter().map(|rate| (rate, of(&provider.name))))

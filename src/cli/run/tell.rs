@@ -40,6 +40,13 @@ impl<'a> Teller<'a> {
                 tracing::debug!(%symbol, provider = self.provider(symbol), "job started");
             }
             Event::PageStored { counts, attempt, .. } => page_stored(attempt, counts),
+            Event::Answered { attempt, rows } => tracing::debug!(
+                provider = attempt.provider,
+                what = attempt.word(),
+                attempt = attempt.number,
+                rows,
+                "a whole market answered"
+            ),
             Event::AttemptFailed { attempt, retry_in, .. } => attempt_failed(attempt, *retry_in),
             Event::Redirected { attempt } => tracing::debug!(
                 symbol = %attempt.series.symbol,

@@ -39,6 +39,7 @@ pub(super) fn settings(
         source: Source::Http { provider, base_url },
         key: key_source(context, name, spanned, provider, &defaults)?,
         adjusted: table.adjusted.unwrap_or(false),
+        grouped: table.grouped.unwrap_or(true),
         page_limit: at_least_one(context, table.page_limit.as_ref(), defaults.page_limit)?
             .min(defaults.page_limit),
         publication: publication(table.publication.as_ref(), defaults.publication),
@@ -80,6 +81,7 @@ fn files_settings(
         source: Source::Files { folder: context.file(path) },
         key: None,
         adjusted: table.adjusted.unwrap_or(false),
+        grouped: table.grouped.unwrap_or(true),
         page_limit: 50_000,
         publication: Publication::default(),
         history: None,

@@ -112,6 +112,8 @@ fn task() -> Task {
         bars: 10,
         further_pages: 0,
         file: None,
+        shared: Vec::new(),
+        unsettled_from: None,
     }
 }
 

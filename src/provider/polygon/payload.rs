@@ -41,7 +41,7 @@ pub(super) fn rows(
 
 /// What stands around the rows. Only `status` is sure to be there.
 #[derive(Deserialize)]
-struct Envelope<R> {
+pub(super) struct Envelope<R> {
     status: Words,
     ticker: Option<Words>,
     adjusted: Option<bool>,
@@ -50,7 +50,7 @@ struct Envelope<R> {
     next_url: Option<Words>,
     error: Option<Words>,
     message: Option<Words>,
-    results: Option<R>,
+    pub(super) results: Option<R>,
 }
 
 /// The envelope once its rows are read.
@@ -65,7 +65,7 @@ pub(super) struct Head {
 }
 
 impl<R> Envelope<R> {
-    fn without_rows(self, rows: usize) -> Head {
+    pub(super) fn without_rows(self, rows: usize) -> Head {
         Head {
             status: self.status,
             ticker: self.ticker,
@@ -97,25 +97,25 @@ impl Head {
 
 /// One aggregate. `t` is the start of its window in milliseconds; `v` may be fractional.
 #[derive(Deserialize)]
-struct Row {
-    t: i64,
-    o: f64,
-    h: f64,
-    l: f64,
-    c: f64,
-    v: Option<f64>,
-    vw: Option<f64>,
-    n: Option<f64>,
+pub(super) struct Row {
+    pub(super) t: i64,
+    pub(super) o: f64,
+    pub(super) h: f64,
+    pub(super) l: f64,
+    pub(super) c: f64,
+    pub(super) v: Option<f64>,
+    pub(super) vw: Option<f64>,
+    pub(super) n: Option<f64>,
 }
 
 /// The part of a row that says when.
 #[derive(Deserialize)]
-struct Stamp {
-    t: i64,
+pub(super) struct Stamp {
+    pub(super) t: i64,
 }
 
 impl Row {
-    fn bar(&self, ask: &Ask<'_>) -> Bar {
+    pub(super) fn bar(&self, ask: &Ask<'_>) -> Bar {
         Bar {
             ts: label(ask, self.t),
             open: self.o,
@@ -134,7 +134,7 @@ impl Row {
 }
 
 /// The `ts` of a row stamped `millis`: for days the date in the zone in which the provider cuts them.
-fn label(ask: &Ask<'_>, millis: i64) -> i64 {
+pub(super) fn label(ask: &Ask<'_>, millis: i64) -> i64 {
     let seconds = millis.div_euclid(1000);
     if ask.timeframe.is_intraday() {
         return seconds;

@@ -28,6 +28,8 @@ fn want(symbol: &str, timeframe: Timeframe, start: i64) -> Want {
         start,
         limit: i64::MIN,
         reach: Reach::Pages { seconds: i64::MAX / 4 },
+        market: None,
+        adjusted: false,
         aliases: Vec::new(),
         priority: 0,
         settle: 0,
