@@ -207,8 +207,10 @@ impl Crew {
     /// Hands a page over as soon as there is room for it.
     pub(super) async fn hand_over(&self, mut fetched: Fetched) {
         let rows = u32::try_from(fetched.rows()).unwrap_or(u32::MAX).clamp(1, WAITING_ROWS);
+        let read = Instant::now();
         // The semaphore is never closed.
         fetched.place = Arc::clone(&self.room).acquire_many_owned(rows).await.ok().map(Place);
+        fetched.attempt.pace.writer = read.elapsed();
         self.say(Message::Page(Box::new(fetched))).await;
     }
 
