@@ -8,7 +8,6 @@ use clap::Args;
 use crate::clock::{Chance, new_run_id};
 use crate::config::{JobRetries, ProviderSettings, Settings, TreatAs};
 use crate::domain::event::Event;
-use crate::domain::run::RunStatus;
 use crate::exit::Exit;
 use crate::fetch::Engine;
 use crate::pipeline::{self, Request, Sample, Selection};
@@ -40,6 +39,10 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// database beside the configured one that is deleted in the end. No bar reaches the configured database;
 /// but the requests count against the quota that is remembered there. How many there will be is said first,
 /// and where the quota is what holds all up, further parallelisms are not tried.
+///
+/// The lanes ask and the one writer stores at the same time, so each has a table of its own, in shares of the
+/// time of all lanes together, and of the time by the clock. `stagger` in [run] is left out of it, and
+/// reckoned with where it is told how long a backfill of everything takes.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   mdctl baseline                     a few symbols, at 1, 3, 5 and 10 in parallel
@@ -201,11 +204,10 @@ impl Stand<'_> {
                 continue;
             }
             let (step, ended) = self.step(memory, *lanes)?;
-            let status = step.status;
-            steps.push(step);
             exit = worse(exit, ended);
-            if !matches!(status, RunStatus::Succeeded | RunStatus::Partial) {
-                cut = Some(Cut::Ended(status));
+            cut = (!step.came_to_its_end()).then_some(Cut::Ended(step.status));
+            steps.push(step);
+            if cut.is_some() {
                 break;
             }
         }
@@ -221,7 +223,7 @@ impl Stand<'_> {
         let mut progress = Progress::new(&self.scene.screen, self.scene.bar);
         let mut tally = Tally::default();
         let (settings, request) = (self.settings(), self.request(parallel));
-        let begun = Instant::now();
+        let mut at_work = AtWork::default();
         let outcome = pipeline::rehearse(
             &settings,
             self.engine,
@@ -230,27 +232,30 @@ impl Stand<'_> {
             &request,
             &mut |event| {
                 tally.take(&event);
+                at_work.take(&event);
                 progress.take(&event);
                 if is_trouble(&event) {
                     teller.tell(&event);
                 }
             },
         );
-        let wall = begun.elapsed();
         let outcome = outcome.map_err(|error| {
             let mut failure = Failure::from(error);
             failure.exit = self.engine.stopped().map_or(failure.exit, Exit::Stopped);
             failure
         })?;
         let (status, times) = (outcome.status, outcome.times);
+        let wall = at_work.time();
         let made = Rehearsal { parallel, wall, status, tally, times };
         Ok((Step::of(self.setup, &made), outcome.exit))
     }
 
-    /// The sample's settings. What an exit code stands for elsewhere is no matter here.
+    /// The sample's settings. What an exit code stands for elsewhere is no matter here, and the pause between
+    /// starts is reckoned with later.
     fn settings(&self) -> Settings {
         let mut settings = self.sample.settings.clone();
         settings.run.treat_as = TreatAs::default();
+        settings.run.stagger = Duration::ZERO;
         settings
     }
 
@@ -273,6 +278,29 @@ impl Stand<'_> {
             no_features: false,
             import: None,
         }
+    }
+}
+
+/// From the plan to the last symbol's end: what a run does once, however much it asks for, is no part of it.
+#[derive(Default)]
+struct AtWork {
+    planned: Option<Instant>,
+    last: Option<Instant>,
+}
+
+impl AtWork {
+    fn take(&mut self, event: &Event) {
+        let now = Instant::now();
+        match event {
+            Event::Planned { .. } => self.planned = Some(now),
+            Event::Finished { .. } => return,
+            _ => {}
+        }
+        self.last = Some(now);
+    }
+
+    fn time(&self) -> Duration {
+        self.planned.zip(self.last).map_or(Duration::ZERO, |(from, to)| to - from)
     }
 }
 

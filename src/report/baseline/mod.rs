@@ -21,9 +21,6 @@ const AS_GOOD: f64 = 1.1;
 /// The share of rate-limited answers above which something is to be done.
 const MANY_LIMITED: f64 = 0.05;
 
-/// The share of the time from which on something that all wait for sets the pace.
-const SETS_THE_PACE: f64 = 0.8;
-
 /// What is rehearsed, and on what terms.
 #[derive(Clone, Debug, Default)]
 pub struct Setup {
@@ -35,7 +32,8 @@ pub struct Setup {
     pub rates: Vec<RateLimit>,
     /// The config's parallelism of `backfill`.
     pub configured: u32,
-    /// The pause between the starts of two symbols.
+    /// The pause between the starts of two symbols, which rehearsals leave out: of few symbols with a page
+    /// each it would be most of the time.
     pub stagger: Duration,
     /// Symbols of a step.
     pub symbols: u64,
@@ -55,6 +53,22 @@ impl Setup {
     pub fn allowed(&self) -> Option<f64> {
         let each = |rate: &RateLimit| f64::from(rate.requests) / rate.per.as_secs_f64();
         self.rates.iter().map(each).min_by(f64::total_cmp)
+    }
+
+    /// Seconds that a first backfill of everything takes at least, for its quota allows no more.
+    fn least_by_quota(&self) -> f64 {
+        let least = |rate: &RateLimit| {
+            let rest = self.whole.saturating_sub(u64::from(rate.burst.unwrap_or(rate.requests)));
+            let times = rest as f64 / f64::from(rate.requests);
+            // Tokens grow one by one; a window is to pass as a whole.
+            rate.per.as_secs_f64() * if rate.burst.is_some() { times } else { times.ceil() }
+        };
+        self.rates.iter().map(least).fold(0.0, f64::max)
+    }
+
+    /// Likewise, for symbols start one after the other.
+    fn least_by_stagger(&self) -> f64 {
+        if self.is_files { 0.0 } else { self.stagger.as_secs_f64() * self.tracked as f64 }
     }
 }
 
@@ -223,27 +237,21 @@ impl Step {
     #[must_use]
     pub fn of(setup: &Setup, made: &Rehearsal) -> Self {
         let (wall, tally) = (made.wall.as_secs_f64(), &made.tally);
-        let lanes = lanes(made);
+        let (lanes, writer) = (lanes(made), writer(made));
         // More lanes than there is to ask have nothing to do.
         let busy_lanes = u64::from(made.parallel).min(setup.planned).max(1) as f64;
-        let at_work = (wall - lanes.quota / busy_lanes).max(f64::MIN_POSITIVE);
-        let writer = writer(made);
-        let is_quota_bound = setup.allowed().is_some_and(|allowed| {
-            tally.requests > 0 && tally.requests as f64 / at_work >= allowed
-        }) || lanes.quota > wall * busy_lanes / 2.0;
-        let is_staggered = !setup.is_files
-            && !setup.stagger.is_zero()
-            && setup.stagger.as_secs_f64() * setup.symbols.saturating_sub(1) as f64
-                >= wall * SETS_THE_PACE;
-        let bottleneck = match (is_quota_bound, is_staggered) {
-            (true, _) => Stage::Quota,
-            (_, true) => Stage::Stagger,
-            _ => busiest(&lanes, &writer, wall, busy_lanes),
+        let at_work = (wall - lanes.quota / busy_lanes).max(0.0);
+        let free = at_work * setup.whole as f64 / setup.planned.max(1) as f64;
+        let (by_quota, by_stagger) = (setup.least_by_quota(), setup.least_by_stagger());
+        let bottleneck = if lanes.quota > wall * busy_lanes / 2.0 || by_quota > free.max(by_stagger)
+        {
+            Stage::Quota
+        } else if by_stagger > free {
+            Stage::Stagger
+        } else {
+            busiest(&lanes, &writer, wall, busy_lanes)
         };
-        let whole = (made.status == RunStatus::Succeeded && setup.planned > 0).then(|| {
-            let free = at_work * setup.whole as f64 / setup.planned as f64;
-            setup.allowed().map_or(free, |allowed| free.max(setup.whole as f64 / allowed))
-        });
+        let is_whole = made.status == RunStatus::Succeeded && setup.planned > 0;
         Self {
             parallel: made.parallel,
             status: made.status,
@@ -254,8 +262,14 @@ impl Step {
             lanes,
             writer,
             bottleneck,
-            whole,
+            whole: is_whole.then_some(free.max(by_quota).max(by_stagger)),
         }
+    }
+
+    /// Whether every symbol was asked for, whatever came of it.
+    #[must_use]
+    pub const fn came_to_its_end(&self) -> bool {
+        matches!(self.status, RunStatus::Succeeded | RunStatus::Partial)
     }
 
     /// Whether more lanes would only wait for the quota.
@@ -284,9 +298,10 @@ fn lanes(made: &Rehearsal) -> LaneSeconds {
 /// The account of the writer, who judges rows, too.
 fn writer(made: &Rehearsal) -> WriterSeconds {
     let validate = made.tally.validate.as_secs_f64();
-    let (compute, idle) = (made.times.concluding.as_secs_f64(), made.times.waiting.as_secs_f64());
-    let store = (made.wall.as_secs_f64() - validate - compute - idle).max(0.0);
-    WriterSeconds { validate, store, compute, idle }
+    let compute = made.times.concluding.as_secs_f64();
+    let rest = (made.wall.as_secs_f64() - validate - compute).max(0.0);
+    let idle = made.times.waiting.as_secs_f64().min(rest);
+    WriterSeconds { validate, store: rest - idle, compute, idle }
 }
 
 /// What those do most who have least time to spare: the lanes, or the writer.
@@ -346,8 +361,9 @@ pub struct Baseline {
 /// Judges the steps that were made.
 #[must_use]
 pub fn judge(setup: Setup, steps: Vec<Step>, cut: Option<Cut>) -> Baseline {
-    let at_configured = steps.iter().find(|step| step.parallel == setup.configured);
-    let bottleneck = at_configured.or(steps.last()).map(|step| step.bottleneck);
+    let made = || steps.iter().filter(|step| step.came_to_its_end());
+    let at_configured = made().find(|step| step.parallel == setup.configured);
+    let bottleneck = at_configured.or(made().next_back()).map(|step| step.bottleneck);
     let told = || steps.iter().filter_map(|step| Some((step.parallel, step.whole?)));
     let best = told().map(|(_, whole)| whole).min_by(f64::total_cmp);
     let paying = best.and_then(|best| {

@@ -87,9 +87,20 @@ fn a_quota_that_is_used_up_in_the_long_run_is_the_bottleneck_though_nothing_wait
     let baseline = judged(&setup, &[made(1, 4.0, 4.0)]);
     assert_eq!(baseline.bottleneck, Some(Stage::Quota));
     assert!(baseline.steps[0].is_quota_bound());
-    expect_close(baseline.steps[0].whole.expect("it tells"), 3_000.0);
+    expect_close(baseline.steps[0].whole.expect("it tells"), 49.0 * 60.0);
     assert_eq!((baseline.pays, baseline.gain), (Some(1), Some(1.0)), "three are no faster");
     assert!(baseline.verdict[0].contains("20/1m"), "{baseline:?}");
+}
+
+#[test]
+fn what_a_quota_lets_through_at_once_it_does_not_hold_up() {
+    let few = Setup { whole: 20, ..limited(20, MINUTE) };
+    assert_eq!(Step::of(&few, &made(1, 4.0, 4.0)).bottleneck, Stage::Network);
+    let more = Setup { whole: 21, ..few };
+    assert_eq!(Step::of(&more, &made(1, 4.0, 4.0)).whole, Some(60.0), "when the window has passed");
+    let rates = vec![RateLimit { requests: 20, per: MINUTE, burst: Some(15) }];
+    let tokens = Setup { rates, ..more };
+    assert_eq!(Step::of(&tokens, &made(1, 4.0, 4.0)).whole, Some(18.0), "six tokens");
 }
 
 #[test]
@@ -105,7 +116,7 @@ fn waits_for_the_quota_are_no_work() {
 
 #[test]
 fn a_quota_that_is_wider_than_the_lanes_holds_nothing_up() {
-    let setup = limited(1_000, MINUTE);
+    let setup = Setup { whole: 100_000, ..limited(1_000, MINUTE) };
     let baseline = judged(&setup, &[made(1, 4.0, 4.0), made(3, 1.3, 3.6), made(5, 1.1, 4.0)]);
     let bound: Vec<bool> = baseline.steps.iter().map(Step::is_quota_bound).collect();
     assert_eq!(bound, [false, false, true], "5, 15.4 and 18.2 of 16.7 a second");
@@ -135,12 +146,17 @@ fn reading_answers_may_take_longer_than_waiting_for_them() {
 
 #[test]
 fn the_pause_between_starts_may_set_the_pace() {
-    let setup = Setup { stagger: secs(0.1), ..setup() };
-    let baseline = judged(&setup, &[made(3, 1.0, 0.1)]);
-    assert_eq!(baseline.bottleneck, Some(Stage::Stagger));
-    assert!(baseline.advice[0].contains("stagger"), "{baseline:?}");
+    // A thousand requests of 500 symbols, which start within fifty seconds.
+    let setup = Setup { stagger: secs(0.1), tracked: 500, ..setup() };
+    let baseline = judged(&setup, &[made(3, 1.4, 4.0), made(5, 0.9, 4.0), made(10, 0.4, 4.0)]);
+    let bottlenecks: Vec<_> = baseline.steps.iter().map(|step| step.bottleneck).collect();
+    assert_eq!(bottlenecks, [Stage::Network, Stage::Stagger, Stage::Stagger]);
+    assert_eq!(baseline.steps[2].whole, Some(50.0));
+    assert_eq!(baseline.pays, Some(5), "ten are no faster");
+    assert!(baseline.advice[0].contains("From --parallel 5 on"), "{baseline:?}");
+    assert!(baseline.advice[0].contains("100 ms"), "{baseline:?}");
     let files = Setup { is_files: true, ..setup };
-    assert_ne!(judged(&files, &[made(3, 1.0, 0.1)]).bottleneck, Some(Stage::Stagger));
+    assert_eq!(judged(&files, &[made(10, 0.4, 4.0)]).bottleneck, Some(Stage::Network));
 }
 
 #[test]
@@ -192,6 +208,6 @@ fn nothing_asked_is_nothing_found() {
         tally: Tally::default(),
         times: WriterTimes::default(),
     };
-    let step = Step::of(&limited(1, MINUTE), &nothing);
-    assert_eq!((step.bottleneck, step.wall), (Stage::Network, 0.0));
+    let step = Step::of(&Setup::default(), &nothing);
+    assert_eq!((step.wall, step.lanes, step.whole), (0.0, LaneSeconds::default(), None));
 }

@@ -48,10 +48,9 @@ fn bottleneck(stage: Stage, setup: &Setup) -> String {
             "The bottleneck is the quota: {provider} allows {}, and its answers come faster than that.",
             names.join(" and ")
         ),
-        Stage::Stagger => format!(
-            "The bottleneck is the pause between the starts of two symbols, `stagger` of [run]: {} ms.",
-            setup.stagger.as_millis()
-        ),
+        Stage::Stagger => {
+            "The bottleneck is the pause between the starts of two symbols.".to_owned()
+        }
         Stage::Network => {
             format!("The bottleneck is the network: lanes wait for the answers of {provider}.")
         }
@@ -108,9 +107,14 @@ fn whole(baseline: &Baseline) -> Option<String> {
     times.sort_by_key(|(parallel, _)| *parallel);
     times.dedup_by_key(|(parallel, _)| *parallel);
     let noun = if setup.is_files { "file" } else { "request" };
+    let is_bound =
+        |parallel| steps.iter().any(|step| step.parallel == parallel && step.is_quota_bound());
     let times: Vec<String> = times
         .into_iter()
-        .map(|(parallel, seconds)| format!("{} at --parallel {parallel}", length(seconds)))
+        .map(|(parallel, seconds)| {
+            let more = if is_bound(parallel) { " and more" } else { "" };
+            format!("{} at --parallel {parallel}{more}", length(seconds))
+        })
         .collect();
     (!times.is_empty()).then(|| {
         format!(
@@ -125,7 +129,9 @@ fn whole(baseline: &Baseline) -> Option<String> {
 pub(super) fn advice(baseline: &Baseline) -> Vec<String> {
     let Baseline { setup, steps, .. } = baseline;
     let mut advice = Vec::new();
-    if steps.iter().any(|step| step.status != RunStatus::Succeeded) {
+    let is_lacking =
+        |step: &Step| !matches!(step.status, RunStatus::Succeeded | RunStatus::Interrupted);
+    if steps.iter().any(is_lacking) {
         advice.push(
             "Not every symbol came to its end, so that these figures mean little: see the lines above, \
              and `mdctl doctor`."
@@ -135,8 +141,13 @@ pub(super) fn advice(baseline: &Baseline) -> Vec<String> {
     if let Some(share) = baseline.rate_limited_share.filter(|share| *share > MANY_LIMITED) {
         advice.push(limited(setup, share));
     }
-    if baseline.bottleneck == Some(Stage::Stagger) {
-        advice.push("A shorter `stagger` in [run] lets symbols start sooner.".to_owned());
+    let staggered = steps.iter().filter(|step| step.bottleneck == Stage::Stagger);
+    if let Some(least) = staggered.map(|step| step.parallel).min() {
+        advice.push(format!(
+            "From --parallel {least} on the pause between the starts of two symbols is what takes longest, \
+             `stagger` in [run]: {} ms; a shorter one lets symbols start sooner.",
+            setup.stagger.as_millis()
+        ));
     }
     let idle = |step: &&Step| {
         step.lanes.idle > MUCH_IDLE * step.wall * f64::from(step.parallel)
