@@ -19,6 +19,7 @@ mod actions;
 mod alerts;
 mod backfill;
 mod bars;
+mod baseline;
 mod breaker;
 mod completions;
 mod db;
@@ -179,6 +180,7 @@ enum Command {
     Pause(pause::Pause),
     Resume(pause::Resume),
     Breaker(breaker::Breaker),
+    Baseline(baseline::Baseline),
     Db(db::Db),
     Doctor(doctor::Doctor),
     Units(units::Units),
@@ -245,6 +247,7 @@ fn run(cli: Cli) -> Done {
         Command::Pause(command) => pause::pause(command, &scene()?),
         Command::Resume(command) => pause::resume(command, &scene()?),
         Command::Breaker(command) => breaker::exec(command, &scene()?),
+        Command::Baseline(command) => baseline::exec(command, &cli.global),
         Command::Db(command) => db::exec(command, &scene()?),
         // That the config cannot be followed is for it to tell.
         Command::Doctor(command) => doctor::exec(command, &cli.global),
@@ -279,6 +282,7 @@ fn schema(command: &Command) -> Result<Schema, Failure> {
         Command::Features(_) => render::features::schema(),
         Command::Pause(_) | Command::Resume(_) => render::pause::schema(),
         Command::Breaker(command) => command.schema(),
+        Command::Baseline(_) => render::baseline::schema(),
         Command::Db(command) => command.schema(),
         Command::Doctor(_) => render::doctor::schema(),
         Command::Units(command) => command.schema(),

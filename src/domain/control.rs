@@ -35,7 +35,7 @@ pub struct Deed<'a> {
     /// On which machine.
     pub host: &'a str,
     /// What: `pause`, `resume`, `force`, `breaker_reset`, `actions_accept`, `actions_reject`,
-    /// `alert_snooze`, `alert_unsnooze`.
+    /// `alert_snooze`, `alert_unsnooze`, `baseline`.
     pub action: &'a str,
     /// To what.
     pub subject: &'a str,

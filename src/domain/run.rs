@@ -257,6 +257,29 @@ pub struct Attempt {
     /// The number, in this run, of the request for a whole market that it is a part of, of several the last one;
     /// `None` of a request of its own.
     pub part_of: Option<u64>,
+    /// Where the time went that was not the network's.
+    pub pace: Pace,
+}
+
+/// Where the time of a request went, besides waiting for its answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// Waiting for the provider's quota, before it was sent.
+    pub quota: Duration,
+    /// Reading what came, which is part of the response time; of a file's first page, with looking through
+    /// the file.
+    pub decode: Duration,
+    /// Waiting, once it was read, until the writer had room for it.
+    pub writer: Duration,
+}
+
+/// Where the time of a run's one writer went. What is in neither it wrote, or got ready to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WriterTimes {
+    /// Waiting for what fetching brings.
+    pub waiting: Duration,
+    /// Making what follows from stored bars: features, and looking for what is suspicious.
+    pub concluding: Duration,
 }
 
 impl Attempt {

@@ -215,9 +215,11 @@ impl Crew {
     /// Judges a page and hands it over as soon as there is room for it.
     pub(super) async fn hand_over(&self, fetched: Fetched) {
         let rows = u32::try_from(fetched.rows()).unwrap_or(u32::MAX).clamp(1, WAITING_ROWS);
-        // The semaphore is never closed.
         let mut page = self.judge(fetched);
+        let judged = Instant::now();
+        // The semaphore is never closed.
         page.fetched.place = Arc::clone(&self.room).acquire_many_owned(rows).await.ok().map(Place);
+        page.fetched.attempt.pace.writer = judged.elapsed();
         self.say(Message::Page(Box::new(page))).await;
     }
 

@@ -1,7 +1,7 @@
 //! One exchange with a provider: a request goes out, and a page, or what was wrong with the answer,
 //! comes back.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use url::Url;
 
@@ -57,9 +57,10 @@ pub(super) async fn exchange(
         Sent::Answer(received) => {
             attempt.bytes = received.bytes;
             attempt.http_status = Some(received.reply.status);
-            read(provider, ask, received, secrets)
-                .map(|read| Came::Page(Box::new(read)))
-                .map_err(hidden)
+            let came = Instant::now();
+            let read = read(provider, ask, received, secrets);
+            attempt.pace.decode = came.elapsed();
+            read.map(|read| Came::Page(Box::new(read))).map_err(hidden)
         }
         Sent::Elsewhere(status, url) => {
             attempt.http_status = Some(status);

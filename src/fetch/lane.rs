@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use url::Url;
 
@@ -52,6 +52,8 @@ pub(super) struct Wanted<'a> {
 struct Flight<'a> {
     lane: &'a Lane<'a>,
     pass: Option<Pass>,
+    /// How long it waited for the quota.
+    waited: Duration,
 }
 
 impl Flight<'_> {
@@ -254,6 +256,7 @@ impl Lane<'_> {
         let provider = &line.settings.name;
         let _turn = Turn { lane: self };
         let mut told = None;
+        let mut waited = Duration::ZERO;
         // Since when nothing but a place is lacking.
         let mut since = None;
         loop {
@@ -266,8 +269,9 @@ impl Lane<'_> {
             let now = crew.timeline.now();
             let entry = locked(&crew.gates).enter(provider, &task.key.symbol, *rank, now);
             since = since.filter(|_| matches!(entry, Entry::Wait(Wait::Place(_))));
+            let is_quota = matches!(entry, Entry::Wait(Wait::Quota(_)));
             let until = match entry {
-                Entry::Go(pass) => return Ok(Flight { lane: self, pass: Some(pass) }),
+                Entry::Go(pass) => return Ok(Flight { lane: self, pass: Some(pass), waited }),
                 Entry::Fail(fault) => return Err(Lost::failed(fault, 0)),
                 Entry::Defer(reason) => return Err(Lost::deferred(reason)),
                 Entry::Wait(Wait::Quota(at)) if at > crew.ends_at => {
@@ -298,7 +302,11 @@ impl Lane<'_> {
                 }
                 Entry::Wait(Wait::Others) => None,
             };
+            let began = Instant::now();
             crew.until(until, changed).await;
+            if is_quota {
+                waited += began.elapsed();
+            }
         }
     }
 
@@ -313,6 +321,7 @@ impl Lane<'_> {
     ) -> (Attempt, Result<Came, Fault>) {
         let ending = &self.crew.ending;
         let mut attempt = attempt(wanted.task, wanted.range, number);
+        attempt.pace.quota = flight.waited;
         let asking = self.ask(http, wanted, elsewhere, &mut attempt);
         let answered = ending.cut.run_until_cancelled(asking).await;
         let came = answered.unwrap_or_else(|| Err(ending.fault()));

@@ -20,7 +20,7 @@ use crate::domain::event::Took;
 use crate::domain::fact::FileMark;
 use crate::domain::provider_state::{ProviderState, Stamp, micros};
 use crate::domain::range::TimeRange;
-use crate::domain::run::{Attempt, ErrorKind, Failure, Fault};
+use crate::domain::run::{Attempt, ErrorKind, Failure, Fault, Pace};
 use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::task::{Job, Task};
 use crate::provider::Answer;
@@ -365,5 +365,6 @@ fn attempt(task: &Task, range: TimeRange, number: u32) -> Attempt {
         file: task.file.as_ref().map(|file| file.path.clone()),
         fault: None,
         part_of: None,
+        pace: Pace::default(),
     }
 }

@@ -1,7 +1,7 @@
 //! The writer's desk: turns what fetching says into stored facts and events, and keeps count.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::calendar::due::Due;
 use crate::clock;
@@ -9,13 +9,14 @@ use crate::config::{Group, Member, Settings};
 use crate::domain::event::Event;
 use crate::domain::run::{
     Attempt, ErrorKind, Failure, JobOutcome, JobStatus, PageCounts, RunId, Stage, Totals,
+    WriterTimes,
 };
 use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::task::About;
 use crate::domain::timeframe::Timeframe;
-use crate::fetch::{Answered, Exhausted, Message};
+use crate::fetch::{Answered, Exhausted, Fetching, Message};
 use crate::plan::{Plan, rest};
-use crate::store::{Put, StoreResult, Writer};
+use crate::store::{Put, Store, StoreResult, Writer};
 
 use super::compute::Computing;
 use super::import::Terms;
@@ -60,6 +61,10 @@ pub(super) struct Desk<'a> {
     pub(super) to_conclude: VecDeque<Symbol>,
     /// What this machine lacks to go on; `None` while it lacks nothing.
     pub(super) exhausted: Option<Exhausted>,
+    /// Where providers are remembered; `None` where that is the run's own database.
+    pub(super) memory: Option<&'a mut Store>,
+    /// Where the time at this desk went.
+    pub(super) times: WriterTimes,
 }
 
 /// A job in this run.
@@ -134,7 +139,17 @@ impl<'a> Desk<'a> {
             said: Vec::new(),
             to_conclude: VecDeque::new(),
             exhausted: None,
+            memory: None,
+            times: WriterTimes::default(),
         }
+    }
+
+    /// The next message, waited for as long as it takes.
+    pub(super) fn wait_for(&mut self, fetching: &mut Fetching) -> Option<Message> {
+        let began = Instant::now();
+        let message = fetching.wait();
+        self.times.waiting += began.elapsed();
+        message
     }
 
     /// The totals, with `idle` jobs for which nothing was due, and `resting` ones that are left alone.

@@ -6,7 +6,7 @@
 //! a kill at any moment the store tells the truth, and whatever it tells is not fetched again.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
@@ -18,7 +18,7 @@ use crate::domain::event::Event;
 use crate::domain::fact::SeriesFacts;
 use crate::domain::provider_state::micros;
 use crate::domain::range::RangeSet;
-use crate::domain::run::{JobStatus, RunId, RunStatus, Totals};
+use crate::domain::run::{JobStatus, RunId, RunStatus, Totals, WriterTimes};
 use crate::domain::series::Symbol;
 use crate::domain::shard::Shard;
 use crate::domain::task::{Job, Task};
@@ -42,12 +42,14 @@ mod page;
 mod preview;
 mod restate;
 mod retain;
+mod sample;
 mod want;
 
 pub use actions::{Decision, decide};
 pub use import::{Import, ImportFile, Terms};
 pub use preview::preview;
 pub use retain::prune_bars;
+pub use sample::{Sample, sample};
 pub use want::{Holdings, Selection};
 
 /// Messages written in one transaction, at most: enough that small pages do not pay for a commit each.
@@ -110,6 +112,8 @@ pub struct Outcome {
     pub status: RunStatus,
     /// What it did.
     pub totals: Totals,
+    /// Where its writer's time went.
+    pub times: WriterTimes,
     /// Its exit code.
     pub exit: exit::Exit,
 }
@@ -232,9 +236,46 @@ pub fn run(
     request: &Request,
     sink: &mut dyn FnMut(Event),
 ) -> anyhow::Result<Outcome> {
+    run_remembering(settings, engine, store, None, request, sink)
+}
+
+/// Makes one run in a database that is thrown away; what is to be remembered of providers is read from
+/// `memory`, and written there before anything is sent.
+///
+/// The caller holds the lock of `memory`.
+///
+/// # Errors
+///
+/// When the run cannot go on: a database fails, or threads cannot be had.
+pub fn rehearse(
+    settings: &Settings,
+    engine: &Engine,
+    store: &mut Store,
+    memory: &mut Store,
+    request: &Request,
+    sink: &mut dyn FnMut(Event),
+) -> anyhow::Result<Outcome> {
+    run_remembering(settings, engine, store, Some(memory), request, sink)
+}
+
+/// Makes one run; `memory` is where providers are remembered, if not in `store` itself.
+fn run_remembering(
+    settings: &Settings,
+    engine: &Engine,
+    store: &mut Store,
+    memory: Option<&mut Store>,
+    request: &Request,
+    sink: &mut dyn FnMut(Event),
+) -> anyhow::Result<Outcome> {
     let timeline = Timeline::begin();
     let started_at = clock::now();
-    let mut record = Record { settings, run_id: &request.run_id, totals: Totals::default() };
+    let mut record = Record {
+        settings,
+        run_id: &request.run_id,
+        totals: Totals::default(),
+        times: WriterTimes::default(),
+        memory,
+    };
     if let Some(pause) = open(settings, store, request, started_at)? {
         let words = format!("paused {pause}");
         return record.close(store, RunStatus::Skipped, exit::Exit::Success, Some(&words), sink);
@@ -262,6 +303,9 @@ struct Record<'a> {
     settings: &'a Settings,
     run_id: &'a RunId,
     totals: Totals,
+    times: WriterTimes,
+    /// Where providers are remembered; `None` where that is the run's own database.
+    memory: Option<&'a mut Store>,
 }
 
 impl Record<'_> {
@@ -278,7 +322,8 @@ impl Record<'_> {
         // The run is on record; a log that cannot be emptied now is emptied by the next one.
         let _ = store.checkpoint();
         sink(Event::Finished { status, totals: self.totals, exit_code: exit.code() });
-        Ok(Outcome { run_id: self.run_id.clone(), status, totals: self.totals, exit })
+        let Self { run_id, totals, times, .. } = self;
+        Ok(Outcome { run_id: run_id.clone(), status, totals, times, exit })
     }
 
     fn write(
@@ -368,6 +413,7 @@ fn work(
     let no_features = request.no_features;
     let mut desk = desk::Desk::new(settings, holdings, run_id.clone(), now, &plan, no_features);
     desk.terms = request.import.as_ref().map(|import| import.terms);
+    desk.memory = record.memory.take();
     let (idle, resting) = (plan.idle.len() as u64, plan.resting.len() as u64);
     let quiet: Vec<Symbol> =
         plan.idle.into_iter().chain(plan.resting.into_iter().map(|(symbol, _)| symbol)).collect();
@@ -377,12 +423,13 @@ fn work(
     while !jobs.is_empty() {
         let used = desk.totals(0, 0).requests;
         let options = fetch_options(settings, request, used);
-        let remembered = store.provider_states()?;
+        let remembered = desk.memory.as_deref().unwrap_or(store).provider_states()?;
         let mut fetching =
             fetch::start(engine, jobs, &providers, remembered, timeline.clone(), options)
                 .context("the threads that fetch are gone")?;
         let stored = store_all(engine, &is_over, store, &mut desk, &mut fetching, sink);
         record.totals = desk.totals(idle, resting);
+        record.times = desk.times;
         stored?;
         jobs = if engine.stopped().is_some() {
             Vec::new()
@@ -398,6 +445,7 @@ fn work(
     }
     conclude(&is_over, store, &mut desk, sink)?;
     record.totals = desk.totals(idle, resting);
+    record.times = desk.times;
     store.write(|tx| {
         let worst_lag = account::account(tx, settings, request.selection.shard, now)?;
         tx.run_lag_set(run_id, worst_lag.filter(|_| request.as_of.is_none()))
@@ -465,7 +513,7 @@ fn store_all(
     fetching: &mut Fetching,
     sink: &mut dyn FnMut(Event),
 ) -> anyhow::Result<()> {
-    while let Some(first) = fetching.wait() {
+    while let Some(first) = desk.wait_for(fetching) {
         let (events, notes) = store.write(|tx| {
             let mut rows = first.rows();
             let mut events = desk.take(tx, first)?;
@@ -477,7 +525,7 @@ fn store_all(
                 events.extend(desk.take(tx, message)?);
             }
             let notes = fetching.notes();
-            keep(tx, fetching, &notes)?;
+            keep(tx, desk, fetching, &notes)?;
             Ok((events, notes))
         })?;
         fetching.noted(&notes);
@@ -492,7 +540,7 @@ fn store_all(
     }
     let stopped = engine.stopped().is_some();
     let events = store.write(|tx| {
-        keep(tx, fetching, &fetching.last_notes())?;
+        keep(tx, desk, fetching, &fetching.last_notes())?;
         // Whom a signal kept from ending did not break down.
         if stopped { Ok(Vec::new()) } else { desk.finish(tx) }
     })?;
@@ -509,19 +557,32 @@ fn conclude(
     sink: &mut dyn FnMut(Event),
 ) -> StoreResult<()> {
     while desk.has_to_conclude() && !is_over() {
+        let began = Instant::now();
         store.write(|tx| desk.conclude(tx))?;
+        desk.times.concluding += began.elapsed();
         std::mem::take(&mut desk.said).into_iter().for_each(&mut *sink);
     }
     Ok(())
 }
 
-/// Writes down what is to be remembered of providers.
-fn keep(tx: &Writer<'_>, fetching: &Fetching, notes: &[Note]) -> StoreResult<()> {
+/// Writes down what is to be remembered of providers: with all else, or where the desk says.
+fn keep(
+    tx: &Writer<'_>,
+    desk: &mut desk::Desk<'_>,
+    fetching: &Fetching,
+    notes: &[Note],
+) -> StoreResult<()> {
     if notes.is_empty() {
         return Ok(());
     }
     let stamp = fetching.stamp();
-    notes.iter().try_for_each(|note| tx.provider_state_set(&note.provider, &note.state, &stamp))
+    let set = |tx: &Writer<'_>| {
+        notes.iter().try_for_each(|note| tx.provider_state_set(&note.provider, &note.state, &stamp))
+    };
+    match &mut desk.memory {
+        Some(memory) => memory.write(set),
+        None => set(tx),
+    }
 }
 
 fn jobs_open(tx: &Writer<'_>, run_id: &RunId, plan: &Plan) -> StoreResult<()> {

@@ -6,6 +6,7 @@
 pub mod actions;
 pub mod alerts;
 pub mod bars;
+pub mod baseline;
 pub mod breaker;
 pub mod db;
 pub mod doctor;

@@ -9,6 +9,7 @@ use crate::domain::range::RangeSet;
 
 pub mod actions;
 pub mod alerts;
+pub mod baseline;
 pub mod breaker;
 pub mod doctor;
 pub mod gaps;

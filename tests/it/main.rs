@@ -8,6 +8,7 @@ mod actions;
 mod agreement;
 mod alerts;
 mod backup;
+mod baseline;
 mod breaker;
 mod broken;
 mod check;

@@ -142,6 +142,7 @@ fn every_deed_is_what_its_schema_says() {
     check(&sandbox, &["backfill"], &["--as-of", AS_OF]);
     check(&sandbox, &["enrich"], &["--as-of", AS_OF]);
     check(&sandbox, &["backfill", "--dry-run"], &["--full", "--as-of", AS_OF]);
+    check(&sandbox, &["baseline"], &["--as-of", AS_OF]);
     check(&sandbox, &["db", "migrate"], &[]);
     let backup = check(&sandbox, &["db", "backup"], &["--keep", "3"]);
     let backup = backup["path"].as_str().expect("a path");

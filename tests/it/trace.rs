@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use flate2::read::GzDecoder;
 use mdctl::domain::event::{Event, Took};
 use mdctl::domain::range::TimeRange;
-use mdctl::domain::run::{Attempt, PageCounts, RunId};
+use mdctl::domain::run::{Attempt, Pace, PageCounts, RunId};
 use mdctl::domain::series::SeriesKey;
 use mdctl::domain::task::About;
 use mdctl::domain::timeframe::Timeframe;
@@ -567,6 +567,7 @@ fn what_cannot_wait_for_a_slow_collector_is_dropped_and_counted() {
         file: None,
         part_of: None,
         fault: None,
+        pace: Pace::default(),
     };
     let took = Took { from: now, to: now };
     let page = Event::PageStored {

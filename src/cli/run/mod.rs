@@ -39,6 +39,7 @@ mod tell;
 mod textfile;
 
 pub(super) use preview::preview;
+pub(super) use tell::Teller;
 
 /// Flags of `backfill` and `enrich`.
 #[derive(Debug, Args)]
@@ -207,7 +208,7 @@ fn aborted(failure: &Failure) {
 }
 
 /// The run's lock, after waiting for it no longer than `patience`.
-fn lock(database: &Path, engine: &Engine, patience: Duration) -> Result<Lock, Failure> {
+pub(super) fn lock(database: &Path, engine: &Engine, patience: Duration) -> Result<Lock, Failure> {
     let failed = |error| Failure::create(&lock::path_of(database), &error);
     if let Some(lock) = lock::try_lock(database).map_err(failed)? {
         return Ok(lock);

@@ -9,13 +9,13 @@ use crate::domain::run::{Attempt, Failure, PageCounts, RunStatus, Totals};
 use crate::domain::series::{SeriesKey, Symbol};
 
 /// Says in log lines what a run at work says.
-pub(super) struct Teller<'a> {
+pub(in crate::cli) struct Teller<'a> {
     /// Whom each symbol is asked of.
     providers: HashMap<&'a Symbol, &'a str>,
 }
 
 impl<'a> Teller<'a> {
-    pub(super) fn new(settings: &'a Settings) -> Self {
+    pub(in crate::cli) fn new(settings: &'a Settings) -> Self {
         let members = settings.members();
         Self {
             providers: members
@@ -28,7 +28,7 @@ impl<'a> Teller<'a> {
         self.providers.get(symbol).copied()
     }
 
-    pub(super) fn tell(&self, event: &Event) {
+    pub(in crate::cli) fn tell(&self, event: &Event) {
         match event {
             Event::Planned { jobs, requests, notes, .. } => {
                 for note in notes {

@@ -11,7 +11,7 @@ use std::time::Instant;
 use tokio::runtime::Handle;
 
 use crate::domain::range::TimeRange;
-use crate::domain::run::{Attempt, ErrorKind, Fault};
+use crate::domain::run::{Attempt, ErrorKind, Fault, Pace};
 use crate::domain::task::{Stored, Task};
 use crate::provider::Answer;
 use crate::provider::files::Whose;
@@ -207,6 +207,7 @@ impl Crew {
         let failed = |fault| Lost::failed(fault, 1);
         let stopped = || self.ending.lost(1);
         let finished_by = self.finished_by(None);
+        let mut read_since = Instant::now();
         let opened = Opened::open(path, self.whose(task)).map_err(failed)?;
         let (nothing, named) = (Stored::default(), task.file.as_ref());
         let mut likeness = Likeness::to(named.map_or(&nothing, |file| &file.stored));
@@ -235,6 +236,7 @@ impl Crew {
                     begun: started,
                     response_time: started.elapsed(),
                     bytes: page.bytes,
+                    pace: Pace { decode: read_since.elapsed(), ..Pace::default() },
                     ..attempt(task, task.range, 1)
                 },
                 task: Arc::clone(task),
@@ -249,6 +251,7 @@ impl Crew {
                 place: None,
             };
             Handle::current().block_on(self.hand_over(fetched));
+            read_since = Instant::now();
             if last || self.sender.is_closed() {
                 return Ok(());
             }
