@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::domain::action::Action;
 use crate::domain::fact::FileMark;
+use crate::domain::range::TimeRange;
 use crate::domain::reference::Listing;
 use crate::domain::run::{Attempt, ErrorKind, Fault};
 use crate::domain::task::Task;
@@ -47,16 +48,19 @@ pub struct Told {
 }
 
 /// All that is declared of a symbol, of one kind.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Whole {
     /// What could be read.
     pub declared: Declared,
     /// What could not.
     pub unread: Unread,
+    /// Where it stood in a list by date, the days from the first row in it to the last, whoever they are of;
+    /// empty when nothing follows from what is not in it. `None` where the symbol was asked about alone.
+    pub listed: Option<TimeRange>,
 }
 
 /// Rows that could not be read.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Unread {
     /// How many.
     pub rows: u64,
@@ -143,6 +147,7 @@ impl Lane<'_> {
             let whole = last.then(|| Whole {
                 declared: Declared { actions: std::mem::take(&mut gathered.actions), listing },
                 unread: std::mem::take(&mut gathered.unread),
+                listed: None,
             });
             let task = Arc::clone(task);
             let told = Told { task, attempt, rows, rejected, dropped, whole, file: None };

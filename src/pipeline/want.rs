@@ -8,7 +8,7 @@ use crate::config::{Group, Member, ProviderSettings, Settings, Source};
 use crate::domain::fact::{FileMark, SeriesFact, SeriesFacts};
 use crate::domain::gap::{Gap, GapReason};
 use crate::domain::range::RangeSet;
-use crate::domain::reference::CheckedFact;
+use crate::domain::reference::{CheckedFact, ToldFact};
 use crate::domain::series::{AssetClass, SeriesKey, Symbol};
 use crate::domain::shard::Shard;
 use crate::domain::task::{About, Shared};
@@ -17,7 +17,7 @@ use crate::domain::words::span;
 use crate::fetch::file_path;
 use crate::plan::rest::{self, Heard, Rest};
 use crate::plan::{BEGINNING, FileState, Inquiry, Want};
-use crate::provider::{Reach, actions_file};
+use crate::provider::{DatedList, Reach, actions_file};
 
 /// Which series a call is about; an empty list leaves its axis open.
 #[derive(Clone, Debug, Default)]
@@ -215,6 +215,10 @@ pub(super) fn inquiries(
         let provider = settings.provider_of(group);
         for member in group.members.iter().filter(|one| selection.holds_member(group, one)) {
             let checked = holdings.checked.get(&member.symbol).unwrap_or(&nothing);
+            let told_as = told_as(group, member);
+            let told_at = |told: &Option<ToldFact>| {
+                told.as_ref().filter(|told| told.told_as == told_as).map(|told| told.at)
+            };
             let listing = checked.listing.as_ref().filter(|(name, _)| *name == group.provider);
             inquiries.push(Inquiry {
                 symbol: member.symbol.clone(),
@@ -224,7 +228,10 @@ pub(super) fn inquiries(
                 delisted: member.delisted,
                 priority: group.priority,
                 topics: topics(provider, group.asset_class),
+                dated_lists: dated_lists(provider),
                 actions_checked_at: checked.actions_at,
+                splits_told_at: told_at(&checked.splits_told),
+                dividends_told_at: told_at(&checked.dividends_told),
                 listing_checked_at: listing.map(|(_, at)| *at),
                 file_changed: actions_file_changed(provider, &member.symbol, checked),
             });
@@ -238,6 +245,23 @@ fn topics(provider: &ProviderSettings, class: AssetClass) -> &'static [About] {
         Source::Files { .. } => &[],
         Source::Http { provider: http, .. } => http.topics(class),
     }
+}
+
+fn dated_lists(provider: &ProviderSettings) -> &'static [(About, DatedList)] {
+    match &provider.source {
+        Source::Files { .. } => &[],
+        Source::Http { provider: http, .. } => http.dated_lists(),
+    }
+}
+
+/// Who is asked for the actions of a member, and under which names: whoever is asked under another one has
+/// not told everything yet.
+pub(super) fn told_as(group: &Group, member: &Member) -> String {
+    let mut text = format!("{}:", group.provider);
+    for (alias, until) in &member.aliases {
+        text.push_str(&format!(" {alias} until {until},"));
+    }
+    text + " " + member.symbol.as_str()
 }
 
 /// Whether a symbol's file of actions is another than the one that was read: new, written to, or gone.

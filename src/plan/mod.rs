@@ -4,7 +4,7 @@
 //! a hole at the head, in the middle or at the tail is one case; nothing resumes from the last bar
 //! alone. A stretch without a due bar costs no request: a closed day is no outage.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{NaiveDate, NaiveTime, TimeZone as _};
 
@@ -16,6 +16,7 @@ use crate::domain::timeframe::{DAY, Timeframe};
 use crate::domain::words::instant;
 use crate::provider::Reach;
 
+mod by_date;
 pub mod gaps;
 mod inquiry;
 mod market;
@@ -189,8 +190,9 @@ pub fn make(wants: &[Want], inquiries: &[Inquiry], options: &Options, now: i64) 
         entry.0 = rank.unwrap_or(Rank::last()).min(entry.0);
         entry.1.extend(tasks);
     }
+    let lists = inquiry::lists(inquiries, options, now);
     for inquiry in inquiries {
-        let tasks = inquiry::tasks(inquiry, options, now);
+        let tasks = inquiry::tasks(inquiry, &lists, options, now);
         let entry = by_symbol.entry(&inquiry.symbol).or_insert_with(|| (Rank::last(), Vec::new()));
         if !tasks.is_empty() {
             entry.0 = entry.0.min(Rank::reference(inquiry.priority));

@@ -10,6 +10,7 @@ mod alerts;
 mod backup;
 mod breaker;
 mod broken;
+mod by_date;
 mod check;
 mod config;
 mod control;
