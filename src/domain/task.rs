@@ -104,6 +104,8 @@ pub struct Shared {
     pub market: &'static str,
     /// Which `ts`.
     pub range: TimeRange,
+    /// Pages after the first, estimated.
+    pub further_pages: u64,
 }
 
 /// A file that somebody named to be imported.

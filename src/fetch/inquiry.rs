@@ -14,6 +14,7 @@ use crate::domain::task::Task;
 use crate::provider::{Answer, Declared};
 
 use super::lane::{Lane, Wanted};
+use super::shared::Found;
 use super::{Lost, Message};
 
 /// Empty pages in a row after which a chain counts as endless.
@@ -121,8 +122,20 @@ impl Gathered {
 }
 
 impl Lane<'_> {
-    /// Asks for every page of what a task wants to know, and hands each on.
+    /// Finds what a task wants to know in the list that it shares with others, or asks for it alone.
     pub(super) async fn inquire(&self, task: &Arc<Task>, retries: &mut u32) -> Result<(), Lost> {
+        if let Some(shared) = task.shared.first()
+            && let Some(list) = self.part(task, *shared, retries).await?
+        {
+            let told = in_list(task, &list);
+            self.crew.say(Message::Told(Box::new(told))).await;
+            return Ok(());
+        }
+        self.inquire_alone(task, retries).await
+    }
+
+    /// Asks for every page of what a task wants to know, and hands each on.
+    async fn inquire_alone(&self, task: &Arc<Task>, retries: &mut u32) -> Result<(), Lost> {
         let mut gathered = Gathered::default();
         let mut cursor = None;
         loop {
@@ -157,6 +170,23 @@ impl Lane<'_> {
                 return Ok(());
             }
         }
+    }
+}
+
+/// What a list by date tells of a task's symbol.
+fn in_list(task: &Arc<Task>, list: &Found) -> Told {
+    let answer = list.of(&task.ask_symbol);
+    let mut unread = Unread::default();
+    let (rejected, dropped) = (answer.broken.len() as u64, answer.dropped);
+    answer.broken.into_iter().for_each(|row| unread.add(row.text));
+    Told {
+        task: Arc::clone(task),
+        attempt: list.attempt_of(task),
+        rows: answer.declared.actions.len() as u64 + rejected + dropped,
+        rejected,
+        dropped,
+        whole: Some(Whole { declared: answer.declared, unread, listed: Some(list.listed) }),
+        file: None,
     }
 }
 

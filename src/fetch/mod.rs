@@ -25,6 +25,7 @@ use crate::provider::Answer;
 
 mod actions_file;
 mod breaker;
+mod chain;
 mod crew;
 mod ending;
 mod engine;

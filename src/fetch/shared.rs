@@ -22,12 +22,11 @@ use crate::domain::timeframe::{DAY, Timeframe};
 use crate::domain::words::instant;
 use crate::provider::Answer;
 
+use super::chain::Chain;
+use super::exchange::Read;
 use super::lane::{Lane, Wanted};
 use super::line::locked;
 use super::{Fate, Fetched, Lost, Message};
-
-/// Pages of one answer, at most.
-const MOST_PAGES: u32 = 100;
 
 /// A refusal of a day that is no older than this, in seconds, is one of every day; of an older one it may be
 /// that the plan reaches back no further.
@@ -47,6 +46,8 @@ pub struct Answered {
     pub rows: u64,
     /// Rows of it that nobody asked for.
     pub dropped: u64,
+    /// Rows of it that do not say whose they are.
+    pub rejected: u64,
 }
 
 /// Which request it is: of a provider by its name in the config, about what, and for which market and range.
@@ -80,19 +81,35 @@ enum State {
 }
 
 /// An answer.
-struct Found {
+pub(super) struct Found {
+    number: u64,
     /// By symbol, ascending.
     answers: Vec<Answer>,
     attempt: Attempt,
     finished_by: i64,
+    /// Of a list by date, the days that it tells of.
+    pub(super) listed: TimeRange,
 }
 
 impl Found {
     /// What it holds of a symbol; nothing when it has no row of it.
-    fn of(&self, symbol: &Symbol) -> Answer {
+    pub(super) fn of(&self, symbol: &Symbol) -> Answer {
         let at =
             self.answers.binary_search_by(|answer| answer.symbol.as_str().cmp(symbol.as_str()));
         at.map_or_else(|_| Answer::default(), |at| self.answers[at].clone())
+    }
+
+    /// The attempt that brought it, as that of one task's part of it.
+    pub(super) fn attempt_of(&self, task: &Task) -> Attempt {
+        Attempt {
+            series: task.key.clone(),
+            begun: Instant::now(),
+            response_time: Duration::ZERO,
+            bytes: 0,
+            http_status: None,
+            part_of: Some(self.number),
+            ..self.attempt.clone()
+        }
     }
 }
 
@@ -179,7 +196,7 @@ impl Lane<'_> {
     }
 
     /// The answer to a request that a task shares; `None` when each symbol is to be asked for alone.
-    async fn part(
+    pub(super) async fn part(
         &self,
         task: &Task,
         shared: Shared,
@@ -209,19 +226,9 @@ impl Lane<'_> {
 
     /// A task's part of an answer, as a page.
     fn page_of(&self, task: &Arc<Task>, shared: Shared, found: &Found) -> Fetched {
-        let number = self.crew.shares.by_key.get(&key(task, shared)).map(|share| share.number);
-        let attempt = Attempt {
-            series: task.key.clone(),
-            begun: Instant::now(),
-            response_time: Duration::ZERO,
-            bytes: 0,
-            http_status: None,
-            part_of: number,
-            ..found.attempt.clone()
-        };
         Fetched {
             task: Arc::clone(task),
-            attempt,
+            attempt: found.attempt_of(task),
             answer: found.of(&task.ask_symbol),
             lines: Vec::new(),
             answered: shared.range,
@@ -282,29 +289,29 @@ impl Lane<'_> {
         };
         let market = Some((shared.market, share.symbols.as_slice()));
         let mut by_symbol: BTreeMap<String, Answer> = BTreeMap::new();
-        let (mut cursor, mut rows, mut pages) = (None, 0, 0);
+        let (mut cursor, mut rows, mut chain) = (None, 0, Chain::default());
         loop {
             let wanted =
                 Wanted { task: &all, range: shared.range, cursor: cursor.as_ref(), market };
             let (read, attempt) = self.page(wanted, retries).await?;
-            let dropped = read.answer.dropped;
-            let in_page = dropped + read.others.iter().map(rows_of).sum::<u64>();
-            let number = share.number;
-            let (last, told) =
-                (attempt.clone(), Answered { number, attempt, rows: in_page, dropped });
+            if let Err(fault) = chain.add(&read) {
+                let attempts = attempt.number;
+                let attempt = Attempt { fault: Some(fault.clone()), ..attempt };
+                self.crew.say(Message::AttemptFailed(attempt, None)).await;
+                return Err(Lost::failed(fault, attempts));
+            }
+            let told = answered(share.number, &read, attempt.clone());
+            rows += told.rows;
             self.crew.say(Message::Answered(Box::new(told))).await;
-            rows += in_page;
-            pages += 1;
             read.others.into_iter().for_each(|answer| merge(&mut by_symbol, answer));
             cursor = read.next;
             if cursor.is_none() {
                 let finished_by = self.crew.finished_by(read.server_now);
                 let answers = by_symbol.into_values().collect();
-                return Ok((rows > 0).then_some(Found { answers, attempt: last, finished_by }));
-            }
-            if pages == MOST_PAGES {
-                let fault = Fault::new(ErrorKind::Malformed, "more pages than a market fills");
-                return Err(Lost::failed(fault, last.number));
+                let (number, listed) = (share.number, chain.listed());
+                let found = Found { number, answers, attempt, finished_by, listed };
+                // Of a list that is empty nothing follows for anybody; a day without a row is none.
+                return Ok((rows > 0 || task.about != About::Bars).then_some(found));
             }
         }
     }
@@ -314,7 +321,8 @@ impl Lane<'_> {
     fn refused(&self, task: &Task, shared: Shared, what: String, fault: &Fault) -> String {
         let now = clock::now();
         let today = now.div_euclid(DAY) * DAY;
-        let is_telling = (today - TELLING..today).contains(&shared.range.start);
+        let is_telling =
+            task.about != About::Bars || (today - TELLING..today).contains(&shared.range.start);
         if !is_telling || fault.kind == ErrorKind::Malformed {
             return format!("{what} of {}: {}", days(shared.range), fault.message);
         }
@@ -346,6 +354,15 @@ const fn is_refusal(kind: ErrorKind) -> bool {
             | ErrorKind::TooLarge
             | ErrorKind::Malformed
     )
+}
+
+/// A page, as it is written down.
+fn answered(number: u64, read: &Read, attempt: Attempt) -> Answered {
+    let nobodys = &read.answer;
+    let dropped = nobodys.dropped + nobodys.declared.actions.len() as u64;
+    let rejected = nobodys.broken.len() as u64;
+    let rows = dropped + rejected + read.others.iter().map(rows_of).sum::<u64>();
+    Answered { number, attempt, rows, dropped, rejected }
 }
 
 /// Adds what a further page brings of a symbol.

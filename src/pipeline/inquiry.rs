@@ -307,6 +307,7 @@ mod tests {
             further_pages: 0,
             file: None,
             shared: Vec::new(),
+            unsettled_from: None,
         }
     }
 

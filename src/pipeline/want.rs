@@ -88,6 +88,15 @@ impl Holdings {
         })
     }
 
+    /// What `provider` may be asked for by date, of all symbols at once.
+    fn dated_lists(&self, provider: &ProviderSettings) -> Vec<(About, DatedList)> {
+        let lists = provider.dated_lists().iter().filter(|(about, list)| {
+            let refusal = Shared::refusal(*about, list.market);
+            !self.refused.contains(&(provider.name.clone(), refusal))
+        });
+        lists.copied().collect()
+    }
+
     /// The gaps of a series, ascending.
     pub(super) fn gaps_of(&self, series_id: i64) -> &[Gap] {
         self.gaps.get(&series_id).map_or(&[], Vec::as_slice)
@@ -213,6 +222,7 @@ pub(super) fn inquiries(
             continue;
         }
         let provider = settings.provider_of(group);
+        let dated_lists = holdings.dated_lists(provider);
         for member in group.members.iter().filter(|one| selection.holds_member(group, one)) {
             let checked = holdings.checked.get(&member.symbol).unwrap_or(&nothing);
             let told_as = told_as(group, member);
@@ -228,7 +238,7 @@ pub(super) fn inquiries(
                 delisted: member.delisted,
                 priority: group.priority,
                 topics: topics(provider, group.asset_class),
-                dated_lists: dated_lists(provider),
+                dated_lists: dated_lists.clone(),
                 actions_checked_at: checked.actions_at,
                 splits_told_at: told_at(&checked.splits_told),
                 dividends_told_at: told_at(&checked.dividends_told),
@@ -244,13 +254,6 @@ fn topics(provider: &ProviderSettings, class: AssetClass) -> &'static [About] {
     match &provider.source {
         Source::Files { .. } => &[],
         Source::Http { provider: http, .. } => http.topics(class),
-    }
-}
-
-fn dated_lists(provider: &ProviderSettings) -> &'static [(About, DatedList)] {
-    match &provider.source {
-        Source::Files { .. } => &[],
-        Source::Http { provider: http, .. } => http.dated_lists(),
     }
 }
 

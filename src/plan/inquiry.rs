@@ -15,7 +15,7 @@ use super::by_date::{self, List, Lists, Looks};
 use super::{BEGINNING, Options, Pass};
 
 /// The end of all dates: 10000-01-01.
-const END: i64 = 253_402_300_800;
+pub const END: i64 = 253_402_300_800;
 
 /// Days from one look at what a symbol is to the next.
 const LISTING_DAYS: i64 = 7;
@@ -40,7 +40,7 @@ pub struct Inquiry {
     /// When it was last asked for actions; `None` before the first time.
     pub actions_checked_at: Option<i64>,
     /// What of that its provider can be asked for by date, of all symbols at once.
-    pub dated_lists: &'static [(About, DatedList)],
+    pub dated_lists: Vec<(About, DatedList)>,
     /// When this provider last told all its splits under its present names; `None` when it has not.
     pub splits_told_at: Option<i64>,
     /// Likewise its dividends.
@@ -143,12 +143,14 @@ fn named(inquiry: &Inquiry, about: About) -> Vec<Task> {
 
 /// One task for each name that the symbol had on the days of a list that is shared with others.
 fn listed(inquiry: &Inquiry, about: About, list: &List) -> Vec<Task> {
-    let shared = Shared { market: list.market, range: TimeRange::new(list.from, END) };
-    let tasks = inquiry.names_from(list.from).map(|(name, range)| Task {
-        shared: vec![shared],
+    let shared = Shared {
+        market: list.market,
+        range: TimeRange::new(list.from, END),
         further_pages: list.pages.saturating_sub(1),
-        ..task(inquiry, about, name, range)
-    });
+    };
+    let tasks = inquiry
+        .names_from(list.from)
+        .map(|(name, range)| Task { shared: vec![shared], ..task(inquiry, about, name, range) });
     tasks.collect()
 }
 
@@ -193,7 +195,7 @@ mod tests {
             priority: 0,
             topics: &[About::Splits, About::Dividends, About::Listing],
             actions_checked_at: None,
-            dated_lists: &[],
+            dated_lists: Vec::new(),
             splits_told_at: None,
             dividends_told_at: None,
             listing_checked_at: None,
@@ -244,7 +246,7 @@ mod tests {
         let one = |n| Inquiry {
             symbol: symbol(n),
             topics: &[About::Splits],
-            dated_lists: &[(About::Splits, LIST)],
+            dated_lists: vec![(About::Splits, LIST)],
             actions_checked_at: told_at,
             splits_told_at: told_at,
             ..inquiry()
@@ -265,7 +267,7 @@ mod tests {
         let [task] = &of_last(&told(50), &DAILY_PASS)[..] else { panic!("no task") };
         assert_eq!((task.ask_symbol.as_str(), task.range), ("S49", TimeRange::new(BEGINNING, END)));
         let range = TimeRange::new(MONDAY - 61 * DAY, END);
-        assert_eq!(task.shared, [Shared { market: "m", range }]);
+        assert_eq!(task.shared, [Shared { market: "m", range, further_pages: 0 }]);
         assert_eq!(of_last(&told(50), &Options::default()), [], "no daily pass");
     }
 

@@ -73,8 +73,9 @@ pub(super) fn days(want: &Want, ranges: &[TimeRange], now: i64) -> Vec<i64> {
 pub(super) fn shared(want: &Want, task: Task, days: &[i64]) -> Task {
     let Some(market) = want.market else { return task };
     let own = days.iter().filter(|day| task.range.contains(**day));
-    let shared =
-        own.map(|day| Shared { market, range: TimeRange::new(*day, *day + DAY) }).collect();
+    let shared = own
+        .map(|day| Shared { market, range: TimeRange::new(*day, *day + DAY), further_pages: 0 })
+        .collect();
     Task { shared, ..task }
 }
 

@@ -4,7 +4,7 @@
 //! a hole at the head, in the middle or at the tail is one case; nothing resumes from the last bar
 //! alone. A stretch without a due bar costs no request: a closed day is no outage.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::{NaiveDate, NaiveTime, TimeZone as _};
 
@@ -22,7 +22,7 @@ mod inquiry;
 mod market;
 pub mod rest;
 
-pub use inquiry::Inquiry;
+pub use inquiry::{END, Inquiry};
 use rest::Rest;
 
 /// Where the history of a provider without a limit begins: 1900-01-01.
@@ -190,6 +190,7 @@ pub fn make(wants: &[Want], inquiries: &[Inquiry], options: &Options, now: i64) 
         entry.0 = rank.unwrap_or(Rank::last()).min(entry.0);
         entry.1.extend(tasks);
     }
+    market::choose(by_symbol.values_mut().flat_map(|(_, tasks)| tasks));
     let lists = inquiry::lists(inquiries, options, now);
     for inquiry in inquiries {
         let tasks = inquiry::tasks(inquiry, &lists, options, now);
@@ -199,7 +200,6 @@ pub fn make(wants: &[Want], inquiries: &[Inquiry], options: &Options, now: i64) 
         }
         entry.1.extend(tasks);
     }
-    market::choose(by_symbol.values_mut().flat_map(|(_, tasks)| tasks));
     let mut plan = Plan::default();
     let mut ranked = Vec::new();
     for (symbol, (rank, mut tasks)) in by_symbol {

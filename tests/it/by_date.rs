@@ -36,7 +36,11 @@ fn market(known: &[Known<'_>]) -> Market {
     let market = Market::daily(&names, &sessions("2024-01-02", "2024-06-28"));
     let others = ["A", "S", "S000", "T00", "ZZZ"];
     let market = names.iter().chain(&others).fold(market, |market, symbol| {
-        market.knowing(symbol, &[("2010-05-03", 1.0, 2.0)], &[("2015-02-10", 0.5), ("2024-03-01", 0.25)])
+        market.knowing(
+            symbol,
+            &[("2010-05-03", 1.0, 2.0)],
+            &[("2015-02-10", 0.5), ("2024-03-01", 0.25)],
+        )
     });
     known.iter().fold(market, |market, (symbol, splits, dividends)| {
         market.knowing(symbol, splits, dividends)
@@ -46,16 +50,33 @@ fn market(known: &[Known<'_>]) -> Market {
 /// What becomes known of some symbols between the two days: a split told late, one yet to come, one that
 /// was corrected, and a dividend.
 const NEWS: [Known<'_>; 4] = [
-    ("S01", &[("2010-05-03", 1.0, 2.0), ("2024-02-20", 1.0, 4.0)], &[("2015-02-10", 0.5), ("2024-03-01", 0.25)]),
-    ("S02", &[("2010-05-03", 1.0, 2.0), ("2024-04-10", 10.0, 1.0)], &[("2015-02-10", 0.5), ("2024-03-01", 0.26)]),
-    ("S03", &[("2010-05-03", 1.0, 2.0)], &[("2015-02-10", 0.5), ("2024-03-01", 0.25), ("2024-06-03", 0.3)]),
-    ("ZZZ", &[("2024-03-11", 1.0, 9.0), ("2024-05-20", 1.0, 3.0)], &[("2024-02-02", 9.0), ("2024-06-10", 9.0)]),
+    (
+        "S01",
+        &[("2010-05-03", 1.0, 2.0), ("2024-02-20", 1.0, 4.0)],
+        &[("2015-02-10", 0.5), ("2024-03-01", 0.25)],
+    ),
+    (
+        "S02",
+        &[("2010-05-03", 1.0, 2.0), ("2024-04-10", 10.0, 1.0)],
+        &[("2015-02-10", 0.5), ("2024-03-01", 0.26)],
+    ),
+    (
+        "S03",
+        &[("2010-05-03", 1.0, 2.0)],
+        &[("2015-02-10", 0.5), ("2024-03-01", 0.25), ("2024-06-03", 0.3)],
+    ),
+    (
+        "ZZZ",
+        &[("2024-03-11", 1.0, 9.0), ("2024-05-20", 1.0, 3.0)],
+        &[("2024-02-02", 9.0), ("2024-06-10", 9.0)],
+    ),
 ];
 
 fn config(server: &Server) -> String {
     let symbols = symbols();
     let symbols: Vec<&str> = symbols.iter().map(String::as_str).collect();
-    polygon(&server.url(), "").replace("[run]", "[run]\njob_retries = { initial = \"1ms\", max = 1 }")
+    polygon(&server.url(), "")
+        .replace("[run]", "[run]\njob_retries = { initial = \"1ms\", max = 1 }")
         + &group("p", "stock", &symbols, DAILY)
 }
 
@@ -87,7 +108,8 @@ fn enrich(sandbox: &Sandbox, as_of: &str) -> Output {
 fn asked(server: &Server) -> Vec<String> {
     let requests = server.take_requests();
     let targets = requests.iter().map(Request::target);
-    let others = targets.filter_map(|target| target.strip_prefix("/v3/reference/").map(str::to_owned));
+    let others =
+        targets.filter_map(|target| target.strip_prefix("/v3/reference/").map(str::to_owned));
     others.filter(|target| !target.starts_with("tickers/")).collect()
 }
 
@@ -117,7 +139,8 @@ fn actions_one_by_one(news: &[Known<'_>]) -> Vec<String> {
 
 /// Which symbols were asked about by the second day, if any.
 fn checked(sandbox: &Sandbox) -> i64 {
-    let at = "SELECT count(*) FROM tracked_symbols WHERE actions_checked_at >= unixepoch('2024-03-15')";
+    let at =
+        "SELECT count(*) FROM tracked_symbols WHERE actions_checked_at >= unixepoch('2024-03-15')";
     sandbox.database().number(at)
 }
 
@@ -150,13 +173,19 @@ fn the_dry_run_counts_a_list_once() {
     let (server, sandbox) = enriched();
     let dry = ["enrich", "--as-of", SECOND, "--dry-run"];
     let plan = sandbox.mdctl(&[&dry[..], &["--json"]].concat()).expect_code(0).json();
-    let tasks = plan["tasks"].as_array().expect("tasks");
-    let lists: Vec<String> = tasks
+    let lists: Vec<String> = plan["shared"]
+        .as_array()
+        .expect("requests")
         .iter()
-        .filter(|task| task["about"] != "bars")
-        .map(|task| format!("{} {} {}", task["asked_as"], task["about"], task["further_pages"]))
+        .filter(|shared| shared["about"] != "bars")
+        .map(|shared| {
+            assert!(shared["to"].is_null(), "it has no end");
+            let word = |name: &str| shared[name].to_string();
+            format!("{} {} {}", word("about"), word("tasks"), word("further_pages"))
+        })
         .collect();
-    assert_eq!(lists, [r#""*" "splits" 0"#, r#""*" "dividends" 16"#]);
+    assert_eq!(lists, [r#""splits" 50 0"#, r#""dividends" 50 16"#]);
+    assert!(plan["further_pages"].as_u64() >= Some(16));
     let requests = plan["requests"].as_u64().expect("a number");
     sandbox.mdctl(&dry).expect_code(0).expect_stdout("~17");
     assert_eq!(server.requests().len(), 0);
@@ -187,7 +216,8 @@ fn one_that_is_new_is_asked_for_all_there_ever_was() {
     lists.sort_unstable();
     let new = |list: &str| format!("{list}?ticker=NEW&limit=1000");
     assert_eq!(lists, [DIVIDENDS.to_owned(), new("dividends"), SPLITS.to_owned(), new("splits")]);
-    let told = sandbox.database().texts("SELECT ex_date FROM corporate_actions WHERE symbol = 'NEW'");
+    let told =
+        sandbox.database().texts("SELECT ex_date FROM corporate_actions WHERE symbol = 'NEW'");
     assert_eq!(told, ["2001-02-05"]);
 }
 
@@ -200,7 +230,8 @@ fn one_under_another_name_is_asked_under_every_name_it_had() {
     let old = sandbox.read("mdctl.toml");
     sandbox.write("mdctl.toml", old.replace(r#""S49""#, renamed));
     enrich(&sandbox, SECOND).expect_code(0);
-    let alone: Vec<String> = asked(&server).into_iter().filter(|asked| asked.contains("ticker")).collect();
+    let alone: Vec<String> =
+        asked(&server).into_iter().filter(|asked| asked.contains("ticker")).collect();
     assert_eq!(alone.len(), 4, "{alone:?}");
     let told = "SELECT ex_date FROM corporate_actions WHERE symbol = 'S49' ORDER BY ex_date";
     assert_eq!(sandbox.database().texts(told), ["2001-02-05", "2024-03-01"]);
@@ -322,9 +353,7 @@ fn what_goes_from_a_full_list_is_taken_back_and_from_an_empty_one_nothing() {
     assert_eq!(told(&sandbox), all, "a list of nothing is no word about anybody");
     // A list that ends before the two is one that may have been cut off.
     let rows = |dates: &[&str]| {
-        let row = |date: &&str| {
-            json!({ "ticker": "ZZZ", "execution_date": date, "split_from": 1, "split_to": 2 })
-        };
+        let row = |date: &&str| json!({ "ticker": "ZZZ", "execution_date": date, "split_from": 1, "split_to": 2 });
         let rows: Vec<_> = dates.iter().map(row).collect();
         reference_body(rows.into(), None).to_string()
     };
@@ -344,9 +373,7 @@ fn what_goes_from_a_full_list_is_taken_back_and_from_an_empty_one_nothing() {
 
 #[test]
 fn a_row_that_does_not_read_fails_whose_it_is_and_nobody_else() {
-    let row = |ticker: &str, to: i64| {
-        json!({ "ticker": ticker, "execution_date": "2024-03-11", "split_from": 1, "split_to": to })
-    };
+    let row = |ticker: &str, to: i64| json!({ "ticker": ticker, "execution_date": "2024-03-11", "split_from": 1, "split_to": to });
     let mut nameless = row("S06", 2);
     nameless["ticker"].take();
     for (broken, rejected, failed, told) in
@@ -354,15 +381,18 @@ fn a_row_that_does_not_read_fails_whose_it_is_and_nobody_else() {
     {
         let rows = json!([row("AAAA", 2), broken, row("S06", 2)]);
         let body = reference_body(rows, None).to_string();
-        let (_server, sandbox, output) = second_day(move |request| match is_by_date(request, "/splits") {
-            true => Answer::ok(body.clone()),
-            false => market(&[]).polygon(request),
-        });
+        let (_server, sandbox, output) =
+            second_day(move |request| match is_by_date(request, "/splits") {
+                true => Answer::ok(body.clone()),
+                false => market(&[]).polygon(request),
+            });
         output.expect_code(i32::from(failed > 0));
         let database = sandbox.database();
-        let failures = database.texts("SELECT symbol || ' ' || timeframe || ' ' || error_kind FROM failures");
+        let failures =
+            database.texts("SELECT symbol || ' ' || timeframe || ' ' || error_kind FROM failures");
         assert_eq!(failures, vec!["S05 splits validation"; failed]);
-        let new = database.texts("SELECT symbol FROM corporate_actions WHERE ex_date = '2024-03-11'");
+        let new =
+            database.texts("SELECT symbol FROM corporate_actions WHERE ex_date = '2024-03-11'");
         assert_eq!(new, ["S06"]);
         let logged = "SELECT sum(records_rejected) FROM fetch_log WHERE symbol = '*'";
         assert_eq!(database.number(logged), rejected);

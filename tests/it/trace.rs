@@ -566,6 +566,7 @@ fn what_cannot_wait_for_a_slow_collector_is_dropped_and_counted() {
         http_status: Some(200),
         file: None,
         fault: None,
+        part_of: None,
     };
     let took = Took { from: now, to: now };
     let page = Event::PageStored {
