@@ -58,14 +58,17 @@ impl Lists {
     }
 }
 
+/// A look that is due: from which day on a symbol lacks what was declared, and how many requests it takes
+/// alone.
+type Look = (i64, u64);
+
 /// The looks that are due, by provider and what they are about.
 #[derive(Debug, Default)]
-pub(super) struct Looks<'a>(BTreeMap<(&'a str, About), (DatedList, Vec<(i64, u64)>)>);
+pub(super) struct Looks<'a>(BTreeMap<(&'a str, About), (DatedList, Vec<Look>)>);
 
 impl<'a> Looks<'a> {
-    /// Adds that of a symbol, which lacks what was declared from a day on, and takes so many requests
-    /// alone.
-    pub(super) fn add(&mut self, of: (&'a str, About), list: DatedList, look: (i64, u64)) {
+    /// Adds that of a symbol.
+    pub(super) fn add(&mut self, of: (&'a str, About), list: DatedList, look: Look) {
         self.0.entry(of).or_insert_with(|| (list, Vec::new())).1.push(look);
     }
 
@@ -80,7 +83,7 @@ impl<'a> Looks<'a> {
 
 /// The list with which those `looks` take the fewest requests: who lacks more than it has is asked alone.
 /// `None` when all are better asked alone.
-fn cheapest(list: DatedList, mut looks: Vec<(i64, u64)>, now: i64) -> Option<List> {
+fn cheapest(list: DatedList, mut looks: Vec<Look>, now: i64) -> Option<List> {
     looks.sort_unstable();
     let all_alone: u64 = looks.iter().map(|(_, requests)| requests).sum();
     let (mut best, mut fewest) = (None, all_alone);

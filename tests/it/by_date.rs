@@ -10,15 +10,15 @@ use crate::support::market::{Market, reference_body, sessions};
 use crate::support::server::{Answer, Request, Server};
 use crate::support::{DAILY, Database, Output, Sandbox, group, polygon};
 
-/// Trading days on which a pass is made.
+/// Trading days at whose end, the beginning of the next one in UTC, a pass is made.
 const FIRST: &str = "2024-03-14";
 const SECOND: &str = "2024-03-15";
 
 /// The lists of the second day: from sixty days before the first on.
 const SPLITS: &str =
-    "splits?execution_date.gte=2024-01-14&sort=execution_date&order=asc&limit=1000";
+    "splits?execution_date.gte=2024-01-15&sort=execution_date&order=asc&limit=1000";
 const DIVIDENDS: &str =
-    "dividends?ex_dividend_date.gte=2024-01-14&sort=ex_dividend_date&order=asc&limit=1000";
+    "dividends?ex_dividend_date.gte=2024-01-15&sort=ex_dividend_date&order=asc&limit=1000";
 
 /// More symbols than the pages that are expected of either list.
 fn symbols() -> Vec<String> {
@@ -140,7 +140,7 @@ fn actions_one_by_one(news: &[Known<'_>]) -> Vec<String> {
 /// Which symbols were asked about by the second day, if any.
 fn checked(sandbox: &Sandbox) -> i64 {
     let at =
-        "SELECT count(*) FROM tracked_symbols WHERE actions_checked_at >= unixepoch('2024-03-15')";
+        "SELECT count(*) FROM tracked_symbols WHERE actions_checked_at >= unixepoch('2024-03-16')";
     sandbox.database().number(at)
 }
 
@@ -160,7 +160,7 @@ fn from_the_second_day_on_two_requests_tell_what_a_hundred_told() {
           WHERE run_id = (SELECT max(run_id) FROM runs) AND timeframe NOT IN ('1d', 'listing')
           ORDER BY timeframe",
     );
-    assert_eq!(logged, ["* dividends 200 58", "* splits 200 4"]);
+    assert_eq!(logged, ["* dividends 200 57", "* splits 200 4"]);
     let made = database.number("SELECT requests FROM runs ORDER BY run_id DESC LIMIT 1");
     let rows = "SELECT count(*) FROM fetch_log WHERE run_id = (SELECT max(run_id) FROM runs)";
     assert_eq!(made, database.number(rows));
@@ -186,11 +186,10 @@ fn the_dry_run_counts_a_list_once() {
         .collect();
     assert_eq!(lists, [r#""splits" 50 0"#, r#""dividends" 50 16"#]);
     assert!(plan["further_pages"].as_u64() >= Some(16));
-    let requests = plan["requests"].as_u64().expect("a number");
-    sandbox.mdctl(&dry).expect_code(0).expect_stdout("~17");
+    sandbox.mdctl(&dry).expect_code(0).expect_stdout("~17").expect_stdout("shared");
     assert_eq!(server.requests().len(), 0);
     enrich(&sandbox, SECOND).expect_code(0);
-    assert_eq!(server.requests().len() as u64, requests, "neither list has a further page");
+    assert_eq!(asked(&server).len(), 2);
 }
 
 #[test]
@@ -234,7 +233,8 @@ fn one_under_another_name_is_asked_under_every_name_it_had() {
         asked(&server).into_iter().filter(|asked| asked.contains("ticker")).collect();
     assert_eq!(alone.len(), 4, "{alone:?}");
     let told = "SELECT ex_date FROM corporate_actions WHERE symbol = 'S49' ORDER BY ex_date";
-    assert_eq!(sandbox.database().texts(told), ["2001-02-05", "2024-03-01"]);
+    // What it was told of before it had another name may be that one's: nobody has taken it back.
+    assert_eq!(sandbox.database().texts(told), ["2001-02-05", "2015-02-10", "2024-03-01"]);
     // From then on it stands in the list under either name, each on its days.
     let days: [(&str, f64, f64); 3] =
         [("2024-02-01", 1.0, 5.0), ("2024-02-29", 1.0, 6.0), ("2024-03-11", 1.0, 7.0)];
@@ -397,7 +397,7 @@ fn a_row_that_does_not_read_fails_whose_it_is_and_nobody_else() {
         let logged = "SELECT sum(records_rejected) FROM fetch_log WHERE symbol = '*'";
         assert_eq!(database.number(logged), rejected);
         let told_at = "SELECT count(*) FROM actions_told
-                        WHERE kind = 'split' AND told_at >= unixepoch('2024-03-15')";
+                        WHERE kind = 'split' AND told_at >= unixepoch('2024-03-16')";
         assert_eq!(database.number(told_at), told, "what may be lacking is asked for again");
     }
 }
@@ -406,12 +406,8 @@ fn a_row_that_does_not_read_fails_whose_it_is_and_nobody_else() {
 fn budgets_and_shards_keep_their_word() {
     let (server, sandbox) = enriched();
     let shard = ["enrich", "--as-of", SECOND, "--shard"];
-    let bars = |sandbox: &Sandbox| {
-        sandbox.database().number("SELECT count(*) FROM fetch_log WHERE timeframe = '1d'")
-    };
     sandbox.mdctl(&["enrich", "--as-of", SECOND, "--max-requests", "0"]).expect_code(4);
     assert_eq!((asked(&server).len(), checked(&sandbox)), (0, 0));
-    assert!(bars(&sandbox) > 0);
     sandbox.mdctl(&[&shard[..], &["1/2"]].concat()).expect_code(0);
     let mine = checked(&sandbox);
     assert!((3..50).contains(&mine), "{mine}");
