@@ -254,8 +254,8 @@ pub struct Attempt {
     pub file: Option<PathBuf>,
     /// What went wrong; `None` when nothing did.
     pub fault: Option<Fault>,
-    /// The number, in this run, of the request for a whole market that it is a part of; `None` of a request
-    /// of its own.
+    /// The number, in this run, of the request for a whole market that it is a part of, of several the last one;
+    /// `None` of a request of its own.
     pub part_of: Option<u64>,
 }
 

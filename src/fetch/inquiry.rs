@@ -14,7 +14,7 @@ use crate::domain::task::Task;
 use crate::provider::{Answer, Declared};
 
 use super::lane::{Lane, Wanted};
-use super::shared::Found;
+use super::shared::Part;
 use super::{Lost, Message};
 
 /// Empty pages in a row after which a chain counts as endless.
@@ -125,9 +125,9 @@ impl Lane<'_> {
     /// Finds what a task wants to know in the list that it shares with others, or asks for it alone.
     pub(super) async fn inquire(&self, task: &Arc<Task>, retries: &mut u32) -> Result<(), Lost> {
         if let Some(shared) = task.shared.first()
-            && let Some(list) = self.part(task, *shared, retries).await?
+            && let Some(part) = self.part(task, *shared, retries).await?
         {
-            let told = in_list(task, &list);
+            let told = in_list(task, part);
             self.crew.say(Message::Told(Box::new(told))).await;
             return Ok(());
         }
@@ -174,18 +174,19 @@ impl Lane<'_> {
 }
 
 /// What a list by date tells of a task's symbol.
-fn in_list(task: &Arc<Task>, list: &Found) -> Told {
-    let answer = list.of(&task.ask_symbol);
+fn in_list(task: &Arc<Task>, part: Part) -> Told {
+    let (attempt, listed) = (part.attempt(task, task.range), Some(part.listed()));
+    let Answer { broken, dropped, declared, .. } = part.answer;
     let mut unread = Unread::default();
-    let (rejected, dropped) = (answer.broken.len() as u64, answer.dropped);
-    answer.broken.into_iter().for_each(|row| unread.add(row.text));
+    let rejected = broken.len() as u64;
+    broken.into_iter().for_each(|row| unread.add(row.text));
     Told {
         task: Arc::clone(task),
-        attempt: list.attempt_of(task),
-        rows: answer.declared.actions.len() as u64 + rejected + dropped,
+        attempt,
+        rows: declared.actions.len() as u64 + rejected + dropped,
         rejected,
         dropped,
-        whole: Some(Whole { declared: answer.declared, unread, listed: Some(list.listed) }),
+        whole: Some(Whole { declared, unread, listed }),
         file: None,
     }
 }

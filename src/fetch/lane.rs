@@ -115,6 +115,7 @@ impl Lane<'_> {
                 answered: seen.answered(task, &reply.answer, last),
                 answer: reply.answer,
                 attempt,
+                parts: Vec::new(),
                 lines: Vec::new(),
                 from_file: false,
                 file_mark: None,

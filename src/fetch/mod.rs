@@ -117,6 +117,9 @@ pub struct Fetched {
     pub attempt: Attempt,
     /// Its rows.
     pub answer: Answer,
+    /// The requests for a whole market that it is made from, each by its number in this run, ascending with the
+    /// `ts` before which its rows end; empty of a request of its own.
+    pub parts: Vec<(u64, i64)>,
     /// The line of each row, where they come from a file.
     pub lines: Vec<u64>,
     /// Which `ts` it answers for; empty when only a later page tells.

@@ -80,36 +80,56 @@ enum State {
     Refused,
 }
 
-/// An answer.
-pub(super) struct Found {
+/// What an answer holds of one task.
+pub(super) struct Part {
     number: u64,
-    /// By symbol, ascending.
-    answers: Vec<Answer>,
-    attempt: Attempt,
-    finished_by: i64,
-    /// Of a list by date, the days that it tells of.
-    pub(super) listed: TimeRange,
+    pub(super) answer: Answer,
+    found: Arc<Found>,
 }
 
-impl Found {
-    /// What it holds of a symbol; nothing when it has no row of it.
-    pub(super) fn of(&self, symbol: &Symbol) -> Answer {
-        let at =
-            self.answers.binary_search_by(|answer| answer.symbol.as_str().cmp(symbol.as_str()));
-        at.map_or_else(|_| Answer::default(), |at| self.answers[at].clone())
+impl Part {
+    /// Whether its prices contain what those of a page do.
+    fn agrees(&self, page: &Fetched) -> bool {
+        let pair = page.answer.adjustment.zip(self.answer.adjustment);
+        pair.is_none_or(|(before, next)| before == next)
     }
 
-    /// The attempt that brought it, as that of one task's part of it.
-    pub(super) fn attempt_of(&self, task: &Task) -> Attempt {
+    /// The attempt that brought it, as that of the task's part of it.
+    pub(super) fn attempt(&self, task: &Task, range: TimeRange) -> Attempt {
         Attempt {
             series: task.key.clone(),
+            range,
             begun: Instant::now(),
             response_time: Duration::ZERO,
             bytes: 0,
             http_status: None,
             part_of: Some(self.number),
-            ..self.attempt.clone()
+            ..self.found.attempt.clone()
         }
+    }
+
+    /// Of a list by date, the days that it tells of.
+    pub(super) fn listed(&self) -> TimeRange {
+        self.found.listed
+    }
+}
+
+/// An answer.
+struct Found {
+    /// By symbol, ascending.
+    answers: Vec<Answer>,
+    attempt: Attempt,
+    finished_by: i64,
+    /// Of a list by date, the days that it tells of.
+    listed: TimeRange,
+}
+
+impl Found {
+    /// What it holds of a symbol; nothing when it has no row of it.
+    fn of(&self, symbol: &Symbol) -> Answer {
+        let at =
+            self.answers.binary_search_by(|answer| answer.symbol.as_str().cmp(symbol.as_str()));
+        at.map_or_else(|_| Answer::default(), |at| self.answers[at].clone())
     }
 }
 
@@ -169,8 +189,8 @@ fn key(task: &Task, shared: Shared) -> Key {
 }
 
 impl Lane<'_> {
-    /// Hands over what the requests that a task shares with others bring of it. Tells what of its range is to be
-    /// asked for alone; `None` when all of it came.
+    /// Hands over what the requests that a task shares with others bring of it, in as few pages as can be. Tells
+    /// what of its range is to be asked for alone; `None` when all of it came.
     pub(super) async fn shared(
         &self,
         task: &Arc<Task>,
@@ -180,28 +200,45 @@ impl Lane<'_> {
             return Ok(Some(task.range));
         }
         let mut alone: Option<TimeRange> = None;
+        let mut gathered: Option<Fetched> = None;
         for shared in &task.shared {
-            let start = alone.map_or(shared.range.start, |alone| alone.start);
-            let came = self.part(task, *shared, retries).await;
-            let rest = Some(TimeRange::new(start, task.range.end));
-            match came.map_err(|lost| Lost { rest, ..lost })? {
-                Some(found) => {
-                    let page = self.page_of(task, *shared, &found);
-                    self.crew.hand_over(page).await;
+            let (from, to) = (shared.range.start, shared.range.end);
+            let start = alone.map_or(from, |alone| alone.start);
+            match self.part(task, *shared, retries).await {
+                Ok(Some(part)) => match &mut gathered {
+                    Some(page) if part.agrees(page) => add(page, part, to),
+                    _ => {
+                        let next = page_of(task, part, shared.range);
+                        self.hand_on(gathered.replace(next)).await;
+                    }
+                },
+                Ok(None) => {
+                    alone = Some(TimeRange::new(start, to));
+                    self.hand_on(gathered.take()).await;
                 }
-                None => alone = Some(TimeRange::new(start, shared.range.end)),
+                Err(lost) => {
+                    self.hand_on(gathered.take()).await;
+                    return Err(Lost { rest: Some(TimeRange::new(start, task.range.end)), ..lost });
+                }
             }
         }
+        self.hand_on(gathered).await;
         Ok(alone)
     }
 
-    /// The answer to a request that a task shares; `None` when each symbol is to be asked for alone.
+    async fn hand_on(&self, page: Option<Fetched>) {
+        if let Some(page) = page {
+            self.crew.hand_over(page).await;
+        }
+    }
+
+    /// A task's part of the answer to a request; `None` when each symbol is to be asked for alone.
     pub(super) async fn part(
         &self,
         task: &Task,
         shared: Shared,
         retries: &mut u32,
-    ) -> Result<Option<Arc<Found>>, Lost> {
+    ) -> Result<Option<Part>, Lost> {
         let Some(share) = self.crew.shares.by_key.get(&key(task, shared)) else { return Ok(None) };
         // Whoever waits for another's request is not to keep that one from the gate.
         self.crew.withdraw(&task.provider, self.rank);
@@ -221,23 +258,9 @@ impl Lane<'_> {
             // Nobody needs it any more.
             *state = State::Unasked;
         }
-        Ok(Some(found))
-    }
-
-    /// A task's part of an answer, as a page.
-    fn page_of(&self, task: &Arc<Task>, shared: Shared, found: &Found) -> Fetched {
-        Fetched {
-            task: Arc::clone(task),
-            attempt: found.attempt_of(task),
-            answer: found.of(&task.ask_symbol),
-            lines: Vec::new(),
-            answered: shared.range,
-            from_file: false,
-            file_mark: None,
-            out_of_order: Vec::new(),
-            finished_by: found.finished_by,
-            place: None,
-        }
+        drop(state);
+        let answer = found.of(&task.ask_symbol);
+        Ok(Some(Part { number: share.number, answer, found }))
     }
 
     /// Makes a request for a whole market.
@@ -249,7 +272,10 @@ impl Lane<'_> {
         retries: &mut u32,
     ) -> State {
         let what = Shared::refusal(task.about, shared.market);
-        if self.crew.shares.is_refused(&task.provider, &what) {
+        // Half an answer is none, and a budget that never suffices for one would be spent on nothing.
+        let is_beyond =
+            shared.further_pages > 0 && !locked(&self.crew.gates).affords(shared.further_pages + 1);
+        if is_beyond || self.crew.shares.is_refused(&task.provider, &what) {
             return State::Refused;
         }
         let day = days(shared.range);
@@ -308,8 +334,8 @@ impl Lane<'_> {
             if cursor.is_none() {
                 let finished_by = self.crew.finished_by(read.server_now);
                 let answers = by_symbol.into_values().collect();
-                let (number, listed) = (share.number, chain.listed());
-                let found = Found { number, answers, attempt, finished_by, listed };
+                let listed = chain.listed();
+                let found = Found { answers, attempt, finished_by, listed };
                 // Of a list that is empty nothing follows for anybody; a day without a row is none.
                 return Ok((rows > 0 || task.about != About::Bars).then_some(found));
             }
@@ -342,6 +368,36 @@ impl Lane<'_> {
         let message = format!("{}: {message}; each symbol is asked for alone", task.provider);
         self.crew.say(Message::Narrowed(series, message)).await;
     }
+}
+
+/// A page that begins with a part of a task.
+fn page_of(task: &Arc<Task>, part: Part, range: TimeRange) -> Fetched {
+    Fetched {
+        task: Arc::clone(task),
+        attempt: part.attempt(task, range),
+        answer: part.answer,
+        parts: vec![(part.number, range.end)],
+        lines: Vec::new(),
+        answered: range,
+        from_file: false,
+        file_mark: None,
+        out_of_order: Vec::new(),
+        finished_by: part.found.finished_by,
+        place: None,
+    }
+}
+
+/// Adds what comes next of a task, up to `to`, to a page.
+fn add(page: &mut Fetched, part: Part, to: i64) {
+    page.parts.push((part.number, to));
+    page.answered.end = to;
+    page.attempt.range.end = to;
+    page.attempt.part_of = Some(part.number);
+    page.finished_by = page.finished_by.min(part.found.finished_by);
+    page.answer.bars.extend(part.answer.bars);
+    page.answer.broken.extend(part.answer.broken);
+    page.answer.dropped += part.answer.dropped;
+    page.answer.adjustment = page.answer.adjustment.or(part.answer.adjustment);
 }
 
 /// Whether trouble of that kind is with the request for a whole market, and each symbol may be had alone.

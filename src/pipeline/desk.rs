@@ -35,7 +35,7 @@ pub(super) struct Desk<'a> {
     pub(super) jobs: BTreeMap<Symbol, JobLine>,
     totals: Totals,
     /// The rows of the log that tell of requests for whole markets, by their number.
-    answered: HashMap<u64, i64>,
+    pub(super) answered: HashMap<u64, i64>,
     /// How long some request or other has waited for a quota.
     quota_wait: Duration,
     /// Until when one does, microseconds on the run's timeline.

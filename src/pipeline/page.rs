@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::calendar::due::Due;
 use crate::clock;
-use crate::domain::bar::{Adjustment, Refused, RejectReason, Rejection};
+use crate::domain::bar::{Adjustment, Bar, Refused, RejectReason, Rejection};
 use crate::domain::event::{Event, Took};
 use crate::domain::range::TimeRange;
 use crate::domain::run::{Attempt, ErrorKind, Failure, Fault, PageCounts, Stage};
@@ -60,7 +60,12 @@ impl Desk<'_> {
             kept: put.kept,
             refused: refused(&fetched, &checked),
         };
-        self.log(tx, &fetched.attempt, &counts)?;
+        let logged = match fetched.attempt.part_of {
+            // What was written stands with the request that brought it.
+            Some(_) => PageCounts { inserted: 0, updated: 0, ..counts },
+            None => counts,
+        };
+        self.log(tx, &fetched.attempt, &logged)?;
         if let (true, Some(first), Some(last)) =
             (put.inserted + put.updated > 0, checked.accepted.first(), checked.accepted.last())
         {
@@ -152,7 +157,16 @@ impl Desk<'_> {
             line.adjustment = adjusted;
             tx.adjustment_set(line.series_id, adjusted)?;
         }
-        let put = tx.bars_put(line.series_id, &self.run_id, now, &checked.accepted, claim)?;
+        let mut put = Put::default();
+        for (request, bars) in by_request(fetched, &checked.accepted) {
+            let own = tx.bars_put(line.series_id, &self.run_id, now, bars, claim)?;
+            if let Some(row) = request.and_then(|number| self.answered.get(&number)) {
+                let Put { inserted, updated, .. } = own;
+                let counts = PageCounts { inserted, updated, ..PageCounts::default() };
+                tx.fetch_log_extend(*row, &counts)?;
+            }
+            put.add(own);
+        }
         let file = fetched.attempt.file.as_deref();
         tx.rejections_settle(line.series_id, &checked.accepted)?;
         tx.rejections_add(line.series_id, &self.run_id, &checked.rejected, file)?;
@@ -323,6 +337,21 @@ const fn is_early(row: &Rejection) -> bool {
 /// For which reasons rows of an imported page were refused.
 fn refused(fetched: &Fetched, checked: &Checked) -> Refused {
     checked.rejected.iter().filter(|_| fetched.is_import()).collect()
+}
+
+/// The bars of a page, ascending, by the request for a whole market that brought them; all at once where the page
+/// has one of its own.
+fn by_request<'a>(fetched: &'a Fetched, mut bars: &'a [Bar]) -> Vec<(Option<u64>, &'a [Bar])> {
+    if fetched.parts.len() < 2 {
+        return vec![(fetched.attempt.part_of, bars)];
+    }
+    let mut parts = Vec::with_capacity(fetched.parts.len());
+    for (number, end) in &fetched.parts {
+        let (own, later) = bars.split_at(bars.partition_point(|bar| bar.ts < *end));
+        parts.push((Some(*number), own));
+        bars = later;
+    }
+    parts
 }
 
 /// Whether prices of that class may be adjusted: only shares are split.

@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::range::TimeRange;
+use crate::domain::range::{RangeSet, TimeRange};
 use crate::domain::task::{Shared, Task};
 use crate::domain::timeframe::{DAY, Timeframe};
 
-use super::{Options, Pass, Want};
+use super::{Options, Pass, Want, by_alias};
 
-/// The most days of a task that are asked for one by one.
+/// The most days of a series that are asked for one by one.
 const MOST_DAYS: u64 = 100;
 
 /// The most rows that the days of a market may bring in all: they are held until every symbol has its own.
@@ -40,94 +40,104 @@ impl<'a> Markets<'a> {
 }
 
 /// Whether what is not settled may wait for another day when days are asked for one by one: it was read on
-/// this day or, by a backfill, the one before. Prices that are restated are seen by nothing else.
+/// this day or, for a backfill, without a session since but of the day before and of this one. Nothing but
+/// that reading shows that prices were restated: with adjusted ones it never waits.
 pub(super) fn may_wait(want: &Want, options: &Options, now: i64) -> bool {
-    let day = |at: i64| at.div_euclid(DAY);
-    let longest = if options.pass == Pass::Enrich { 0 } else { 1 };
-    let read = want.settle_read_at.map(|at| day(now) - day(at));
-    !want.adjusted && read.is_some_and(|days| (0..=longest).contains(&days))
+    let midnight = |at: i64| at.div_euclid(DAY) * DAY;
+    let Some(read) = want.settle_read_at.map(midnight).filter(|_| !want.adjusted) else {
+        return false;
+    };
+    let today = midnight(now);
+    let between = TimeRange::new(read.saturating_add(DAY), today);
+    let is_recent = options.pass == Pass::Backfill
+        && read < today
+        && want.due.count(Timeframe::D1, between, now) == 0;
+    read == today || is_recent
 }
 
-/// The days of `ranges` that are to be asked for, ascending; none when they are too many.
-///
-/// Of an exchange those with a session; of other markets every day, as one may have a bar that is not due.
-pub(super) fn days(want: &Want, ranges: &[TimeRange], now: i64) -> Vec<i64> {
-    let all: u64 = ranges.iter().map(|range| want.due.count(Timeframe::D1, *range, now)).sum();
-    if all > MOST_DAYS {
-        return Vec::new();
+/// What of a series may be asked for, alone and by days of its market: one of the two is.
+pub(super) struct Draft<'a> {
+    pub(super) want: &'a Want,
+    pub(super) tasks: Vec<Task>,
+    pub(super) by_days: Vec<Task>,
+}
+
+/// The tasks that ask for `ranges` by days; none when these are too many.
+pub(super) fn by_days(want: &Want, ranges: &[TimeRange], now: i64) -> Vec<Task> {
+    let days: u64 = ranges.iter().map(|range| want.due.count(Timeframe::D1, *range, now)).sum();
+    let Some(market) = want.market.filter(|_| days <= MOST_DAYS) else { return Vec::new() };
+    let ranges: RangeSet = ranges.iter().copied().collect();
+    let tasks = ranges.ranges().iter().flat_map(|range| by_alias(want, *range, now));
+    let shared = |day: i64| {
+        let range = TimeRange::new(day, day.saturating_add(DAY));
+        Shared { market, range, further_pages: 0 }
+    };
+    tasks
+        .map(|task| {
+            let shared = days_of(want, task.range, now).into_iter().map(shared).collect();
+            Task { shared, further_pages: 0, ..task }
+        })
+        .collect()
+}
+
+/// The days of a range that may have a bar: of an exchange those with a session, of other markets all, as
+/// one may have a bar that is not due.
+fn days_of(want: &Want, range: TimeRange, now: i64) -> Vec<i64> {
+    if want.due.calendar.has_sessions() {
+        return want.due.timestamps(Timeframe::D1, range, now).collect();
     }
-    let sessions = want.due.calendar.has_sessions();
-    let mut days = BTreeSet::new();
-    for range in ranges {
-        if sessions {
-            days.extend(want.due.timestamps(Timeframe::D1, *range, now));
-        } else {
-            let first = range.start.saturating_add(DAY - 1).div_euclid(DAY) * DAY;
-            days.extend((0..).map(|n| first + n * DAY).take_while(|day| *day < range.end));
-        }
-    }
-    days.into_iter().collect()
+    let first = range.start.saturating_add(DAY - 1).div_euclid(DAY) * DAY;
+    (0..).map(|n| first + n * DAY).take_while(|day| *day < range.end).collect()
 }
 
-/// The task, with what of `days` may be asked for of the whole market in its place.
-pub(super) fn shared(want: &Want, task: Task, days: &[i64]) -> Task {
-    let Some(market) = want.market else { return task };
-    let own = days.iter().filter(|day| task.range.contains(**day));
-    let shared = own
-        .map(|day| Shared { market, range: TimeRange::new(*day, *day + DAY), further_pages: 0 })
-        .collect();
-    Task { shared, ..task }
-}
-
-/// Decides which of the tasks that may be answered by days of their market are: those that need the fewest
+/// Decides which of the series that may be asked for by days of their market are: those that need the fewest
 /// days, as long as that makes for fewer requests.
-pub(super) fn choose<'a>(tasks: impl Iterator<Item = &'a mut Task>) {
-    let mut markets: BTreeMap<(String, &'static str), Vec<&mut Task>> = BTreeMap::new();
-    for task in tasks {
-        if let Some(first) = task.shared.first() {
-            markets.entry((task.provider.clone(), first.market)).or_default().push(task);
+pub(super) fn choose(drafts: &mut [Draft<'_>]) {
+    let mut markets: BTreeMap<Market<'_>, Vec<&mut Draft<'_>>> = BTreeMap::new();
+    for draft in drafts {
+        let market = draft.by_days.first().and_then(|task| task.shared.first());
+        if let Some(shared) = market {
+            let market = (draft.want.provider.as_str(), shared.market);
+            markets.entry(market).or_default().push(draft);
         }
     }
-    for (_, mut tasks) in markets {
-        tasks.sort_by_key(|task| task.shared.len());
-        let most = most_days(&tasks);
-        for task in tasks {
-            if task.shared.len() > most {
-                task.shared.clear();
-            } else {
-                by_days(task);
-            }
+    for mut drafts in markets.into_values() {
+        drafts.sort_by_key(|draft| draft.days().count());
+        let most = most_days(&drafts);
+        for draft in drafts.into_iter().filter(|draft| draft.days().count() <= most) {
+            draft.tasks = std::mem::take(&mut draft.by_days);
         }
     }
 }
 
-/// Up to how many days a task may need so that asking for days of the market is cheapest; 0 when it never is.
-/// `tasks` ascend by their days.
-fn most_days(tasks: &[&mut Task]) -> usize {
-    let alone = |task: &Task| 1 + task.further_pages;
-    let mut requests: u64 = tasks.iter().map(|task| alone(task)).sum();
+impl Draft<'_> {
+    fn days(&self) -> impl Iterator<Item = TimeRange> {
+        self.by_days.iter().flat_map(|task| &task.shared).map(|shared| shared.range)
+    }
+
+    /// Requests when it is asked for alone.
+    fn alone(&self) -> u64 {
+        self.tasks.iter().map(|task| 1 + task.further_pages).sum()
+    }
+}
+
+/// Up to how many days a series may need so that asking for days of the market is cheapest; 0 when it never
+/// is. `drafts` ascend by their days.
+fn most_days(drafts: &[&mut Draft<'_>]) -> usize {
+    let mut requests: u64 = drafts.iter().map(|draft| draft.alone()).sum();
     let (mut fewest, mut most) = (requests, 0);
     let (mut days, mut rows) = (BTreeSet::new(), 0);
-    for alike in tasks.chunk_by(|one, other| one.shared.len() == other.shared.len()) {
-        for task in alike {
-            requests -= alone(task);
-            rows += task.shared.len();
-            days.extend(task.shared.iter().map(|shared| shared.range));
+    for alike in drafts.chunk_by(|one, other| one.days().count() == other.days().count()) {
+        let needed = alike[0].days().count();
+        for draft in alike {
+            requests -= draft.alone();
+            days.extend(draft.days());
         }
+        rows += needed * alike.len();
         let with_days = requests + days.len() as u64;
         if rows <= MOST_ROWS && with_days < fewest {
-            fewest = with_days;
-            most = alike[0].shared.len();
+            (fewest, most) = (with_days, needed);
         }
     }
     most
-}
-
-/// Makes a task one that is answered by days of its market.
-fn by_days(task: &mut Task) {
-    if let Some((first, last)) = task.shared.first().zip(task.shared.last()) {
-        task.range = TimeRange::new(first.range.start, last.range.end);
-    }
-    task.bars = task.bars.min(task.shared.len() as u64);
-    task.further_pages = 0;
 }

@@ -23,6 +23,7 @@ mod market;
 pub mod rest;
 
 pub use inquiry::{END, Inquiry};
+use market::{Draft, Markets};
 use rest::Rest;
 
 /// Where the history of a provider without a limit begins: 1900-01-01.
@@ -179,18 +180,22 @@ impl Plan {
 pub fn make(wants: &[Want], inquiries: &[Inquiry], options: &Options, now: i64) -> Plan {
     let mut by_symbol: BTreeMap<&Symbol, (Rank, Vec<Task>)> = BTreeMap::new();
     let mut resting: BTreeMap<&Symbol, String> = BTreeMap::new();
-    let markets = market::Markets::of(wants);
-    for want in wants {
-        let mut tasks = tasks(want, &markets, options, now);
-        if let Some(reason) = leave_alone(want, options, &mut tasks) {
+    let markets = Markets::of(wants);
+    let mut drafts: Vec<Draft<'_>> =
+        wants.iter().map(|want| draft(want, &markets, options, now)).collect();
+    for Draft { want, tasks, by_days } in &mut drafts {
+        leave_alone(want, options, by_days);
+        if let Some(reason) = leave_alone(want, options, tasks) {
             resting.entry(&want.key.symbol).or_insert(reason);
         }
+    }
+    market::choose(&mut drafts);
+    for Draft { want, tasks, .. } in drafts {
         let rank = tasks.iter().map(|task| rank(want, task, now)).min();
         let entry = by_symbol.entry(&want.key.symbol).or_insert_with(|| (Rank::last(), Vec::new()));
         entry.0 = rank.unwrap_or(Rank::last()).min(entry.0);
         entry.1.extend(tasks);
     }
-    market::choose(by_symbol.values_mut().flat_map(|(_, tasks)| tasks));
     let lists = inquiry::lists(inquiries, options, now);
     for inquiry in inquiries {
         let tasks = inquiry::tasks(inquiry, &lists, options, now);
@@ -278,9 +283,10 @@ fn rank(want: &Want, task: &Task, now: i64) -> Rank {
     }
 }
 
-/// The tasks of one series.
-fn tasks(want: &Want, markets: &market::Markets, options: &Options, now: i64) -> Vec<Task> {
-    let Some(wanted) = wanted(want, options, now) else { return Vec::new() };
+/// What may be asked for of one series.
+fn draft<'a>(want: &'a Want, markets: &Markets<'_>, options: &Options, now: i64) -> Draft<'a> {
+    let mut draft = Draft { want, tasks: Vec::new(), by_days: Vec::new() };
+    let Some(wanted) = wanted(want, options, now) else { return draft };
     let missing = if options.full {
         [wanted].into_iter().collect()
     } else {
@@ -290,20 +296,25 @@ fn tasks(want: &Want, markets: &market::Markets, options: &Options, now: i64) ->
         missing.ranges().iter().filter_map(|range| askable(want, *range, now)).collect();
     if let Some(file) = want.file {
         let anything = file.changed || !due.is_empty();
-        return if anything { vec![file_task(want, now)] } else { Vec::new() };
+        draft.tasks.extend(anything.then(|| file_task(want, now)));
+        return draft;
     }
     let unsettled_from = unsettled_from(want, now);
     let with_unsettled = |range: &TimeRange| with_unsettled(want, options, *range, unsettled_from);
     let settled: Vec<TimeRange> = due.iter().map(with_unsettled).collect();
-    let days = if markets.have(want) {
-        let is_settled = market::may_wait(want, options, now);
-        market::days(want, if is_settled { &due } else { &settled }, now)
-    } else {
-        Vec::new()
-    };
-    let ranges = merged(want, settled).into_iter().flat_map(|range| sliced(want, range, now));
-    let tasks = ranges.flat_map(|range| by_alias(want, range, now));
-    tasks.map(|task| Task { unsettled_from, ..market::shared(want, task, &days) }).collect()
+    if markets.have(want) {
+        let days = if market::may_wait(want, options, now) { &due } else { &settled };
+        draft.by_days = market::by_days(want, days, now);
+    }
+    draft.tasks = merged(want, settled)
+        .into_iter()
+        .flat_map(|range| sliced(want, range, now))
+        .flat_map(|range| by_alias(want, range, now))
+        .collect();
+    for task in draft.tasks.iter_mut().chain(&mut draft.by_days) {
+        task.unsettled_from = unsettled_from;
+    }
+    draft
 }
 
 /// What a call lacks of the stretch that it wants.

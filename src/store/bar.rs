@@ -35,6 +35,21 @@ pub struct Put {
     pub kept: u64,
 }
 
+impl Put {
+    /// Adds what later bars of the same series came to.
+    pub fn add(&mut self, later: Self) {
+        self.inserted += later.inserted;
+        self.updated += later.updated;
+        self.kept += later.kept;
+        self.grown = match (self.grown, later.grown) {
+            (Some(one), Some(other)) => Some(TimeRange::new(one.start, other.end)),
+            (one, other) => one.or(other),
+        };
+        self.changed_from = self.changed_from.or(later.changed_from);
+        self.again.extend(later.again);
+    }
+}
+
 /// With what right bars are written where others are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {

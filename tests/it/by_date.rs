@@ -204,6 +204,36 @@ fn a_few_that_are_selected_are_asked_one_by_one() {
 }
 
 #[test]
+fn who_wants_none_of_it_is_asked_one_by_one() {
+    let (server, sandbox) = enriched();
+    let config = sandbox.read("mdctl.toml");
+    sandbox.write("mdctl.toml", config.replace("history =", "grouped = false\nhistory ="));
+    enrich(&sandbox, SECOND).expect_code(0);
+    assert_eq!(asked(&server).iter().filter(|asked| asked.contains("ticker")).count(), 100);
+}
+
+#[test]
+fn so_many_that_are_new_share_all_the_years() {
+    let names: Vec<String> = (0..180).map(|n| format!("N{n:03}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let old = [("1999-03-08", 1.0, 2.0), ("2024-02-20", 1.0, 4.0)];
+    let market = names
+        .iter()
+        .fold(Market::new(), |market, symbol| market.knowing(symbol, &old, &[("2001-02-05", 0.5)]));
+    let server = Server::start(move |request| market.polygon(request));
+    let config = polygon(&server.url(), "") + &group("p", "stock", &names, DAILY);
+    let sandbox = Sandbox::with(&config);
+    enrich(&sandbox, FIRST).expect_code(0);
+    let lists = asked(&server);
+    assert_eq!(lists.iter().filter(|asked| asked.starts_with("dividends?ticker")).count(), 180);
+    let splits: Vec<&String> = lists.iter().filter(|asked| asked.starts_with("splits")).collect();
+    assert_eq!(splits, [&SPLITS.replace("2024-01-15", "1900-01-01")]);
+    let database = sandbox.database();
+    assert_eq!(database.number("SELECT count(*) FROM corporate_actions"), 180 * 3);
+    assert_eq!(database.number("SELECT count(*) FROM actions_told"), 180 * 2);
+}
+
+#[test]
 fn one_that_is_new_is_asked_for_all_there_ever_was() {
     let (server, sandbox) = enriched();
     let both = market(&[]).knowing("NEW", &[("2001-02-05", 1.0, 3.0)], &[]);
@@ -408,6 +438,11 @@ fn budgets_and_shards_keep_their_word() {
     let shard = ["enrich", "--as-of", SECOND, "--shard"];
     sandbox.mdctl(&["enrich", "--as-of", SECOND, "--max-requests", "0"]).expect_code(4);
     assert_eq!((asked(&server).len(), checked(&sandbox)), (0, 0));
+    // So few do not suffice for the dividends of all: some symbols are asked about.
+    sandbox.mdctl(&["enrich", "--as-of", SECOND, "--max-requests", "12"]).expect_code(4);
+    let some = asked(&server);
+    assert!(some.len() > 3 && !some.contains(&DIVIDENDS.to_owned()), "{some:?}");
+    assert!((1..12).contains(&checked(&sandbox)), "{}", checked(&sandbox));
     sandbox.mdctl(&[&shard[..], &["1/2"]].concat()).expect_code(0);
     let mine = checked(&sandbox);
     assert!((3..50).contains(&mine), "{mine}");

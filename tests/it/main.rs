@@ -27,6 +27,7 @@ mod features_oracle;
 mod files;
 mod flow;
 mod gaps;
+mod grouped;
 mod guide;
 mod happy;
 mod hostile;

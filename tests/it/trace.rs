@@ -565,8 +565,8 @@ fn what_cannot_wait_for_a_slow_collector_is_dropped_and_counted() {
         bytes: 2,
         http_status: Some(200),
         file: None,
-        fault: None,
         part_of: None,
+        fault: None,
     };
     let took = Took { from: now, to: now };
     let page = Event::PageStored {

@@ -241,6 +241,7 @@ impl Crew {
                 task: Arc::clone(task),
                 answered: answered.by(task, &page),
                 answer: page.answer,
+                parts: Vec::new(),
                 lines: page.lines,
                 from_file: true,
                 file_mark: opened.mark.filter(|_| last),

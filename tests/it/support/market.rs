@@ -206,6 +206,9 @@ impl Market {
         if let Some(about) = request.path.strip_prefix("/v3/reference/") {
             return self.reference(request, about);
         }
+        if let Some(day) = grouped_day(request) {
+            return Answer::ok(self.grouped(request, &day).to_string());
+        }
         let Some(asked) = PolygonAsk::of(request) else {
             return Answer::status(404, r#"{"status":"NOT_FOUND","message":"no such path"}"#);
         };
@@ -220,6 +223,34 @@ impl Market {
         let mut body = polygon_body(&asked.symbol, results, next);
         body["adjusted"] = self.adjusted.into();
         Answer::ok(body.to_string())
+    }
+
+    /// The day of every symbol that has it, as polygon gives it: stamped with the session's end.
+    fn grouped(&self, request: &Request, date: &str) -> Value {
+        let (prefix, end) = match request.path.split('/').nth(7) {
+            Some("crypto") => ("X:", DAY * 1_000 - 1),
+            Some("fx") => ("C:", DAY * 1_000 - 1),
+            _ => ("", 21 * HOUR * 1_000),
+        };
+        let ts = day(date);
+        let daily = self.series.iter().filter(|((symbol, timeframe), _)| {
+            timeframe == "1d"
+                && symbol.starts_with(prefix)
+                && (prefix == "X:" || !symbol.starts_with("X:"))
+        });
+        let rows = daily.filter_map(|((symbol, _), rows)| {
+            Some((symbol, rows.iter().find(|row| row.ts == ts)?))
+        });
+        let results = rows.map(|(symbol, row)| {
+            json!({
+                "T": symbol, "t": ts * 1_000 + end, "o": row.open, "h": row.high, "l": row.low,
+                "c": row.close, "v": row.volume, "vw": row.vwap, "n": row.trades,
+            })
+        });
+        let mut body = polygon_body("", results.collect(), None);
+        body.as_object_mut().expect("an object").remove("ticker");
+        body["adjusted"] = self.adjusted.into();
+        body
     }
 
     /// Answers as binance does: both ends inclusive, compared with the open time, ascending, at most
@@ -242,6 +273,12 @@ impl Market {
             .collect();
         Answer::ok(Value::from(rows).to_string())
     }
+}
+
+/// The date of which a request to polygon asks for a whole market.
+pub(crate) fn grouped_day(request: &Request) -> Option<String> {
+    let date = request.path.strip_prefix("/v2/aggs/grouped/locale/")?.rsplit('/').next()?;
+    Some(date.to_owned())
 }
 
 /// What a request to polygon asks for.
