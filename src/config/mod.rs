@@ -26,7 +26,7 @@ use crate::domain::series::{AssetClass, SeriesKey, Symbol};
 use crate::domain::task::About;
 use crate::domain::timeframe::Timeframe;
 use crate::domain::words::quoted;
-use crate::provider::Provider;
+use crate::provider::{DatedList, Provider};
 
 pub mod access;
 pub mod edit;
@@ -202,7 +202,7 @@ pub struct ProviderSettings {
     pub key: Option<KeySource>,
     /// Whether it is asked for split-adjusted prices.
     pub adjusted: bool,
-    /// Whether one request may fetch a whole market's day.
+    /// Whether one request may fetch a whole market's day, or what is declared of all its symbols.
     pub grouped: bool,
     /// Rows a page, at most.
     pub page_limit: u32,
@@ -249,6 +249,15 @@ impl ProviderSettings {
         match &self.source {
             Source::Http { provider, .. } if self.grouped => provider.whole_market(about, class),
             _ => None,
+        }
+    }
+
+    /// What else than bars it may be asked for of all symbols at once, by date.
+    #[must_use]
+    pub fn dated_lists(&self) -> &'static [(About, DatedList)] {
+        match &self.source {
+            Source::Http { provider, .. } if self.grouped => provider.dated_lists(),
+            _ => &[],
         }
     }
 

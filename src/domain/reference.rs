@@ -48,11 +48,24 @@ pub struct ReferenceFact {
     pub checked_at: i64,
 }
 
+/// When all of a kind that was declared of a symbol was told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToldFact {
+    /// The instant that run was judged at, epoch seconds UTC.
+    pub at: i64,
+    /// By whom, and under which names it was asked for.
+    pub told_as: String,
+}
+
 /// When a symbol's provider was last asked about it, each by the instant that run was judged at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CheckedFact {
     /// About splits and dividends, epoch seconds UTC; `None` before the first time.
     pub actions_at: Option<i64>,
+    /// When all its splits were last told; `None` when they were not.
+    pub splits_told: Option<ToldFact>,
+    /// Likewise its dividends.
+    pub dividends_told: Option<ToldFact>,
     /// The file of actions that was read; `None` where there was none.
     pub actions_file: Option<FileMark>,
     /// About the symbol itself: whom, and when; `None` before the first time.

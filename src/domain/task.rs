@@ -26,9 +26,9 @@ pub enum About {
     /// Its bars.
     #[default]
     Bars,
-    /// Its splits, all of them.
+    /// Its splits: all of them, or those of some days.
     Splits,
-    /// Its cash dividends, all of them.
+    /// Its cash dividends, likewise.
     Dividends,
     /// Itself: name, exchange, currency, its first and last day.
     Listing,
@@ -104,6 +104,8 @@ pub struct Shared {
     pub market: &'static str,
     /// Which `ts`.
     pub range: TimeRange,
+    /// Pages after the first, estimated.
+    pub further_pages: u64,
 }
 
 /// A file that somebody named to be imported.

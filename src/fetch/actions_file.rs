@@ -52,6 +52,7 @@ impl Crew {
             whole: Some(Whole {
                 declared: Declared { actions: contents.actions, listing: None },
                 unread: contents.unread,
+                listed: None,
             }),
             file: Some(ReadFile { mark: contents.mark }),
         };

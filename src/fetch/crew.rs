@@ -360,10 +360,10 @@ impl Crew {
             }
             Source::Http { provider, base_url } => {
                 let lane = Lane { crew: self, line, provider, base_url: &base_url, rank };
-                let Some(range) = lane.shared(task, retries).await? else { return Ok(()) };
                 if task.about != About::Bars {
                     return lane.inquire(task, retries).await;
                 }
+                let Some(range) = lane.shared(task, retries).await? else { return Ok(()) };
                 match lane.pages(task, range, retries).await {
                     Err(lost) if lost.is_refusal() => lane.narrowed(task, lost, retries).await,
                     ended => ended,

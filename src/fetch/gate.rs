@@ -142,6 +142,11 @@ impl Gates {
         self.lanes.set_busy(provider, busy);
     }
 
+    /// Whether the run may still send so many requests.
+    pub(super) fn affords(&self, requests: u64) -> bool {
+        self.requests_left.is_none_or(|left| requests <= left)
+    }
+
     /// Asks for leave to send a request for `symbol`, of the job with that rank.
     pub(super) fn enter(&mut self, provider: &str, symbol: &Symbol, rank: Rank, now: i64) -> Entry {
         let Some(gate) = self.by_provider.get_mut(provider) else {

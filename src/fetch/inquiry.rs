@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 use crate::domain::action::Action;
 use crate::domain::fact::FileMark;
+use crate::domain::range::TimeRange;
 use crate::domain::reference::Listing;
 use crate::domain::run::{Attempt, ErrorKind, Fault};
 use crate::domain::task::Task;
 use crate::provider::{Answer, Declared};
 
 use super::lane::{Lane, Wanted};
+use super::shared::Part;
 use super::{Lost, Message};
 
 /// Empty pages in a row after which a chain counts as endless.
@@ -47,16 +49,19 @@ pub struct Told {
 }
 
 /// All that is declared of a symbol, of one kind.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Whole {
     /// What could be read.
     pub declared: Declared,
     /// What could not.
     pub unread: Unread,
+    /// Where it stood in a list by date, the days from the first row in it to the last, whoever they are of;
+    /// empty when nothing follows from what is not in it. `None` where the symbol was asked about alone.
+    pub listed: Option<TimeRange>,
 }
 
 /// Rows that could not be read.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Unread {
     /// How many.
     pub rows: u64,
@@ -117,8 +122,20 @@ impl Gathered {
 }
 
 impl Lane<'_> {
-    /// Asks for every page of what a task wants to know, and hands each on.
+    /// Finds what a task wants to know in the list that it shares with others, or asks for it alone.
     pub(super) async fn inquire(&self, task: &Arc<Task>, retries: &mut u32) -> Result<(), Lost> {
+        if let Some(shared) = task.shared.first()
+            && let Some(part) = self.part(task, *shared, retries).await?
+        {
+            let told = in_list(task, part);
+            self.crew.say(Message::Told(Box::new(told))).await;
+            return Ok(());
+        }
+        self.inquire_alone(task, retries).await
+    }
+
+    /// Asks for every page of what a task wants to know, and hands each on.
+    async fn inquire_alone(&self, task: &Arc<Task>, retries: &mut u32) -> Result<(), Lost> {
         let mut gathered = Gathered::default();
         let mut cursor = None;
         loop {
@@ -143,6 +160,7 @@ impl Lane<'_> {
             let whole = last.then(|| Whole {
                 declared: Declared { actions: std::mem::take(&mut gathered.actions), listing },
                 unread: std::mem::take(&mut gathered.unread),
+                listed: None,
             });
             let task = Arc::clone(task);
             let told = Told { task, attempt, rows, rejected, dropped, whole, file: None };
@@ -152,6 +170,24 @@ impl Lane<'_> {
                 return Ok(());
             }
         }
+    }
+}
+
+/// What a list by date tells of a task's symbol.
+fn in_list(task: &Arc<Task>, part: Part) -> Told {
+    let (attempt, listed) = (part.attempt(task, task.range), Some(part.listed()));
+    let Answer { broken, dropped, declared, .. } = part.answer;
+    let mut unread = Unread::default();
+    let rejected = broken.len() as u64;
+    broken.into_iter().for_each(|row| unread.add(row.text));
+    Told {
+        task: Arc::clone(task),
+        attempt,
+        rows: declared.actions.len() as u64 + rejected + dropped,
+        rejected,
+        dropped,
+        whole: Some(Whole { declared, unread, listed }),
+        file: None,
     }
 }
 

@@ -28,6 +28,7 @@ use crate::validate::Checked;
 
 mod actions_file;
 mod breaker;
+mod chain;
 mod crew;
 mod ending;
 mod engine;

@@ -22,12 +22,11 @@ use crate::domain::timeframe::{DAY, Timeframe};
 use crate::domain::words::instant;
 use crate::provider::Answer;
 
+use super::chain::Chain;
+use super::exchange::Read;
 use super::lane::{Lane, Wanted};
 use super::line::locked;
 use super::{Fate, Fetched, Lost, Message};
-
-/// Pages of one answer, at most.
-const MOST_PAGES: u32 = 100;
 
 /// A refusal of a day that is no older than this, in seconds, is one of every day; of an older one it may be
 /// that the plan reaches back no further.
@@ -47,6 +46,8 @@ pub struct Answered {
     pub rows: u64,
     /// Rows of it that nobody asked for.
     pub dropped: u64,
+    /// Rows of it that do not say whose they are.
+    pub rejected: u64,
 }
 
 /// Which request it is: of a provider by its name in the config, about what, and for which market and range.
@@ -80,9 +81,9 @@ enum State {
 }
 
 /// What an answer holds of one task.
-struct Part {
+pub(super) struct Part {
     number: u64,
-    answer: Answer,
+    pub(super) answer: Answer,
     found: Arc<Found>,
 }
 
@@ -92,6 +93,25 @@ impl Part {
         let pair = page.answer.adjustment.zip(self.answer.adjustment);
         pair.is_none_or(|(before, next)| before == next)
     }
+
+    /// The attempt that brought it, as that of the task's part of it.
+    pub(super) fn attempt(&self, task: &Task, range: TimeRange) -> Attempt {
+        Attempt {
+            series: task.key.clone(),
+            range,
+            begun: Instant::now(),
+            response_time: Duration::ZERO,
+            bytes: 0,
+            http_status: None,
+            part_of: Some(self.number),
+            ..self.found.attempt.clone()
+        }
+    }
+
+    /// Of a list by date, the days that it tells of.
+    pub(super) fn listed(&self) -> TimeRange {
+        self.found.listed
+    }
 }
 
 /// An answer.
@@ -100,6 +120,8 @@ struct Found {
     answers: Vec<Answer>,
     attempt: Attempt,
     finished_by: i64,
+    /// Of a list by date, the days that it tells of.
+    listed: TimeRange,
 }
 
 impl Found {
@@ -211,7 +233,7 @@ impl Lane<'_> {
     }
 
     /// A task's part of the answer to a request; `None` when each symbol is to be asked for alone.
-    async fn part(
+    pub(super) async fn part(
         &self,
         task: &Task,
         shared: Shared,
@@ -250,7 +272,10 @@ impl Lane<'_> {
         retries: &mut u32,
     ) -> State {
         let what = Shared::refusal(task.about, shared.market);
-        if self.crew.shares.is_refused(&task.provider, &what) {
+        // Half an answer is none, and a budget that never suffices for one would be spent on nothing.
+        let is_beyond =
+            shared.further_pages > 0 && !locked(&self.crew.gates).affords(shared.further_pages + 1);
+        if is_beyond || self.crew.shares.is_refused(&task.provider, &what) {
             return State::Refused;
         }
         let day = days(shared.range);
@@ -290,29 +315,29 @@ impl Lane<'_> {
         };
         let market = Some((shared.market, share.symbols.as_slice()));
         let mut by_symbol: BTreeMap<String, Answer> = BTreeMap::new();
-        let (mut cursor, mut rows, mut pages) = (None, 0, 0);
+        let (mut cursor, mut rows, mut chain) = (None, 0, Chain::default());
         loop {
             let wanted =
                 Wanted { task: &all, range: shared.range, cursor: cursor.as_ref(), market };
             let (read, attempt) = self.page(wanted, retries).await?;
-            let dropped = read.answer.dropped;
-            let in_page = dropped + read.others.iter().map(rows_of).sum::<u64>();
-            let number = share.number;
-            let (last, told) =
-                (attempt.clone(), Answered { number, attempt, rows: in_page, dropped });
+            if let Err(fault) = chain.add(&read) {
+                let attempts = attempt.number;
+                let attempt = Attempt { fault: Some(fault.clone()), ..attempt };
+                self.crew.say(Message::AttemptFailed(attempt, None)).await;
+                return Err(Lost::failed(fault, attempts));
+            }
+            let told = answered(share.number, &read, attempt.clone());
+            rows += told.rows;
             self.crew.say(Message::Answered(Box::new(told))).await;
-            rows += in_page;
-            pages += 1;
             read.others.into_iter().for_each(|answer| merge(&mut by_symbol, answer));
             cursor = read.next;
             if cursor.is_none() {
                 let finished_by = self.crew.finished_by(read.server_now);
                 let answers = by_symbol.into_values().collect();
-                return Ok((rows > 0).then_some(Found { answers, attempt: last, finished_by }));
-            }
-            if pages == MOST_PAGES {
-                let fault = Fault::new(ErrorKind::Malformed, "more pages than a market fills");
-                return Err(Lost::failed(fault, last.number));
+                let listed = chain.listed();
+                let found = Found { answers, attempt, finished_by, listed };
+                // Of a list that is empty nothing follows for anybody; a day without a row is none.
+                return Ok((rows > 0 || task.about != About::Bars).then_some(found));
             }
         }
     }
@@ -322,7 +347,8 @@ impl Lane<'_> {
     fn refused(&self, task: &Task, shared: Shared, what: String, fault: &Fault) -> String {
         let now = clock::now();
         let today = now.div_euclid(DAY) * DAY;
-        let is_telling = (today - TELLING..today).contains(&shared.range.start);
+        let is_telling =
+            task.about != About::Bars || (today - TELLING..today).contains(&shared.range.start);
         if !is_telling || fault.kind == ErrorKind::Malformed {
             return format!("{what} of {}: {}", days(shared.range), fault.message);
         }
@@ -346,19 +372,9 @@ impl Lane<'_> {
 
 /// A page that begins with a part of a task.
 fn page_of(task: &Arc<Task>, part: Part, range: TimeRange) -> Fetched {
-    let attempt = Attempt {
-        series: task.key.clone(),
-        range,
-        begun: Instant::now(),
-        response_time: Duration::ZERO,
-        bytes: 0,
-        http_status: None,
-        part_of: Some(part.number),
-        ..part.found.attempt.clone()
-    };
     Fetched {
         task: Arc::clone(task),
-        attempt,
+        attempt: part.attempt(task, range),
         answer: part.answer,
         parts: vec![(part.number, range.end)],
         lines: Vec::new(),
@@ -394,6 +410,15 @@ const fn is_refusal(kind: ErrorKind) -> bool {
             | ErrorKind::TooLarge
             | ErrorKind::Malformed
     )
+}
+
+/// A page, as it is written down.
+fn answered(number: u64, read: &Read, attempt: Attempt) -> Answered {
+    let nobodys = &read.answer;
+    let dropped = nobodys.dropped + nobodys.declared.actions.len() as u64;
+    let rejected = nobodys.broken.len() as u64;
+    let rows = dropped + rejected + read.others.iter().map(rows_of).sum::<u64>();
+    Answered { number, attempt, rows, dropped, rejected }
 }
 
 /// Adds what a further page brings of a symbol.

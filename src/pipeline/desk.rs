@@ -210,9 +210,10 @@ impl<'a> Desk<'a> {
                 Ok(vec![Event::Redirected { attempt }])
             }
             Message::Answered(answered) => {
-                let Answered { number, attempt, rows, dropped } = *answered;
+                let Answered { number, attempt, rows, dropped, rejected } = *answered;
                 self.count(&attempt);
-                let counts = PageCounts { fetched: rows, dropped, ..PageCounts::default() };
+                let counts =
+                    PageCounts { fetched: rows, rejected, dropped, ..PageCounts::default() };
                 let row = tx.fetch_log_add(&self.run_id, &attempt, &counts)?;
                 self.answered.insert(number, row);
                 Ok(vec![Event::Answered { attempt, rows }])

@@ -10,7 +10,8 @@ use crate::clock;
 use crate::domain::action::{Action, ActionFact, ActionStatus};
 use crate::domain::event::{Event, Took};
 use crate::domain::fact::FileMark;
-use crate::domain::range::TimeRange;
+use crate::domain::range::{RangeSet, TimeRange};
+use crate::domain::reference::ToldFact;
 use crate::domain::run::{ErrorKind, Failure, PageCounts, Stage};
 use crate::domain::task::{About, Task};
 use crate::fetch::{ReadFile, Told, Unread, Whole};
@@ -18,9 +19,13 @@ use crate::provider::actions_file;
 use crate::store::{StoreResult, Writer};
 
 use super::desk::Desk;
+use super::want::told_as;
 
 /// The kinds of actions, as the store spells them.
 const KINDS: [&str; 2] = ["split", "dividend"];
+
+/// No days.
+const NO_DAYS: TimeRange = TimeRange::new(0, 0);
 
 /// The longest list of unreadable rows in a message, in bytes.
 const LONGEST_LIST: usize = 400;
@@ -35,10 +40,12 @@ struct Answered {
     /// How many requests are not answered yet.
     open: usize,
     actions: Vec<Action>,
-    /// Days whose actions could not be told, or not all of them: what is held of them stays.
-    untold: Vec<TimeRange>,
-    /// Whether an answer came that told of none.
-    is_empty: bool,
+    /// Days of which all was told: what is held of them besides is taken back.
+    told: RangeSet,
+    /// Whether what is yet to come, and was not told again, is called off.
+    calls_off: bool,
+    /// Names whose answer does not count for all that there is.
+    in_doubt: usize,
     unread: Unread,
 }
 
@@ -57,18 +64,16 @@ impl Answers {
         self.0.iter().filter(|(_, answered)| answered.open > 0).map(|(about, _)| *about)
     }
 
-    /// Takes the answer to a task; all of what was asked, once this was the last.
+    /// Takes the answer to a task, `None` when there is none to be had; all of what was asked, once this was
+    /// the last.
     fn take(&mut self, task: &Task, whole: Option<Whole>) -> Option<Answered> {
         let answered = self.0.entry(task.about).or_default();
         answered.open = answered.open.saturating_sub(1);
-        let whole = whole.unwrap_or_else(|| {
-            answered.untold.push(task.range);
-            Whole::default()
-        });
-        // An unreadable row may be any of those that are held.
-        if whole.unread.rows > 0 {
-            answered.untold.push(task.range);
-        }
+        let told = whole.as_ref().and_then(|whole| told(task, whole));
+        answered.told.insert(told.unwrap_or(NO_DAYS));
+        answered.calls_off = told.is_some();
+        answered.in_doubt += usize::from(told.is_none());
+        let whole = whole.unwrap_or_default();
         let within = |action: &Action| task.range.contains(midnight(action));
         answered.actions.extend(whole.declared.actions.into_iter().filter(within));
         answered.unread.rows += whole.unread.rows;
@@ -79,6 +84,25 @@ impl Answers {
     /// Whether everything that was asked of actions was answered.
     fn actions_are_told(&self) -> bool {
         !self.open().any(|about| matches!(about, About::Splits | About::Dividends))
+    }
+}
+
+/// Of which days an answer tells all there was; none of them when it may be that it does not, and `None`
+/// when it does not even call off what is yet to come.
+///
+/// Providers have answered empty what they had told before. And a list by date, which others are in too,
+/// tells of the days between its first row and its last: it may have been cut off.
+fn told(task: &Task, whole: &Whole) -> Option<TimeRange> {
+    // An unreadable row may be any of those that are held.
+    if whole.unread.rows > 0 {
+        return None;
+    }
+    match whole.listed {
+        Some(days) => (!days.is_empty()).then(|| days.intersect(task.range)),
+        None if whole.declared.actions.is_empty() && task.about != About::ActionsFile => {
+            Some(NO_DAYS)
+        }
+        None => Some(task.range),
     }
 }
 
@@ -140,18 +164,18 @@ impl Desk<'_> {
         attempts: u32,
     ) -> StoreResult<Vec<Event>> {
         let symbol = &task.key.symbol;
-        let tells = |whole: &Whole| !whole.declared.actions.is_empty() || whole.unread.rows > 0;
-        let is_empty = whole.as_ref().is_some_and(|whole| !tells(whole));
         let Some(job) = self.jobs.get_mut(symbol) else { return Ok(Vec::new()) };
-        let Some(answered) = job.answers.take(task, whole.filter(tells)) else {
-            return Ok(Vec::new());
-        };
-        let answered = Answered { is_empty, ..answered };
+        let Some(answered) = job.answers.take(task, whole) else { return Ok(Vec::new()) };
         let is_told = job.answers.actions_are_told();
         let kind = if task.about == About::Splits { KINDS[0] } else { KINDS[1] };
-        declare(tx, task, kind, &answered, self.now)?;
+        let is_whole = declare(tx, task, kind, &answered, self.now)?;
         // With the declaration, so that no crash leaves one that nobody has judged.
         self.settle_actions(tx, symbol)?;
+        if is_whole {
+            let (group, member) = self.place(symbol);
+            let told = ToldFact { at: self.now, told_as: told_as(group, member) };
+            tx.actions_told(symbol, kind, &told)?;
+        }
         if is_told {
             tx.actions_checked(symbol, self.now)?;
         }
@@ -208,28 +232,28 @@ impl Desk<'_> {
     }
 }
 
-/// Makes what came the actions of a symbol, beside those that are held of days that nobody could tell of.
-///
-/// Providers have answered empty what they had told before: that alone takes nothing back but what is yet
-/// to come, and was called off.
+/// Makes what came the actions of a symbol, beside those that are held and were not taken back; tells
+/// whether it is all there is. An answer without any is not, where some were told before.
 fn declare(
     tx: &Writer<'_>,
     task: &Task,
     kind: &str,
     answered: &Answered,
     now: i64,
-) -> StoreResult<()> {
+) -> StoreResult<bool> {
     let symbol = &task.key.symbol;
     let mut declared = answered.actions.clone();
+    let mut held = tx.actions_of(symbol)?;
+    held.retain(|held| held.action.kind.as_str() == kind);
+    let is_emptied = !held.is_empty() && answered.told.ranges().is_empty();
     let stays = |held: &ActionFact| {
         let at = midnight(&held.action);
-        let is_untold = answered.untold.iter().any(|range| range.contains(at));
-        let is_called_off = answered.is_empty && held.status == ActionStatus::Pending && at > now;
-        held.action.kind.as_str() == kind && is_untold && !is_called_off
+        let is_called_off = answered.calls_off && held.status == ActionStatus::Pending && at > now;
+        !answered.told.contains(at) && !is_called_off
     };
-    let held = tx.actions_of(symbol)?.into_iter();
-    declared.extend(held.filter(stays).map(|held| held.action));
-    tx.actions_declare(symbol, &task.provider, kind, &declared, clock::now())
+    declared.extend(held.into_iter().filter(stays).map(|held| held.action));
+    tx.actions_declare(symbol, &task.provider, kind, &declared, clock::now())?;
+    Ok(answered.in_doubt == 0 && !is_emptied)
 }
 
 /// The label of an action's first session.
@@ -255,4 +279,71 @@ fn words(unread: &Unread) -> String {
         words.push_str(&format!("; and {more} more"));
     }
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::action::ActionKind;
+    use crate::domain::series::{AssetClass, SeriesKey, Symbol};
+    use crate::domain::task::Purpose;
+    use crate::domain::timeframe::Timeframe;
+    use crate::provider::Declared;
+
+    fn days(start: i64, end: i64) -> TimeRange {
+        TimeRange::new(start, end)
+    }
+
+    fn task(about: About, range: TimeRange) -> Task {
+        Task {
+            key: SeriesKey { symbol: Symbol::every(), timeframe: Timeframe::D1 },
+            about,
+            provider: "p".into(),
+            asset_class: AssetClass::Stock,
+            ask_symbol: Symbol::every(),
+            range,
+            purpose: Purpose::Reference,
+            bars: 0,
+            further_pages: 0,
+            file: None,
+            shared: Vec::new(),
+            unsettled_from: None,
+        }
+    }
+
+    fn whole(actions: usize, unread: u64, listed: Option<TimeRange>) -> Whole {
+        let ex_date = chrono::NaiveDate::from_yo_opt(2024, 1).unwrap();
+        let action = Action { ex_date, kind: ActionKind::Split { from: 1.0, to: 2.0 } };
+        Whole {
+            declared: Declared { actions: vec![action; actions], listing: None },
+            unread: Unread { rows: unread, texts: Vec::new() },
+            listed,
+        }
+    }
+
+    #[test]
+    fn one_who_was_asked_about_alone_was_told_of_all_days_or_of_none() {
+        let of =
+            |about, actions, unread| told(&task(about, days(0, 9)), &whole(actions, unread, None));
+        assert_eq!(of(About::Splits, 1, 0), Some(days(0, 9)));
+        assert_eq!(
+            of(About::Splits, 0, 0),
+            Some(NO_DAYS),
+            "only what is yet to come is called off"
+        );
+        assert_eq!(of(About::Splits, 1, 1), None);
+        assert_eq!(of(About::ActionsFile, 0, 0), Some(days(0, 9)), "a file is what it is");
+        assert_eq!(of(About::ActionsFile, 0, 1), None);
+    }
+
+    #[test]
+    fn a_list_tells_of_the_days_that_it_reaches_whoever_is_in_it() {
+        let of = |actions, unread, listed| {
+            told(&task(About::Splits, days(5, 9)), &whole(actions, unread, Some(listed)))
+        };
+        assert_eq!(of(0, 0, days(2, 7)), Some(days(5, 7)));
+        assert_eq!(of(1, 0, days(2, 20)), Some(days(5, 9)));
+        assert_eq!(of(0, 0, NO_DAYS), None, "an empty list takes nothing back");
+        assert_eq!(of(0, 1, days(2, 7)), None);
+    }
 }

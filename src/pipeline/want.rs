@@ -8,7 +8,7 @@ use crate::config::{Group, Member, ProviderSettings, Settings, Source};
 use crate::domain::fact::{FileMark, SeriesFact, SeriesFacts};
 use crate::domain::gap::{Gap, GapReason};
 use crate::domain::range::RangeSet;
-use crate::domain::reference::CheckedFact;
+use crate::domain::reference::{CheckedFact, ToldFact};
 use crate::domain::series::{AssetClass, SeriesKey, Symbol};
 use crate::domain::shard::Shard;
 use crate::domain::task::{About, Shared};
@@ -17,7 +17,7 @@ use crate::domain::words::span;
 use crate::fetch::file_path;
 use crate::plan::rest::{self, Heard, Rest};
 use crate::plan::{BEGINNING, FileState, Inquiry, Want};
-use crate::provider::{Reach, actions_file};
+use crate::provider::{DatedList, Reach, actions_file};
 
 /// Which series a call is about; an empty list leaves its axis open.
 #[derive(Clone, Debug, Default)]
@@ -86,6 +86,15 @@ impl Holdings {
             let refusal = (provider.name.clone(), Shared::refusal(About::Bars, market));
             !self.refused.contains(&refusal)
         })
+    }
+
+    /// What `provider` may be asked for by date, of all symbols at once.
+    fn dated_lists(&self, provider: &ProviderSettings) -> Vec<(About, DatedList)> {
+        let lists = provider.dated_lists().iter().filter(|(about, list)| {
+            let refusal = Shared::refusal(*about, list.market);
+            !self.refused.contains(&(provider.name.clone(), refusal))
+        });
+        lists.copied().collect()
     }
 
     /// The gaps of a series, ascending.
@@ -213,8 +222,13 @@ pub(super) fn inquiries(
             continue;
         }
         let provider = settings.provider_of(group);
+        let dated_lists = holdings.dated_lists(provider);
         for member in group.members.iter().filter(|one| selection.holds_member(group, one)) {
             let checked = holdings.checked.get(&member.symbol).unwrap_or(&nothing);
+            let told_as = told_as(group, member);
+            let told_at = |told: &Option<ToldFact>| {
+                told.as_ref().filter(|told| told.told_as == told_as).map(|told| told.at)
+            };
             let listing = checked.listing.as_ref().filter(|(name, _)| *name == group.provider);
             inquiries.push(Inquiry {
                 symbol: member.symbol.clone(),
@@ -224,7 +238,10 @@ pub(super) fn inquiries(
                 delisted: member.delisted,
                 priority: group.priority,
                 topics: topics(provider, group.asset_class),
+                dated_lists: dated_lists.clone(),
                 actions_checked_at: checked.actions_at,
+                splits_told_at: told_at(&checked.splits_told),
+                dividends_told_at: told_at(&checked.dividends_told),
                 listing_checked_at: listing.map(|(_, at)| *at),
                 file_changed: actions_file_changed(provider, &member.symbol, checked),
             });
@@ -238,6 +255,16 @@ fn topics(provider: &ProviderSettings, class: AssetClass) -> &'static [About] {
         Source::Files { .. } => &[],
         Source::Http { provider: http, .. } => http.topics(class),
     }
+}
+
+/// Who is asked for the actions of a member, and under which names: whoever is asked under another one has
+/// not told everything yet.
+pub(super) fn told_as(group: &Group, member: &Member) -> String {
+    let mut text = format!("{}:", group.provider);
+    for (alias, until) in &member.aliases {
+        text.push_str(&format!(" {alias} until {until},"));
+    }
+    text + " " + member.symbol.as_str()
 }
 
 /// Whether a symbol's file of actions is another than the one that was read: new, written to, or gone.

@@ -68,7 +68,10 @@ pub(super) fn by_days(want: &Want, ranges: &[TimeRange], now: i64) -> Vec<Task> 
     let Some(market) = want.market.filter(|_| days <= MOST_DAYS) else { return Vec::new() };
     let ranges: RangeSet = ranges.iter().copied().collect();
     let tasks = ranges.ranges().iter().flat_map(|range| by_alias(want, *range, now));
-    let shared = |day: i64| Shared { market, range: TimeRange::new(day, day.saturating_add(DAY)) };
+    let shared = |day: i64| {
+        let range = TimeRange::new(day, day.saturating_add(DAY));
+        Shared { market, range, further_pages: 0 }
+    };
     tasks
         .map(|task| {
             let shared = days_of(want, task.range, now).into_iter().map(shared).collect();

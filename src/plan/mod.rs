@@ -16,12 +16,13 @@ use crate::domain::timeframe::{DAY, Timeframe};
 use crate::domain::words::instant;
 use crate::provider::Reach;
 
+mod by_date;
 pub mod gaps;
 mod inquiry;
 mod market;
 pub mod rest;
 
-pub use inquiry::Inquiry;
+pub use inquiry::{END, Inquiry};
 use market::{Draft, Markets};
 use rest::Rest;
 
@@ -194,8 +195,9 @@ pub fn make(wants: &[Want], inquiries: &[Inquiry], options: &Options, now: i64) 
         entry.0 = rank.unwrap_or(Rank::last()).min(entry.0);
         entry.1.extend(tasks);
     }
+    let lists = inquiry::lists(inquiries, options, now);
     for inquiry in inquiries {
-        let tasks = inquiry::tasks(inquiry, options, now);
+        let tasks = inquiry::tasks(inquiry, &lists, options, now);
         let entry = by_symbol.entry(&inquiry.symbol).or_insert_with(|| (Rank::last(), Vec::new()));
         if !tasks.is_empty() {
             entry.0 = entry.0.min(Rank::reference(inquiry.priority));

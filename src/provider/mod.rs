@@ -98,6 +98,11 @@ pub trait Provider: Sync {
         None
     }
 
+    /// What else than bars it can be asked for of all symbols at once, by date.
+    fn dated_lists(&self) -> &'static [(About, DatedList)] {
+        &[]
+    }
+
     /// Words the request for a page.
     fn request(&self, ask: &Ask<'_>) -> Request;
 
@@ -140,6 +145,17 @@ pub enum Reach {
     },
 }
 
+/// A list by date of what is declared of all symbols, in the order of its days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DatedList {
+    /// The market whose symbols are in it, by the name that the provider has for it.
+    pub market: &'static str,
+    /// Its rows that fall into a year, about.
+    pub rows_a_year: u64,
+    /// Rows a page, at most.
+    pub page_rows: u64,
+}
+
 /// How a provider takes its key. Never in a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyUse {
@@ -162,7 +178,7 @@ pub struct Ask<'a> {
     /// Whose bars: one symbol, spelled as the provider spells it; of a whole market those whose rows are wanted,
     /// ascending.
     pub symbols: &'a [Symbol],
-    /// The market that is asked for as a whole, one of [`Provider::whole_market`]; `None` for one symbol.
+    /// The market that is asked for as a whole; `None` for one symbol.
     pub market: Option<&'static str>,
     /// What of them; else than bars only of those that [`Provider::topics`] lists.
     pub about: About,

@@ -21,7 +21,9 @@ use crate::domain::timeframe::{DAY, Timeframe};
 
 use super::bounded::Words;
 use super::reading::{fault_of, malformed, only_symbol, pair, plain_words, usual_kind};
-use super::{Answer, Ask, Cursor, Defaults, KeyUse, Page, Provider, Reach, Reply, Request};
+use super::{
+    Answer, Ask, Cursor, DatedList, Defaults, KeyUse, Page, Provider, Reach, Reply, Request,
+};
 
 mod grouped;
 mod next_url;
@@ -86,6 +88,10 @@ impl Provider for Polygon {
 
     fn whole_market(&self, about: About, class: AssetClass) -> Option<&'static str> {
         grouped::market(about, class)
+    }
+
+    fn dated_lists(&self) -> &'static [(About, DatedList)] {
+        &reference::DATED_LISTS
     }
 
     fn request(&self, ask: &Ask<'_>) -> Request {

@@ -7,10 +7,11 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
+use crate::domain::range::TimeRange;
 use crate::domain::series::Symbol;
 use crate::domain::task::{About, Shared, Task};
 use crate::domain::timeframe::Timeframe;
-use crate::plan::Plan;
+use crate::plan::{END, Plan};
 
 use super::schema;
 use super::table::{Column, Look, Rows};
@@ -50,15 +51,16 @@ pub fn table(out: &mut dyn Write, costed: &Costed<'_>, look: Look) -> io::Result
     if !tasks.is_empty() {
         let mut rows = Rows::new(COLUMNS, look);
         for (of, symbols) in costed.plan.shared() {
-            let (_, about, Shared { range, .. }) = of;
+            let (_, about, Shared { range, further_pages, .. }) = of;
+            let is_about = if further_pages > 0 { "~" } else { "" };
             rows.add([
                 Symbol::every().to_string(),
                 about.word(Timeframe::D1).to_owned(),
                 counted(symbols, "symbol"),
                 instant(range.start),
-                instant(range.end),
+                end_of(range).map_or_else(dash, instant),
                 dash(),
-                count(1),
+                format!("{is_about}{}", count(1 + further_pages)),
             ]);
         }
         for task in &tasks {
@@ -109,6 +111,11 @@ fn asked(task: &Task) -> (Option<i64>, Option<i64>) {
     (range.map(|range| range.start), range.map(|range| range.end))
 }
 
+/// The end of what is asked for of a whole market; of what is declared for days to come it has none.
+fn end_of(range: TimeRange) -> Option<i64> {
+    (range.end < END).then_some(range.end)
+}
+
 fn dash() -> String {
     "-".to_owned()
 }
@@ -148,8 +155,10 @@ struct SharedRow<'a> {
     about: &'a str,
     /// The beginning of what is asked for.
     from: String,
-    /// Its end, exclusive.
-    to: String,
+    /// Its end, exclusive; null when it has none.
+    to: Option<String>,
+    /// How many pages after the first, estimated.
+    further_pages: u64,
     /// How many tasks it answers.
     tasks: u64,
 }
@@ -220,7 +229,8 @@ pub fn json(out: &mut dyn Write, costed: &Costed<'_>, now: i64) -> io::Result<()
             market: shared.market,
             about: about.as_str(),
             from: instant(shared.range.start),
-            to: instant(shared.range.end),
+            to: end_of(shared.range).map(instant),
+            further_pages: shared.further_pages,
             tasks,
         });
     let resting = costed.plan.resting.iter();

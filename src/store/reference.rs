@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, Row, params};
 
 use crate::domain::fact::FileMark;
-use crate::domain::reference::{CheckedFact, Listing, ReferenceFact};
+use crate::domain::reference::{CheckedFact, Listing, ReferenceFact, ToldFact};
 use crate::domain::series::Symbol;
 
 use super::{Store, StoreResult, Writer, word};
@@ -66,6 +66,18 @@ impl Writer<'_> {
         self.connection
             .prepare_cached("UPDATE tracked_symbols SET actions_checked_at = ?2 WHERE symbol = ?1")?
             .execute(params![symbol.as_str(), now])?;
+        Ok(())
+    }
+
+    /// Notes that all of a `kind` ("split" or "dividend") that was declared of a symbol was told.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be written.
+    pub fn actions_told(&self, symbol: &Symbol, kind: &str, told: &ToldFact) -> StoreResult<()> {
+        self.connection
+            .prepare_cached("INSERT OR REPLACE INTO actions_told VALUES (?, ?, ?, ?)")?
+            .execute(params![symbol.as_str(), kind, told.at, told.told_as])?;
         Ok(())
     }
 
@@ -161,10 +173,34 @@ fn checked_all(connection: &Connection) -> StoreResult<BTreeMap<Symbol, CheckedF
         let mark = row.get::<_, Option<i64>>(2)?.zip(row.get(3)?);
         let fact = CheckedFact {
             actions_at: row.get(1)?,
+            splits_told: None,
+            dividends_told: None,
             actions_file: mark.map(|(modified_ns, bytes)| FileMark { modified_ns, bytes }),
             listing: row.get::<_, Option<String>>(4)?.zip(row.get(5)?),
         };
         all.insert(word(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?, fact);
     }
+    told_all(connection, &mut all)?;
     Ok(all)
+}
+
+/// Adds when all that was declared of symbols was told.
+fn told_all(connection: &Connection, all: &mut BTreeMap<Symbol, CheckedFact>) -> StoreResult<()> {
+    if !connection.table_exists(None, "actions_told")? {
+        return Ok(());
+    }
+    let mut statement =
+        connection.prepare("SELECT symbol, kind = 'split', told_at, told_as FROM actions_told")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let symbol = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
+        let Some(fact) = all.get_mut(symbol) else { continue };
+        let told = Some(ToldFact { at: row.get(2)?, told_as: row.get(3)? });
+        if row.get(1)? {
+            fact.splits_told = told;
+        } else {
+            fact.dividends_told = told;
+        }
+    }
+    Ok(())
 }

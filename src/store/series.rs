@@ -114,7 +114,7 @@ impl Writer<'_> {
             let sql = format!("UPDATE {table} SET symbol = ?2 WHERE symbol = ?1");
             self.connection.execute(&sql, names)?;
         }
-        for table in ["reference_data", "tracked_symbols"] {
+        for table in ["actions_told", "reference_data", "tracked_symbols"] {
             let sql = format!("DELETE FROM {table} WHERE symbol = ?");
             self.connection.execute(&sql, [symbol.as_str()])?;
         }

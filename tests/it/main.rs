@@ -11,6 +11,7 @@ mod backup;
 mod baseline;
 mod breaker;
 mod broken;
+mod by_date;
 mod check;
 mod config;
 mod control;

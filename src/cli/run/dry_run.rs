@@ -19,7 +19,10 @@ pub(super) fn show(request: &Request, scene: &Scene) -> Done {
     let store = if database.exists() { Some(scene.reader()?) } else { None };
     let (plan, notes) = pipeline::plan(&scene.settings, store.as_ref(), request, scene.wall_now)?;
     let providers = pipeline::providers(&scene.settings, request.selection.shard);
-    let further = plan.jobs.iter().flat_map(|job| &job.tasks).map(|task| task.further_pages).sum();
+    let tasks = plan.jobs.iter().flat_map(|job| &job.tasks);
+    let alone: u64 = tasks.map(|task| task.further_pages).sum();
+    let further =
+        alone + plan.shared().keys().map(|(.., shared)| shared.further_pages).sum::<u64>();
     let costed = Costed {
         requests: pipeline::requests(&plan, &providers),
         further,
@@ -43,7 +46,8 @@ fn quota_time(providers: &BTreeMap<String, ProviderSettings>, plan: &Plan) -> Du
         let tasks = plan.jobs.iter().flat_map(|job| &job.tasks);
         let own = tasks.filter(|task| task.provider == name);
         let alone: u64 = own.map(|task| task.own_requests() + task.further_pages).sum();
-        alone + plan.shared().keys().filter(|(provider, ..)| *provider == name).count() as u64
+        let shared = plan.shared().into_keys().filter(|(provider, ..)| *provider == name);
+        alone + shared.map(|(.., shared)| 1 + shared.further_pages).sum::<u64>()
     };
     let http = providers.values().filter(|provider| !provider.is_files());
     http.flat_map(|provider| provider.rates.iter().map(|rate| (rate, of(&provider.name))))

@@ -47,14 +47,14 @@ fn same_place(ask: &Ask<'_>, path: &str, query: &str) -> bool {
 }
 
 /// Whether a query names no other ticker than the one asked for, nor a range of them. It may leave it to
-/// its cursor.
+/// its cursor; where all are asked about, it names none.
 fn same_ticker(ask: &Ask<'_>, query: &str) -> bool {
     query.split('&').all(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         match percent_decoded(name).map(|name| name.to_ascii_lowercase()) {
             None => false,
             Some(name) if name == "ticker" => {
-                percent_decoded(value).as_deref() == Some(only_symbol(ask))
+                ask.market.is_none() && percent_decoded(value).as_deref() == Some(only_symbol(ask))
             }
             Some(name) => !name.starts_with("ticker"),
         }

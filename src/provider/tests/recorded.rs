@@ -106,6 +106,16 @@ fn polygon_splits_and_tickers() {
         let fault = googl.read(200, &body).unwrap_err();
         assert_eq!(fault.kind, ErrorKind::Malformed);
         assert_eq!(fault.message, "the answer is for `GOOG`, asked was `GOOGL`");
+        // Whoever asks for all of them has them all.
+        let symbols = ["AMZN", "GOOG", "SHOP"].map(|symbol| symbol.parse().unwrap()).to_vec();
+        let range = TimeRange::new(day("2022-05-01"), i64::MAX);
+        let days = case("polygon", "AMZN", AssetClass::Stock, Timeframe::D1);
+        let of_all = Case { about: About::Splits, market: Some("stocks"), symbols, range, ..days };
+        let page = of_all.read(200, &body).unwrap();
+        let of = |answer: &Answer| (answer.symbol.clone(), answer.declared.actions.len());
+        let told: Vec<_> = page.answers.iter().map(of).collect();
+        let wanted = [("", 6), ("AMZN", 1), ("GOOG", 1), ("SHOP", 2)];
+        assert_eq!(told, wanted.map(|(symbol, rows)| (symbol.to_owned(), rows)));
         let mut all: serde_json::Value = serde_json::from_str(&body).unwrap();
         let rows = all["results"].as_array_mut().unwrap();
         rows.iter_mut().for_each(|row| row["ticker"] = "GOOGL".into());

@@ -42,6 +42,85 @@ fn wordings() {
     assert_eq!(of(About::Listing, "X:BTCUSD"), "/v3/reference/tickers/X:BTCUSD?");
 }
 
+/// Those symbols of the whole market, from 2024-01-02 on.
+fn of_all(what: About, symbols: &str) -> Case {
+    let symbols = if symbols.is_empty() { "A" } else { symbols };
+    Case { market: Some("stocks"), range: FROM_2024, ..about(what, symbols) }
+}
+
+const FROM_2024: TimeRange = TimeRange::new(1_704_153_600, 253_402_300_800);
+
+#[test]
+fn lists_by_date_are_asked_for_from_a_day_on_and_oldest_first() {
+    let of = |what| of_all(what, "AAA,BBB").wording();
+    assert_eq!(
+        of(About::Splits),
+        "/v3/reference/splits?execution_date.gte=2024-01-02&sort=execution_date&order=asc&limit=1000"
+    );
+    assert_eq!(
+        of(About::Dividends),
+        "/v3/reference/dividends?ex_dividend_date.gte=2024-01-02&sort=ex_dividend_date&order=asc&limit=1000"
+    );
+    let begin = Case { range: TimeRange::new(i64::MIN, 0), ..of_all(About::Splits, "A") };
+    assert!(begin.wording().contains("execution_date.gte=1970-01-01&"), "no such day");
+    for provider in ALL {
+        let lists = provider.dated_lists().iter().map(|(about, _)| *about);
+        let wanted: &[About] = match provider.kind() {
+            "polygon" => &[About::Splits, About::Dividends],
+            _ => &[],
+        };
+        assert_eq!(lists.collect::<Vec<_>>(), wanted);
+    }
+}
+
+#[test]
+fn a_list_by_date_is_sorted_by_whose_its_rows_are() {
+    let row = |ticker: &str, date: &str, to: f64| serde_json::json!({ "ticker": ticker, "execution_date": date, "split_from": 1, "split_to": to });
+    let rows = [
+        row("AAA", "2024-01-05", 4.0),
+        row("AAB", "2024-01-05", 2.0),
+        row("CCC", "2024-01-08", 3.0),
+        row("aaa", "2024-01-08", 3.0),
+        row("AAA", "2024-01-01", 9.0),
+        row("CCC", "2024-02-31", 9.0),
+        row("AAB", "2024-02-31", 9.0),
+        serde_json::json!({ "execution_date": "2024-01-05", "split_from": 1, "split_to": 7 }),
+        serde_json::json!([1]),
+    ];
+    let body = serde_json::json!({ "status": "OK", "results": rows }).to_string();
+    let page = of_all(About::Splits, "AAA,BBB,CCC").read(200, &body).unwrap();
+    let told: Vec<_> = page
+        .answers
+        .iter()
+        .map(|answer| {
+            let Declared { actions, .. } = &answer.declared;
+            (answer.symbol.as_str(), actions.len(), answer.broken.len(), answer.dropped)
+        })
+        .collect();
+    // Two rows do not say whose they are; of others one does not read; one is of a day before.
+    assert_eq!(told, [("", 2, 2, 1), ("AAA", 1, 0, 1), ("CCC", 1, 1, 0)]);
+    assert_eq!(page.answers[1].declared.actions[0].ex_date, date("2024-01-05"));
+    let nothing = of_all(About::Splits, "AAA").read(200, r#"{"status":"OK","results":[]}"#);
+    assert_eq!(nothing.unwrap(), Page::default());
+}
+
+#[test]
+fn a_next_page_of_all_symbols_is_of_no_single_one() {
+    let next_of = |query: &str| {
+        let url = format!("https://api.massive.com/v3/reference/splits?{query}");
+        let body = serde_json::json!({ "status": "OK", "next_url": url }).to_string();
+        of_all(About::Splits, "A").read(200, &body).ok().map(|page| page.next)
+    };
+    let path = |query: &str| Some(Some(Cursor::Path(format!("/v3/reference/splits?{query}"))));
+    for query in ["cursor=c", "cursor=c&execution_date.gte=2024-01-02&order=asc"] {
+        assert_eq!(next_of(query), path(query));
+    }
+    assert_eq!(next_of("cursor=c&apiKey=SECRET"), path("cursor=c"));
+    for query in ["ticker=A&cursor=c", "ticker=&cursor=c", "ticker", "ticker.gte=A&cursor=c"] {
+        assert_eq!(next_of(query), None, "{query}");
+    }
+}
+
 #[test]
 fn splits_and_their_next_page() {
     let page = about(About::Splits, "TEST").read(200, SPLITS).unwrap();

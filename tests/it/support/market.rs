@@ -157,16 +157,42 @@ impl Market {
         self
     }
 
-    /// Answers what polygon is asked besides bars; a symbol that is not known is not found.
+    /// Answers what polygon is asked besides bars; a symbol that is not known is not found. Without a symbol
+    /// a list is of all of them, by date.
     fn reference(&self, request: &Request, about: &str) -> Answer {
         let (list, symbol) = match about.strip_prefix("tickers/") {
             Some(symbol) => (2, symbol),
-            None => (usize::from(about == "dividends"), request.parameter("ticker").unwrap_or("")),
+            None => match request.parameter("ticker") {
+                Some(symbol) => (usize::from(about == "dividends"), symbol),
+                None => return self.by_date(request, about),
+            },
         };
         match self.known.get(symbol) {
             Some(known) => Answer::ok(reference_body(known[list].clone(), None).to_string()),
             None => Answer::status(404, r#"{"status":"NOT_FOUND","message":"Ticker not found."}"#),
         }
+    }
+
+    /// Answers with the splits or dividends of all symbols, oldest first, a page at a time.
+    fn by_date(&self, request: &Request, about: &str) -> Answer {
+        let (list, date) = match about {
+            "splits" => (0, "execution_date"),
+            _ => (1, "ex_dividend_date"),
+        };
+        let cursor = request.parameter("cursor").and_then(|cursor| cursor.split_once('~'));
+        let asked_from = request.parameter(&format!("{date}.gte")).unwrap_or_default();
+        let (from, begin) = cursor.map_or((asked_from, 0), |(from, begin)| {
+            (from, begin.parse().expect("one of these cursors"))
+        });
+        let of_list = |known: &[Value; 3]| known[list].as_array().cloned().unwrap_or_default();
+        let mut rows: Vec<Value> = self.known.values().flat_map(of_list).collect();
+        rows.retain(|row| row[date].as_str() >= Some(from));
+        rows.sort_by_key(|row| row[date].as_str().map(str::to_owned));
+        let end = begin + self.page.unwrap_or(1_000);
+        let next = format!("https://api.massive.com/v3/reference/{about}?cursor={from}~{end}");
+        let next = (end < rows.len()).then_some(next);
+        let page = rows.into_iter().skip(begin).take(end - begin).collect();
+        Answer::ok(reference_body(page, next.as_deref()).to_string())
     }
 
     fn rows(&self, symbol: &str, timeframe: &str) -> &[Row] {
