@@ -12,6 +12,7 @@ use crate::domain::run::{Attempt, ErrorKind, Fault};
 use crate::domain::task::Task;
 use crate::provider::{Answer, Declared};
 
+use super::job::Report;
 use super::lane::{Lane, Wanted};
 use super::{Lost, Message};
 
@@ -118,12 +119,12 @@ impl Gathered {
 
 impl Lane<'_> {
     /// Asks for every page of what a task wants to know, and hands each on.
-    pub(super) async fn inquire(&self, task: &Arc<Task>, retries: &mut u32) -> Result<(), Lost> {
+    pub(super) async fn inquire(&self, task: &Arc<Task>, report: &mut Report) -> Result<(), Lost> {
         let mut gathered = Gathered::default();
         let mut cursor = None;
         loop {
             let wanted = Wanted { task, range: task.range, cursor: cursor.as_ref() };
-            let (reply, attempt) = self.page(wanted, retries).await?;
+            let (reply, attempt) = self.page(wanted, report).await?;
             let (answer, last) = (reply.answer, reply.next.is_none());
             let (rejected, dropped) = (answer.broken.len() as u64, answer.dropped);
             let rows = match &answer.declared {
