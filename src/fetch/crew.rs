@@ -1,33 +1,35 @@
-//! Jobs at work side by side: who works on what, in which order, and what becomes of a job that fails.
+//! Jobs at work side by side: who works on what, in which order, and which are tried again.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono_tz::Tz;
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, Semaphore, mpsc};
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
 
 use crate::clock::{self, Timeline};
-use crate::config::{JobRetries, Source};
+use crate::config::JobRetries;
 use crate::domain::provider_state::micros;
-use crate::domain::run::{ErrorKind, Failure, Stage};
+use crate::domain::run::Failure;
 use crate::domain::series::Symbol;
-use crate::domain::task::{About, Job, Task};
-use crate::provider::actions_file;
+use crate::domain::task::Job;
 
 use super::ending::Ending;
-use super::files::file_path;
-use super::gate::{Gates, Rank};
-use super::lane::Lane;
+use super::gate::Gates;
 use super::line::{Line, locked};
 use super::shared::Shares;
-use super::{Exhausted, Fate, Fetched, Lost, Message, Options, Place, WAITING_ROWS};
+use super::turns::Rank;
+use super::{Fetched, Lost, Message, Options, Place, WAITING_ROWS};
 
 /// A server's clock that is off by more than this is not believed.
 const BELIEVABLE_SKEW: i64 = 3_600;
+
+/// By so much a timer may be late.
+const LATE: Duration = Duration::from_millis(5);
 
 /// What all jobs of a run share.
 pub(super) struct Crew {
@@ -48,20 +50,21 @@ pub(super) struct Crew {
 }
 
 /// A job at work.
-struct Assignment {
-    rank: Rank,
-    job: Job,
+pub(super) struct Assignment {
+    /// Its place in the plan's order; smaller goes first.
+    pub(super) rank: usize,
+    pub(super) job: Job,
     /// Requests and jobs tried again so far.
-    retries: u32,
+    pub(super) retries: u32,
     /// Whether it failed before in this run.
-    again: bool,
+    pub(super) again: bool,
 }
 
 /// A job that failed and may be tried again.
-struct Again {
-    assignment: Assignment,
+pub(super) struct Again {
+    pub(super) assignment: Assignment,
     /// What is said of it if it is not.
-    failures: Vec<Failure>,
+    pub(super) failures: Vec<Failure>,
 }
 
 /// Works on the jobs in their order; those that failed are tried again at the end, as `job_retries`
@@ -109,29 +112,35 @@ impl Queues {
     }
 
     /// The first job, by the plan's order, of those whose provider has not enough of them at work.
-    fn next(&mut self) -> Option<(String, Assignment)> {
+    fn first(&self) -> Option<&Assignment> {
         let at_work = |name: &String| self.at_work.get(name).copied().unwrap_or(0);
-        let (provider, _) = self
-            .waiting
-            .iter()
-            .filter(|(name, _)| at_work(name) < self.most)
-            .filter_map(|(name, queue)| Some((name, queue.front()?.rank)))
-            .min_by_key(|(_, rank)| *rank)?;
-        let provider = provider.clone();
+        let may_begin = self.waiting.iter().filter(|(name, _)| at_work(name) < self.most);
+        may_begin.filter_map(|(_, queue)| queue.front()).min_by_key(|first| first.rank)
+    }
+
+    /// Takes it, with its provider's name.
+    fn next(&mut self) -> Option<(String, Assignment)> {
+        let provider = self.first()?.job.tasks.first()?.provider.clone();
         let assignment = self.waiting.get_mut(&provider)?.pop_front()?;
         *self.at_work.entry(provider.clone()).or_default() += 1;
         Some((provider, assignment))
     }
 
-    /// Notes that a job of a provider has ended; tells whether it has none left.
-    fn ended(&mut self, provider: &str) -> bool {
-        let at_work = self.at_work.get_mut(provider);
-        let left = at_work.map_or(0, |n| {
-            *n = n.saturating_sub(1);
-            *n
-        });
-        left == 0 && self.waiting.get(provider).is_none_or(VecDeque::is_empty)
+    /// Notes that a job of a provider has ended.
+    fn ended(&mut self, provider: &str) {
+        if let Some(at_work) = self.at_work.get_mut(provider) {
+            *at_work = at_work.saturating_sub(1);
+        }
     }
+}
+
+/// A round's jobs at work, by the id of what works on them: provider and rank.
+#[derive(Default)]
+struct Round {
+    at_work: JoinSet<Option<Again>>,
+    jobs: HashMap<Id, (String, usize)>,
+    /// No further job begins before; `None` when one may at once.
+    begins_at: Option<Instant>,
 }
 
 impl Crew {
@@ -146,63 +155,95 @@ impl Crew {
     ) -> Vec<Again> {
         self.shares.begin_round().await;
         let mut queues = Queues::new(assignments, self.options.parallel);
-        for provider in queues.waiting.keys() {
-            locked(&self.gates).set_busy(provider, true);
+        for (provider, waiting) in &queues.waiting {
+            locked(&self.gates).queue(provider, waiting.len());
         }
-        let mut at_work = JoinSet::new();
-        let mut providers = HashMap::new();
-        let mut failed = Vec::new();
+        let (mut round, mut failed) = (Round::default(), Vec::new());
+        let mut over: Option<(String, usize)> = None;
         loop {
-            while let Some((provider, assignment)) = queues.next() {
-                let crew = Arc::clone(self);
-                let symbol = assignment.job.symbol.clone();
-                let sends = !self.shares.have(&assignment.job);
-                let (rank, name) = (assignment.rank, provider.clone());
-                locked(&self.gates).expect(&provider, rank);
-                let working = at_work.spawn(async move {
-                    let again = crew.job(assignment, more_rounds).await;
-                    crew.withdraw(&name, rank);
-                    again
-                });
-                providers.insert(working.id(), (provider.clone(), rank));
-                if sends {
-                    self.stagger(&provider, &symbol).await;
-                }
+            let beginning = self.beginning(&mut queues, &mut round);
+            // Only now, so that nobody takes the lane of a job that follows on another.
+            if let Some((provider, rank)) = over.take() {
+                locked(&self.gates).end(&provider, rank);
             }
-            let Some(ended) = at_work.join_next_with_id().await else { break };
+            self.changed.notify_waiters();
+            for (provider, assignment) in beginning {
+                let (crew, rank) = (Arc::clone(self), assignment.rank);
+                let working =
+                    round.at_work.spawn(async move { crew.job(assignment, more_rounds).await });
+                round.jobs.insert(working.id(), (provider, rank));
+            }
+            let more = queues.first().is_some();
+            if round.jobs.is_empty() && !more {
+                break;
+            }
+            let Some(ended) = self.next_ended(&mut round, more).await else { continue };
             let (id, again) = match ended {
                 Ok((id, again)) => (id, again),
                 // It broke down; its job never ends, and the desk will say so.
                 Err(error) => (error.id(), None),
             };
             failed.extend(again);
-            let Some((provider, rank)) = providers.remove(&id) else { continue };
-            if queues.ended(&provider) {
-                locked(&self.gates).set_busy(&provider, false);
+            over = round.jobs.remove(&id);
+            if let Some((provider, _)) = &over {
+                queues.ended(provider);
             }
-            self.withdraw(&provider, rank);
         }
         failed.sort_by_key(|again| again.assignment.rank);
         failed
     }
 
-    /// Lets those behind a job go that asks for nothing more.
+    /// Lets those behind a task go that asks for nothing, for now.
     pub(super) fn withdraw(&self, provider: &str, rank: Rank) {
         locked(&self.gates).withdraw(provider, rank);
         self.changed.notify_waiters();
     }
 
-    /// Keeps the starts of two jobs apart, where they are going to send anything.
-    async fn stagger(&self, provider: &str, symbol: &Symbol) {
+    /// Takes the jobs that begin now, and lets the gates know of them. Where they are going to send
+    /// anything, the beginnings of two are kept apart.
+    fn beginning(&self, queues: &mut Queues, round: &mut Round) -> Vec<(String, Assignment)> {
         let stagger = self.options.stagger;
-        let sends = !self.line(provider).settings.is_files() && self.is_open(provider, symbol);
-        if sends && !stagger.is_zero() {
-            self.ending.closing.run_until_cancelled(tokio::time::sleep(stagger)).await;
+        let mut beginning = Vec::new();
+        loop {
+            let now = Instant::now();
+            let is_early = round.begins_at.is_some_and(|begins_at| begins_at > now);
+            if is_early && !self.ending.closing.is_cancelled() {
+                return beginning;
+            }
+            let Some((provider, assignment)) = queues.next() else { return beginning };
+            locked(&self.gates).begin(&provider, assignment.rank);
+            let is_files = self.line(&provider).settings.is_files();
+            let sends = !is_files && !self.shares.have(&assignment.job);
+            if !stagger.is_zero() && sends && self.is_open(&provider, &assignment.job.symbol) {
+                // What a timer is late by does not add up.
+                let before = round.begins_at.filter(|at| *at + LATE > now);
+                round.begins_at = Some(before.unwrap_or(now) + stagger);
+            }
+            beginning.push((provider, assignment));
         }
     }
 
+    /// The next job that has ended; `None` when, with `more` to begin, it is time to begin another.
+    async fn next_ended(
+        &self,
+        round: &mut Round,
+        more: bool,
+    ) -> Option<Result<(Id, Option<Again>), JoinError>> {
+        let Some(begins_at) = round.begins_at.filter(|_| more) else {
+            return round.at_work.join_next_with_id().await;
+        };
+        let waiting = async {
+            if round.at_work.is_empty() {
+                tokio::time::sleep_until(begins_at).await;
+                return None;
+            }
+            tokio::time::timeout_at(begins_at, round.at_work.join_next_with_id()).await.ok()?
+        };
+        self.ending.closing.run_until_cancelled(waiting).await?
+    }
+
     /// Whether there is any use in asking.
-    fn is_open(&self, provider: &str, symbol: &Symbol) -> bool {
+    pub(super) fn is_open(&self, provider: &str, symbol: &Symbol) -> bool {
         !self.ending.closing.is_cancelled()
             && locked(&self.gates).over(provider, symbol, self.timeline.now()).is_none()
     }
@@ -260,7 +301,7 @@ impl Crew {
         self.options.markets.get(symbol).map_or(Tz::UTC, |due| due.calendar.zone())
     }
 
-    fn line(&self, provider: &str) -> &Line {
+    pub(super) fn line(&self, provider: &str) -> &Line {
         // The plan is made of the same config.
         &self.lines[provider]
     }
@@ -273,137 +314,5 @@ impl Crew {
             .filter(|server| (now - BELIEVABLE_SKEW..now).contains(server))
             .unwrap_or(now);
         self.options.as_of.map_or(believed, |as_of| as_of.min(believed))
-    }
-
-    /// Asks for every task of a job. Gives it back when it failed and there will be another round.
-    async fn job(self: &Arc<Self>, assignment: Assignment, more_rounds: bool) -> Option<Again> {
-        let Assignment { rank, job, mut retries, again } = assignment;
-        let symbol = job.symbol.clone();
-        let provider = job.tasks.first().map(|task| task.provider.as_str()).unwrap_or_default();
-        if self.is_open(provider, &symbol) {
-            retries += u32::from(again);
-            self.say(Message::JobStarted(symbol.clone(), Instant::now())).await;
-        }
-        let (mut tasks, mut failures) = (Vec::new(), Vec::new());
-        for task in job.tasks {
-            let task = Arc::new(task);
-            let Err(lost) = self.task(&task, rank, &mut retries).await else { continue };
-            match lost.fate {
-                // Not ended: the run is being stopped.
-                Fate::Dropped => return None,
-                // Nor is it the provider's trouble: nobody can go on.
-                Fate::Failed if lost.fault.kind == ErrorKind::Storage => {
-                    self.say(Message::Exhausted(Exhausted(lost.fault.message))).await;
-                    return None;
-                }
-                Fate::Deferred => {
-                    self.say(Message::TaskDeferred(Arc::clone(&task), lost.fault.message)).await;
-                }
-                Fate::Failed if task.about.is_lacking(lost.fault.kind) => {
-                    self.say(Message::NotOffered(task)).await;
-                }
-                Fate::Failed => {
-                    let longest = self.line(&task.provider).settings.retry.max;
-                    let held = lost.fault.retry_after.is_some_and(|wait| wait > longest);
-                    // What a symbol is called can wait for the next pass.
-                    let can_wait = task.about == About::Listing;
-                    let may_pass = may_pass(lost.fault.kind) && !held && !can_wait;
-                    let range = lost.rest.unwrap_or(task.range);
-                    let failure = failure(&task, lost);
-                    if more_rounds && may_pass {
-                        let mut task = Task { range, ..Task::clone(&task) };
-                        task.shared.retain(|shared| shared.range.end > range.start);
-                        tasks.push(task);
-                        failures.push(failure);
-                    } else {
-                        self.say(Message::TaskFailed(failure)).await;
-                    }
-                }
-            }
-        }
-        let Some(first) = failures.first() else {
-            self.say(Message::JobDone(symbol, retries)).await;
-            return None;
-        };
-        let error = format!("{} {}: {}", first.word(), first.kind, first.message);
-        self.say(Message::JobToRetry(symbol.clone(), error)).await;
-        let job = Job { symbol, tasks };
-        let assignment = Assignment { rank, job, retries, again: true };
-        Some(Again { assignment, failures })
-    }
-
-    /// Ends a job for which there is no further round after all.
-    async fn give_up(&self, again: Again) {
-        for failure in again.failures {
-            self.say(Message::TaskFailed(failure)).await;
-        }
-        let Assignment { job, retries, .. } = again.assignment;
-        self.say(Message::JobDone(job.symbol, retries)).await;
-    }
-
-    async fn task(
-        self: &Arc<Self>,
-        task: &Arc<Task>,
-        rank: Rank,
-        retries: &mut u32,
-    ) -> Result<(), Lost> {
-        let line = self.line(&task.provider);
-        match line.settings.source.clone() {
-            Source::Files { folder } if task.about == About::ActionsFile => {
-                let path = folder.join(actions_file::file_name(&task.key.symbol));
-                self.actions_file(task, path).await
-            }
-            Source::Files { folder } => {
-                let own = || file_path(&folder, &task.ask_symbol, task.key.timeframe);
-                let named = task.file.as_ref().map(|file| file.path.clone());
-                self.file(task, named.unwrap_or_else(own)).await
-            }
-            Source::Http { provider, base_url } => {
-                let lane = Lane { crew: self, line, provider, base_url: &base_url, rank };
-                if task.about != About::Bars {
-                    return lane.inquire(task, retries).await;
-                }
-                let Some(range) = lane.shared(task, retries).await? else { return Ok(()) };
-                match lane.pages(task, range, retries).await {
-                    Err(lost) if lost.is_refusal() => lane.narrowed(task, lost, retries).await,
-                    ended => ended,
-                }
-            }
-        }
-    }
-}
-
-fn failure(task: &Task, lost: Lost) -> Failure {
-    Failure {
-        series: task.key.clone(),
-        about: task.about,
-        stage: Stage::Fetch,
-        kind: lost.fault.kind,
-        message: lost.fault.message,
-        attempts: lost.attempts,
-        at: clock::now(),
-    }
-}
-
-/// Whether trouble of that kind may have passed when a job is tried again at the end of a run.
-const fn may_pass(kind: ErrorKind) -> bool {
-    match kind {
-        ErrorKind::Network
-        | ErrorKind::Timeout
-        | ErrorKind::RateLimited
-        | ErrorKind::Server
-        | ErrorKind::Malformed
-        | ErrorKind::CircuitOpen
-        | ErrorKind::BulkheadFull => true,
-        ErrorKind::Auth
-        | ErrorKind::NotEntitled
-        | ErrorKind::NotFound
-        | ErrorKind::BadRequest
-        | ErrorKind::TooLarge
-        | ErrorKind::Deadline
-        | ErrorKind::Validation
-        | ErrorKind::Compute
-        | ErrorKind::Storage
-        | ErrorKind::Cancelled => false,
     }
 }

@@ -1,10 +1,11 @@
 //! Who may send now: every rule about sending, of one provider and of the run, in one place. Pure.
 //!
 //! Whoever wants to send asks [`Gates::enter`] until it says `Go`, in between waiting for what it names.
-//! Of several who wait for one provider, the first in the plan's order goes first. A request goes only
-//! once it is written down that it may have been sent, so that no crash makes the quota forget it.
+//! Of several who wait for one provider, the first in the plan's order goes first, and those last whose
+//! turn within their job it is not yet: they take what would be left unused, and nobody's place. A request
+//! goes only once it is written down that it may have been sent, so that no crash makes the quota forget it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::config::ProviderSettings;
 use crate::domain::provider_state::{Hold, ProviderState, QuotaLeft, SECOND, Stamp};
@@ -17,12 +18,10 @@ use super::breaker::{Breaker, Call, Look};
 use super::lanes::Lanes;
 use super::quota::{Leave, Quota};
 use super::throttle::{Strain, Throttle};
+use super::turns::{Rank, Turns};
 
 /// What an earlier run left of a provider, and when.
 type Remembered = (ProviderState, Stamp);
-
-/// A job's place in the plan's order; smaller goes first.
-pub(super) type Rank = usize;
 
 /// All gates of a run.
 #[derive(Debug)]
@@ -40,13 +39,12 @@ struct Gate {
     breaker: Breaker,
     throttle: Throttle,
     max_concurrent: u32,
-    in_flight: u32,
     last_left: i64,
     /// Why nothing more is asked of it in this run.
     stopped: Option<Fault>,
     hold: Option<Hold>,
     refused: BTreeMap<String, i64>,
-    waiting: BTreeSet<Rank>,
+    turns: Turns,
     ledger: Ledger,
 }
 
@@ -103,6 +101,7 @@ pub(super) enum Wait {
 /// A request that was let through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Pass {
+    rank: Rank,
     call: Call,
     cuts: u64,
 }
@@ -137,9 +136,9 @@ impl Gates {
         Self { lanes, requests_left: options.max_requests, by_provider }
     }
 
-    /// Notes whether a provider has jobs that have not ended.
-    pub(super) fn set_busy(&mut self, provider: &str, busy: bool) {
-        self.lanes.set_busy(provider, busy);
+    /// Notes that so many jobs of a provider are going to begin.
+    pub(super) fn queue(&mut self, provider: &str, jobs: usize) {
+        self.turns(provider, |turns| turns.queue(jobs));
     }
 
     /// Whether the run may still send so many requests.
@@ -147,18 +146,46 @@ impl Gates {
         self.requests_left.is_none_or(|left| requests <= left)
     }
 
-    /// Asks for leave to send a request for `symbol`, of the job with that rank.
+    /// Notes that a job begins, and is about to ask: those behind it let it go first.
+    pub(super) fn begin(&mut self, provider: &str, job: usize) {
+        self.turns(provider, |turns| turns.begin(job));
+    }
+
+    /// Notes that it is the turn of that task of its job.
+    pub(super) fn pass(&mut self, provider: &str, rank: Rank) {
+        self.turns(provider, |turns| turns.pass(rank));
+    }
+
+    /// Notes that a job has ended.
+    pub(super) fn end(&mut self, provider: &str, job: usize) {
+        self.turns(provider, |turns| turns.end(job));
+    }
+
+    /// Notes that somebody waits no more.
+    pub(super) fn withdraw(&mut self, provider: &str, rank: Rank) {
+        self.turns(provider, |turns| turns.withdraw(rank));
+    }
+
+    fn turns(&mut self, provider: &str, change: impl FnOnce(&mut Turns)) {
+        if let Some(gate) = self.by_provider.get_mut(provider) {
+            change(&mut gate.turns);
+            self.lanes.set_busy(provider, !gate.turns.are_over());
+        }
+    }
+
+    /// Asks for leave to send a request for `symbol`, of the task with that rank.
     pub(super) fn enter(&mut self, provider: &str, symbol: &Symbol, rank: Rank, now: i64) -> Entry {
+        let is_held_back = self.is_held_back(provider, rank, now);
         let Some(gate) = self.by_provider.get_mut(provider) else {
             return Entry::Fail(Fault::new(ErrorKind::BadRequest, "an unknown provider"));
         };
-        gate.waiting.insert(rank);
+        gate.turns.wait(rank);
         let spent = self.requests_left == Some(0);
         let entry = match gate.over(provider, symbol, spent, now) {
             Some(over) => over,
-            None => match gate.wait(rank, now) {
+            None => match gate.wait(rank, is_held_back, now) {
                 Some(wait) => Entry::Wait(wait),
-                None => self.go(provider, now),
+                None => self.go(provider, rank, now),
             },
         };
         if !matches!(entry, Entry::Wait(_)) {
@@ -168,7 +195,7 @@ impl Gates {
     }
 
     /// Lets through whom nothing but a lane keeps back, if there is one.
-    fn go(&mut self, provider: &str, now: i64) -> Entry {
+    fn go(&mut self, provider: &str, rank: Rank, now: i64) -> Entry {
         let gates = &self.by_provider;
         let hungry = |name: &str| gates.get(name).is_some_and(|gate| gate.is_hungry(now));
         if !self.lanes.take(provider, hungry) {
@@ -176,7 +203,7 @@ impl Gates {
         }
         self.requests_left = self.requests_left.map(|left| left.saturating_sub(1));
         match self.by_provider.get_mut(provider) {
-            Some(gate) => Entry::Go(gate.begin(now)),
+            Some(gate) => Entry::Go(gate.begin(rank, now)),
             None => Entry::Wait(Wait::Others),
         }
     }
@@ -187,18 +214,18 @@ impl Gates {
         self.by_provider.get(provider).and_then(|gate| gate.over(provider, symbol, spent, now))
     }
 
-    /// Notes that the job of that rank is about to ask: those behind it let it go first.
-    pub(super) fn expect(&mut self, provider: &str, rank: Rank) {
-        if let Some(gate) = self.by_provider.get_mut(provider) {
-            gate.waiting.insert(rank);
-        }
-    }
-
-    /// Notes that somebody waits no more.
-    pub(super) fn withdraw(&mut self, provider: &str, rank: Rank) {
-        if let Some(gate) = self.by_provider.get_mut(provider) {
-            gate.waiting.remove(&rank);
-        }
+    /// Whether a task has to leave lane, place and quota to those whose turn it is: no lane would stay
+    /// empty without it.
+    fn is_held_back(&self, provider: &str, rank: Rank, now: i64) -> bool {
+        let own = self.by_provider.get(provider).filter(|gate| gate.turns.is_further(rank));
+        let Some(own) = own else { return false };
+        let gates = || self.by_provider.values();
+        let can_go = gates().filter(|gate| gate.hindrance(now).is_none());
+        let needed: usize = can_go.map(|gate| gate.turns.grounded()).sum();
+        let to_come: usize = gates().map(|gate| gate.turns.to_come()).sum();
+        self.lanes.free() <= needed
+            || self.requests_left.is_some_and(|left| left <= to_come as u64)
+            || !own.has_spare(now)
     }
 
     /// Notes how a request ended: `fault` is what went wrong; `None` when nothing did.
@@ -300,12 +327,11 @@ impl Gate {
             breaker: Breaker::new(settings.breaker, &state.breaker, options.forced),
             throttle: Throttle::new(most, state.concurrency),
             max_concurrent: settings.bulkhead.max_concurrent,
-            in_flight: 0,
             last_left: i64::MIN,
             stopped: None,
             hold: state.hold,
             refused: state.refused,
-            waiting: BTreeSet::new(),
+            turns: Turns::default(),
             ledger: Ledger { used, ..Ledger::default() },
         }
     }
@@ -339,11 +365,14 @@ impl Gate {
     }
 
     /// What the request of that rank has to wait for; `None` when for nothing but a lane.
-    fn wait(&mut self, rank: Rank, now: i64) -> Option<Wait> {
-        if let Some(wait) = self.hindrance(now) {
-            return Some(wait);
+    fn wait(&mut self, rank: Rank, is_held_back: bool, now: i64) -> Option<Wait> {
+        match self.hindrance(now) {
+            // Its patience begins when it is its turn.
+            Some(Wait::Place(_)) if self.turns.is_further(rank) => return Some(Wait::Others),
+            Some(wait) => return Some(wait),
+            None => {}
         }
-        if self.waiting.first().is_some_and(|first| *first != rank) {
+        if is_held_back || !self.turns.is_first(rank) {
             return Some(Wait::Others);
         }
         if self.ledger.announced == 0 {
@@ -363,27 +392,37 @@ impl Gate {
             Leave::At(at) => return Some(Wait::Quota(at)),
             Leave::AfterAnother => return Some(Wait::Others),
         }
-        let full = self.in_flight >= self.max_concurrent.min(self.throttle.limit());
-        full.then_some(Wait::Place(self.last_left))
+        (self.places() == 0).then_some(Wait::Place(self.last_left))
     }
 
-    /// Whether somebody waits who would go if there were a lane.
+    /// Places that are free among the provider's requests in flight.
+    fn places(&self) -> u32 {
+        self.max_concurrent.min(self.throttle.limit()).saturating_sub(self.turns.in_flight())
+    }
+
+    /// Whether it takes more than those send whose turn it is.
+    fn has_spare(&self, now: i64) -> bool {
+        self.places() as usize > self.turns.grounded()
+            && self.quota.left(now) > self.turns.to_come() as u64
+    }
+
+    /// Whether somebody waits who would go if there were a lane, and whose turn it is.
     fn is_hungry(&self, now: i64) -> bool {
-        !self.waiting.is_empty() && self.stopped.is_none() && self.hindrance(now).is_none()
+        self.turns.is_awaited() && self.stopped.is_none() && self.hindrance(now).is_none()
     }
 
-    fn begin(&mut self, now: i64) -> Pass {
+    fn begin(&mut self, rank: Rank, now: i64) -> Pass {
         self.quota.begin();
-        self.in_flight += 1;
+        self.turns.fly(rank);
         self.ledger.announced -= 1;
         self.ledger.used = true;
         // Asked for early enough, nobody waits for it.
         self.ledger.wanted |= self.ledger.announced < self.quota.allotment() / 2;
-        Pass { call: self.breaker.begin(now), cuts: self.throttle.begin() }
+        Pass { rank, call: self.breaker.begin(now), cuts: self.throttle.begin() }
     }
 
     fn end(&mut self, pass: Pass, fault: Option<&Fault>, now: i64) {
-        self.in_flight = self.in_flight.saturating_sub(1);
+        self.turns.land(pass.rank);
         self.last_left = now;
         self.quota.end(now);
         let (status, cut) = (self.breaker.state().status, self.throttle.state());

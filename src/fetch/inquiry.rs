@@ -13,6 +13,7 @@ use crate::domain::run::{Attempt, ErrorKind, Fault};
 use crate::domain::task::Task;
 use crate::provider::{Answer, Declared};
 
+use super::job::Report;
 use super::lane::{Lane, Wanted};
 use super::shared::Part;
 use super::{Lost, Message};
@@ -123,25 +124,25 @@ impl Gathered {
 
 impl Lane<'_> {
     /// Finds what a task wants to know in the list that it shares with others, or asks for it alone.
-    pub(super) async fn inquire(&self, task: &Arc<Task>, retries: &mut u32) -> Result<(), Lost> {
+    pub(super) async fn inquire(&self, task: &Arc<Task>, report: &mut Report) -> Result<(), Lost> {
         if let Some(shared) = task.shared.first()
-            && let Some(part) = self.part(task, *shared, retries).await?
+            && let Some(part) = self.part(task, *shared, report).await?
         {
             let told = in_list(task, part);
             self.crew.say(Message::Told(Box::new(told))).await;
             return Ok(());
         }
-        self.inquire_alone(task, retries).await
+        self.inquire_alone(task, report).await
     }
 
     /// Asks for every page of what a task wants to know, and hands each on.
-    async fn inquire_alone(&self, task: &Arc<Task>, retries: &mut u32) -> Result<(), Lost> {
+    async fn inquire_alone(&self, task: &Arc<Task>, report: &mut Report) -> Result<(), Lost> {
         let mut gathered = Gathered::default();
         let mut cursor = None;
         loop {
             let (range, cursor_now) = (task.range, cursor.as_ref());
             let wanted = Wanted { task, range, cursor: cursor_now, market: None };
-            let (reply, attempt) = self.page(wanted, retries).await?;
+            let (reply, attempt) = self.page(wanted, report).await?;
             let (answer, last) = (reply.answer, reply.next.is_none());
             let (rejected, dropped) = (answer.broken.len() as u64, answer.dropped);
             let rows = match &answer.declared {

@@ -16,11 +16,13 @@ use crate::provider::{Ask, Cursor, Provider};
 
 use super::crew::Crew;
 use super::exchange::{Came, Read, exchange};
-use super::gate::{Entry, Pass, Rank, Wait};
+use super::gate::{Entry, Pass, Wait};
 use super::http::Http;
+use super::job::Report;
 use super::line::{Line, locked};
 use super::retry::{self, Verdict};
 use super::seen::Seen;
+use super::turns::Rank;
 use super::{Fate, Fetched, Lost, Message, attempt};
 
 /// Redirects that are followed for one page, within the origin.
@@ -95,13 +97,13 @@ impl Lane<'_> {
         &self,
         task: &Arc<Task>,
         range: TimeRange,
-        retries: &mut u32,
+        report: &mut Report,
     ) -> Result<(), Lost> {
         let mut seen = Seen::new(task, range);
         let mut cursor = None;
         loop {
             let wanted = Wanted { task, range, cursor: cursor.as_ref(), market: None };
-            let page = self.page(wanted, retries).await;
+            let page = self.page(wanted, report).await;
             let (reply, attempt) = page.map_err(|lost| Lost { rest: Some(seen.rest()), ..lost })?;
             let last = reply.next.is_none();
             if let Err(fault) = seen.progress(&reply.answer, last) {
@@ -135,13 +137,13 @@ impl Lane<'_> {
     pub(super) async fn page(
         &self,
         wanted: Wanted<'_>,
-        retries: &mut u32,
+        report: &mut Report,
     ) -> Result<(Read, Attempt), Lost> {
         let policy = &self.line.settings.retry;
         let mut number = 1;
         loop {
             let tried = |lost: Lost| Lost { attempts: number - 1, ..lost };
-            let (attempt, read) = self.attempt(wanted, number, retries).await.map_err(tried)?;
+            let (attempt, read) = self.attempt(wanted, number, report).await.map_err(tried)?;
             let fault = match read {
                 Ok(read) => {
                     read.quota_reset_in.iter().for_each(|wait| self.pause(*wait));
@@ -175,7 +177,7 @@ impl Lane<'_> {
         &self,
         wanted: Wanted<'_>,
         number: u32,
-        retries: &mut u32,
+        report: &mut Report,
     ) -> Result<(Attempt, Result<Read, Fault>), Lost> {
         let http = self.line.http(self.provider, self.base_url);
         let http = http.map_err(|fault| Lost::failed(fault, 0))?;
@@ -183,9 +185,10 @@ impl Lane<'_> {
         let mut redirects = 0;
         loop {
             let flight = self.enter(wanted.task).await?;
+            report.went();
             match (redirects, number) {
                 (0, 1) => locked(&self.line.budget).first_try(),
-                (0, _) => *retries += 1,
+                (0, _) => report.retries += 1,
                 _ => {}
             }
             let (attempt, came) =
@@ -370,7 +373,7 @@ impl Lane<'_> {
         &self,
         task: &Arc<Task>,
         mut lost: Lost,
-        retries: &mut u32,
+        report: &mut Report,
     ) -> Result<(), Lost> {
         let now = self.crew.finished_by(None);
         let history = self.line.settings.history.map(seconds);
@@ -383,7 +386,7 @@ impl Lane<'_> {
                 // Nothing else is asked; but a series without bars is not entitled at all.
                 if task.purpose == Purpose::New { continue } else { Ok(()) }
             } else {
-                self.pages(task, rest, retries).await
+                self.pages(task, rest, report).await
             };
             match ended {
                 Err(again) if again.is_refusal() => lost = again,

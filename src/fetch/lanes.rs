@@ -60,6 +60,11 @@ impl Lanes {
         turn
     }
 
+    /// How many are free.
+    pub(super) const fn free(&self) -> usize {
+        self.free as usize
+    }
+
     /// Gives a lane back.
     pub(super) fn give_back(&mut self, provider: &str) {
         if let Some(share) = self.shares.get_mut(provider) {

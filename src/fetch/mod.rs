@@ -1,10 +1,10 @@
 //! The network at work: the only async room. Jobs run side by side, each asking for its tasks in turn,
-//! page by page; what comes back is decoded and judged row by row right here, on all processors, and handed
-//! to synchronous code one message at a time.
+//! page by page, or several at once where lanes would idle; what comes back is decoded and judged row by
+//! row right here, on all processors, and handed to synchronous code one message at a time.
 //!
 //! The channel is bounded: slow storage slows fetching by itself, and memory does not grow with the
 //! range. Tokio's types never leave this room. The state machines (`retry`, `quota`, `breaker`,
-//! `throttle`, `lanes`, and `gate`, which joins them) are pure and driven from here. What they must
+//! `throttle`, `turns`, `lanes`, and `gate`, which joins them) are pure and driven from here. What they must
 //! remember beyond the run leaves as [`Note`]s, which the one writer keeps.
 
 use std::collections::BTreeMap;
@@ -37,6 +37,7 @@ mod files;
 mod gate;
 mod http;
 mod inquiry;
+mod job;
 mod judge;
 mod lane;
 mod lanes;
@@ -47,6 +48,7 @@ mod retry;
 mod seen;
 mod shared;
 mod throttle;
+mod turns;
 
 pub use engine::Engine;
 pub use files::file_path;

@@ -27,7 +27,11 @@ use super::gate::{Entry, Gates, Note, Pass, Wait};
 use super::http::{Received, Sent};
 use super::lane::hold;
 use super::line::Line;
+use super::turns::Rank;
 use super::{Engine, Options};
+
+/// A question is the first task of the first job of its provider.
+const FIRST: Rank = Rank { job: 0, task: 0 };
 
 /// How long a connection, and an answer, is waited for, unless the config has less patience.
 const TO_CONNECT: Duration = Duration::from_secs(3);
@@ -68,7 +72,7 @@ pub fn probe<E>(
     let mut gates = Gates::new(providers, remembered, &options, &timeline.stamp());
     for question in &questions {
         // Who asks for the first time is told to have it written down first.
-        let _ = gates.enter(&question.provider, &question.symbol, 0, timeline.now());
+        let _ = gates.enter(&question.provider, &question.symbol, FIRST, timeline.now());
     }
     let notes = gates.notes(timeline.now());
     keep(&notes, &timeline.stamp())?;
@@ -76,7 +80,7 @@ pub fn probe<E>(
     let mut probes = BTreeMap::new();
     let mut sent = Vec::new();
     for question in questions {
-        match gates.enter(&question.provider, &question.symbol, 0, timeline.now()) {
+        match gates.enter(&question.provider, &question.symbol, FIRST, timeline.now()) {
             Entry::Go(pass) => sent.push((question, pass)),
             other => {
                 let probe =

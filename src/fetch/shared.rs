@@ -24,6 +24,7 @@ use crate::provider::Answer;
 
 use super::chain::Chain;
 use super::exchange::Read;
+use super::job::Report;
 use super::lane::{Lane, Wanted};
 use super::line::locked;
 use super::{Fate, Fetched, Lost, Message};
@@ -194,7 +195,7 @@ impl Lane<'_> {
     pub(super) async fn shared(
         &self,
         task: &Arc<Task>,
-        retries: &mut u32,
+        report: &mut Report,
     ) -> Result<Option<TimeRange>, Lost> {
         if task.shared.is_empty() {
             return Ok(Some(task.range));
@@ -204,7 +205,7 @@ impl Lane<'_> {
         for shared in &task.shared {
             let (from, to) = (shared.range.start, shared.range.end);
             let start = alone.map_or(from, |alone| alone.start);
-            match self.part(task, *shared, retries).await {
+            match self.part(task, *shared, report).await {
                 Ok(Some(part)) => match &mut gathered {
                     Some(page) if part.agrees(page) => add(page, part, to),
                     _ => {
@@ -237,7 +238,7 @@ impl Lane<'_> {
         &self,
         task: &Task,
         shared: Shared,
-        retries: &mut u32,
+        report: &mut Report,
     ) -> Result<Option<Part>, Lost> {
         let Some(share) = self.crew.shares.by_key.get(&key(task, shared)) else { return Ok(None) };
         // Whoever waits for another's request is not to keep that one from the gate.
@@ -247,7 +248,7 @@ impl Lane<'_> {
             if let Some(lost) = self.crew.ending.lost(0) {
                 return Err(lost);
             }
-            *state = self.ask_for_all(task, shared, share, retries).await;
+            *state = self.ask_for_all(task, shared, share, report).await;
         }
         let found = match &*state {
             State::Found(found) => Arc::clone(found),
@@ -269,7 +270,7 @@ impl Lane<'_> {
         task: &Task,
         shared: Shared,
         share: &Share,
-        retries: &mut u32,
+        report: &mut Report,
     ) -> State {
         let what = Shared::refusal(task.about, shared.market);
         // Half an answer is none, and a budget that never suffices for one would be spent on nothing.
@@ -279,7 +280,7 @@ impl Lane<'_> {
             return State::Refused;
         }
         let day = days(shared.range);
-        match self.pages_of_all(task, shared, share, retries).await {
+        match self.pages_of_all(task, shared, share, report).await {
             Ok(Some(found)) => State::Found(Arc::new(found)),
             Ok(None) if clock::now() < shared.range.start.saturating_add(TO_COME) => State::Lost(
                 Lost::deferred(format!("{what} of {day} have no row of any symbol yet")),
@@ -305,7 +306,7 @@ impl Lane<'_> {
         task: &Task,
         shared: Shared,
         share: &Share,
-        retries: &mut u32,
+        report: &mut Report,
     ) -> Result<Option<Found>, Lost> {
         let all = Task {
             key: SeriesKey { symbol: Symbol::every(), timeframe: task.key.timeframe },
@@ -319,7 +320,7 @@ impl Lane<'_> {
         loop {
             let wanted =
                 Wanted { task: &all, range: shared.range, cursor: cursor.as_ref(), market };
-            let (read, attempt) = self.page(wanted, retries).await?;
+            let (read, attempt) = self.page(wanted, report).await?;
             if let Err(fault) = chain.add(&read) {
                 let attempts = attempt.number;
                 let attempt = Attempt { fault: Some(fault.clone()), ..attempt };

@@ -33,6 +33,7 @@ mod guide;
 mod happy;
 mod hostile;
 mod import;
+mod lanes;
 mod logs;
 mod manual;
 mod metrics;

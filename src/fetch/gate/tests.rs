@@ -42,8 +42,17 @@ fn symbol() -> Symbol {
     "X".parse().expect("a symbol")
 }
 
-/// Enters, and writes down what has to be.
-fn enter(gates: &mut Gates, rank: Rank) -> Entry {
+/// The first task of a job.
+const fn first(job: usize) -> Rank {
+    Rank { job, task: 0 }
+}
+
+/// Enters with the first task of a job, and writes down what has to be.
+fn enter(gates: &mut Gates, job: usize) -> Entry {
+    enter_as(gates, first(job))
+}
+
+fn enter_as(gates: &mut Gates, rank: Rank) -> Entry {
     loop {
         let entry = gates.enter("p", &symbol(), rank, NOW);
         if entry != Entry::Wait(Wait::Ledger) {
@@ -55,8 +64,12 @@ fn enter(gates: &mut Gates, rank: Rank) -> Entry {
     }
 }
 
-fn pass(gates: &mut Gates, rank: Rank) -> Pass {
-    match enter(gates, rank) {
+fn pass(gates: &mut Gates, job: usize) -> Pass {
+    pass_as(gates, first(job))
+}
+
+fn pass_as(gates: &mut Gates, rank: Rank) -> Pass {
+    match enter_as(gates, rank) {
         Entry::Go(pass) => pass,
         other => panic!("{other:?}"),
     }
@@ -65,13 +78,13 @@ fn pass(gates: &mut Gates, rank: Rank) -> Pass {
 #[test]
 fn nothing_goes_before_it_is_written_down_that_it_may_have_gone() {
     let mut gates = wide();
-    assert_eq!(gates.enter("p", &symbol(), 0, NOW), Entry::Wait(Wait::Ledger));
+    assert_eq!(gates.enter("p", &symbol(), first(0), NOW), Entry::Wait(Wait::Ledger));
     let notes = gates.notes(NOW);
-    assert_eq!(gates.enter("p", &symbol(), 0, NOW), Entry::Wait(Wait::Ledger), "not yet");
+    assert_eq!(gates.enter("p", &symbol(), first(0), NOW), Entry::Wait(Wait::Ledger), "not yet");
     let [note] = &notes[..] else { panic!("{notes:?}") };
     assert_eq!((note.provider.as_str(), note.state.quota.unsettled), ("p", 100));
     gates.noted(&notes);
-    assert!(matches!(gates.enter("p", &symbol(), 0, NOW), Entry::Go(_)));
+    assert!(matches!(gates.enter("p", &symbol(), first(0), NOW), Entry::Go(_)));
 }
 
 #[test]
@@ -80,13 +93,13 @@ fn what_is_announced_and_what_is_in_flight_are_never_less_than_what_was_sent() {
     let mut written = 0;
     let mut unsent = 0;
     for rank in 0..500 {
-        let mut entry = gates.enter("p", &symbol(), rank, NOW);
+        let mut entry = gates.enter("p", &symbol(), first(rank), NOW);
         if entry == Entry::Wait(Wait::Ledger) {
             let notes = gates.notes(NOW);
             written = notes[0].state.quota.unsettled;
             gates.noted(&notes);
             unsent = 0;
-            entry = gates.enter("p", &symbol(), rank, NOW);
+            entry = gates.enter("p", &symbol(), first(rank), NOW);
         }
         let Entry::Go(passed) = entry else { panic!("{entry:?}") };
         unsent += 1;
@@ -99,18 +112,18 @@ fn what_is_announced_and_what_is_in_flight_are_never_less_than_what_was_sent() {
 #[test]
 fn whoever_stands_first_goes_first() {
     let mut gates = wide();
-    let first = gates.enter("p", &symbol(), 3, NOW);
-    assert_eq!(first, Entry::Wait(Wait::Ledger));
-    assert_eq!(gates.enter("p", &symbol(), 5, NOW), Entry::Wait(Wait::Others));
+    let entry = gates.enter("p", &symbol(), first(3), NOW);
+    assert_eq!(entry, Entry::Wait(Wait::Ledger));
+    assert_eq!(gates.enter("p", &symbol(), first(5), NOW), Entry::Wait(Wait::Others));
     pass(&mut gates, 3);
-    assert!(matches!(gates.enter("p", &symbol(), 5, NOW), Entry::Go(_)));
+    assert!(matches!(gates.enter("p", &symbol(), first(5), NOW), Entry::Go(_)));
 }
 
 #[test]
 fn whoever_is_about_to_ask_goes_first_too() {
     let mut gates = wide();
-    gates.expect("p", 3);
-    assert_eq!(gates.enter("p", &symbol(), 5, NOW), Entry::Wait(Wait::Others));
+    gates.begin("p", 3);
+    assert_eq!(gates.enter("p", &symbol(), first(5), NOW), Entry::Wait(Wait::Others));
     pass(&mut gates, 3);
     pass(&mut gates, 5);
 }
@@ -118,8 +131,8 @@ fn whoever_is_about_to_ask_goes_first_too() {
 #[test]
 fn whoever_gives_up_lets_the_next_one_go() {
     let mut gates = wide();
-    gates.enter("p", &symbol(), 1, NOW);
-    gates.withdraw("p", 1);
+    gates.enter("p", &symbol(), first(1), NOW);
+    gates.withdraw("p", first(1));
     pass(&mut gates, 2);
 }
 
@@ -160,7 +173,7 @@ fn a_wrong_key_stops_its_provider_alone() {
     let mut gates = wide();
     gates.stop("p", &Fault::new(ErrorKind::Auth, "no such key"));
     assert!(matches!(enter(&mut gates, 0), Entry::Fail(fault) if fault.kind == ErrorKind::Auth));
-    assert_eq!(gates.enter("q", &symbol(), 0, NOW), Entry::Wait(Wait::Ledger));
+    assert_eq!(gates.enter("q", &symbol(), first(0), NOW), Entry::Wait(Wait::Ledger));
 }
 
 #[test]
@@ -192,14 +205,98 @@ fn a_change_of_the_breaker_is_worth_a_note_at_once() {
 #[test]
 fn whoever_must_wait_anyway_keeps_no_other_provider_from_the_only_lane() {
     let mut gates = gates_with(WIDE, WIDE, &Options { parallel: 1, ..options() });
-    ["p", "q"].iter().for_each(|provider| gates.set_busy(provider, true));
+    ["p", "q"].iter().for_each(|provider| gates.queue(provider, 1));
     let flying = pass(&mut gates, 0);
-    assert_eq!(gates.enter("q", &symbol(), 1, NOW), Entry::Wait(Wait::Ledger));
+    assert_eq!(gates.enter("q", &symbol(), first(1), NOW), Entry::Wait(Wait::Ledger));
     let notes = gates.notes(NOW);
     gates.noted(&notes);
-    assert_eq!(gates.enter("q", &symbol(), 1, NOW), Entry::Wait(Wait::Others), "for a lane");
+    assert_eq!(gates.enter("q", &symbol(), first(1), NOW), Entry::Wait(Wait::Others), "for a lane");
     gates.leave("p", flying, None, NOW);
     assert_eq!(enter(&mut gates, 2), Entry::Wait(Wait::Others), "it is the other's turn");
     gates.pause("q", NOW + 300 * SECOND);
     pass(&mut gates, 2);
+}
+
+/// Gates at whose provider jobs 1 and 2 are at work, in flight with their first task.
+fn two_at_work(parallel: u32, p: &str) -> (Gates, Vec<Pass>) {
+    let mut gates = gates_with(p, WIDE, &Options { parallel, ..options() });
+    [1, 2].into_iter().for_each(|job| gates.begin("p", job));
+    let flying = [1, 2].into_iter().map(|job| pass(&mut gates, job)).collect();
+    (gates, flying)
+}
+
+const FURTHER: Rank = Rank { job: 1, task: 1 };
+
+#[test]
+fn a_further_task_goes_where_a_lane_would_idle_and_nowhere_else() {
+    let (mut busy, _flying) = two_at_work(2, WIDE);
+    assert_eq!(enter_as(&mut busy, FURTHER), Entry::Wait(Wait::Others));
+    let (mut idle, flying) = two_at_work(3, WIDE);
+    assert!(matches!(enter_as(&mut idle, FURTHER), Entry::Go(_)));
+    let next = Rank { task: 2, ..FURTHER };
+    assert_eq!(enter_as(&mut idle, next), Entry::Wait(Wait::Others));
+    idle.leave("p", flying[1], None, NOW);
+    assert_eq!(
+        enter_as(&mut idle, next),
+        Entry::Wait(Wait::Others),
+        "job 2 asks for its next page"
+    );
+    idle.end("p", 2);
+    assert!(matches!(enter_as(&mut idle, next), Entry::Go(_)));
+}
+
+#[test]
+fn a_further_task_waits_behind_a_later_job_whose_turn_it_is() {
+    let (mut gates, _flying) = two_at_work(8, WIDE);
+    gates.begin("p", 3);
+    assert_eq!(enter_as(&mut gates, FURTHER), Entry::Wait(Wait::Others));
+    pass(&mut gates, 3);
+    assert!(matches!(enter_as(&mut gates, FURTHER), Entry::Go(_)));
+}
+
+#[test]
+fn a_further_task_leaves_quota_and_requests_to_jobs_that_have_not_begun() {
+    let (mut gates, _flying) = two_at_work(8, "rate = { requests = 4, per = \"1h\" }");
+    gates.queue("p", 2);
+    assert_eq!(enter_as(&mut gates, FURTHER), Entry::Wait(Wait::Others), "two are left, for two");
+    gates.queue("p", 1);
+    assert!(matches!(enter_as(&mut gates, FURTHER), Entry::Go(_)));
+    let mut gates = gates_with(WIDE, WIDE, &Options { max_requests: Some(2), ..options() });
+    gates.begin("p", 1);
+    gates.queue("p", 1);
+    pass(&mut gates, 1);
+    assert_eq!(enter_as(&mut gates, FURTHER), Entry::Wait(Wait::Others), "one is left, for one");
+    gates.begin("p", 2);
+    pass(&mut gates, 2);
+    assert!(matches!(enter_as(&mut gates, FURTHER), Entry::Defer(_)));
+}
+
+#[test]
+fn a_further_task_takes_no_place_of_a_narrow_bulkhead() {
+    let (mut gates, flying) =
+        two_at_work(8, &format!("{WIDE}\nbulkhead = {{ max_concurrent = 3 }}"));
+    gates.leave("p", flying[1], None, NOW);
+    let further = pass_as(&mut gates, FURTHER);
+    let next = Rank { task: 2, ..FURTHER };
+    assert_eq!(enter_as(&mut gates, next), Entry::Wait(Wait::Others), "the last is job 2's");
+    gates.leave("p", further, None, NOW);
+    pass(&mut gates, 2);
+    pass_as(&mut gates, FURTHER);
+    assert_eq!(
+        enter_as(&mut gates, next),
+        Entry::Wait(Wait::Others),
+        "not for a place, in no hurry"
+    );
+}
+
+#[test]
+fn a_further_task_of_one_provider_leaves_a_lane_to_another_ones_job() {
+    let mut gates = gates_with(WIDE, WIDE, &Options { parallel: 2, ..options() });
+    [("p", 1), ("q", 2)].into_iter().for_each(|(provider, job)| gates.begin(provider, job));
+    pass(&mut gates, 1);
+    assert_eq!(enter_as(&mut gates, FURTHER), Entry::Wait(Wait::Others));
+    gates.pause("q", NOW + 300 * SECOND);
+    assert_eq!(enter_as(&mut gates, FURTHER), Entry::Wait(Wait::Others), "each other has a lane");
+    gates.end("q", 2);
+    assert!(matches!(enter_as(&mut gates, FURTHER), Entry::Go(_)));
 }
