@@ -7,7 +7,7 @@ use crate::support::{Output, Sandbox};
 
 /// What each shell is to find behind the beginning of a line.
 const LINES: [(&str, &[&str]); 4] = [
-    ("mdctl ba", &["backfill", "bars"]),
+    ("mdctl ba", &["backfill", "bars", "baseline"]),
     ("mdctl db pr", &["prune"]),
     ("mdctl health --log-format ", &["json", "text"]),
     ("mdctl alerts snooze --f", &["--for"]),

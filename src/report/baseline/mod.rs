@@ -6,14 +6,15 @@
 
 use std::time::Duration;
 
-use crate::domain::event::Event;
 use crate::domain::policy::RateLimit;
-use crate::domain::run::{Attempt, ErrorKind, RunStatus, WriterTimes};
+use crate::domain::run::{RunStatus, WriterTimes};
 
 mod size;
+mod tally;
 mod words;
 
 pub use size::{quota_time, symbols_by_default};
+pub use tally::Tally;
 
 /// From this share of the best on a smaller parallelism is as good.
 const AS_GOOD: f64 = 1.1;
@@ -69,51 +70,6 @@ impl Setup {
     /// Likewise, for symbols start one after the other.
     fn least_by_stagger(&self) -> f64 {
         if self.is_files { 0.0 } else { self.stagger.as_secs_f64() * self.tracked as f64 }
-    }
-}
-
-/// What the events of a rehearsal tell of its requests.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Tally {
-    requests: u64,
-    rate_limited: u64,
-    bars: u64,
-    quota: Duration,
-    response: Duration,
-    decode: Duration,
-    for_writer: Duration,
-    validate: Duration,
-}
-
-impl Tally {
-    /// Takes note of what happened.
-    pub fn take(&mut self, event: &Event) {
-        match event {
-            Event::PageStored { attempt, validated, counts, .. } => {
-                self.add(attempt);
-                self.bars += counts.inserted;
-                self.validate += validated.map_or(Duration::ZERO, |took| took.to - took.from);
-            }
-            Event::AttemptFailed { attempt, retry_in, validated } => {
-                self.add(attempt);
-                self.validate += validated.map_or(Duration::ZERO, |took| took.to - took.from);
-                let is_limited = |kind| kind == ErrorKind::RateLimited;
-                if attempt.fault.as_ref().is_some_and(|fault| is_limited(fault.kind)) {
-                    self.rate_limited += 1;
-                    self.quota += retry_in.unwrap_or_default();
-                }
-            }
-            Event::Redirected { attempt } => self.add(attempt),
-            _ => {}
-        }
-    }
-
-    fn add(&mut self, attempt: &Attempt) {
-        self.requests += 1;
-        self.quota += attempt.pace.quota;
-        self.response += attempt.response_time;
-        self.decode += attempt.pace.decode;
-        self.for_writer += attempt.pace.writer;
     }
 }
 
