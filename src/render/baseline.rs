@@ -86,6 +86,7 @@ fn lanes(out: &mut dyn Write, steps: &[Step], look: Look) -> io::Result<()> {
         Column::right("QUOTA"),
         Column::right("NETWORK"),
         Column::right("DECODE"),
+        Column::right("VALIDATE"),
         Column::right("FOR WRITER"),
         Column::right("IDLE"),
     ];
@@ -101,6 +102,7 @@ fn lanes(out: &mut dyn Write, steps: &[Step], look: Look) -> io::Result<()> {
             share(lanes.quota, all),
             share(lanes.network, all),
             share(lanes.decode, all),
+            share(lanes.validate, all),
             share(lanes.for_writer, all),
             share(lanes.idle, all),
         ]);
@@ -114,7 +116,6 @@ fn writer(out: &mut dyn Write, steps: &[Step], look: Look) -> io::Result<()> {
         Column::right("WALL"),
         Column::right("BARS"),
         Column::right("A SECOND").if_room(),
-        Column::right("VALIDATE"),
         Column::right("STORE"),
         Column::right("COMPUTE"),
         Column::right("IDLE"),
@@ -127,7 +128,6 @@ fn writer(out: &mut dyn Write, steps: &[Step], look: Look) -> io::Result<()> {
             seconds(step.wall),
             count(step.bars),
             format!("{:.0}", per_second(step.bars, step.wall)),
-            share(writer.validate, step.wall),
             share(writer.store, step.wall),
             share(writer.compute, step.wall),
             share(writer.idle, step.wall),
@@ -224,6 +224,8 @@ struct LanesJson {
     network_seconds: f64,
     /// Reading answers, or files.
     decode_seconds: f64,
+    /// Judging their rows.
+    validate_seconds: f64,
     /// Waiting until the writer had room for what was read.
     for_writer_seconds: f64,
     /// With nothing to ask.
@@ -234,9 +236,7 @@ struct LanesJson {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Writer")]
 struct WriterJson {
-    /// Judging rows.
-    validate_seconds: f64,
-    /// Writing them, with planning and the books at the end.
+    /// Writing rows, with planning and the books at the end.
     store_seconds: f64,
     /// Making features, and looking for what is suspicious.
     compute_seconds: f64,
@@ -291,11 +291,11 @@ const fn step_json(step: &Step) -> StepJson {
             quota_seconds: lanes.quota,
             network_seconds: lanes.network,
             decode_seconds: lanes.decode,
+            validate_seconds: lanes.validate,
             for_writer_seconds: lanes.for_writer,
             idle_seconds: lanes.idle,
         },
         writer: WriterJson {
-            validate_seconds: writer.validate,
             store_seconds: writer.store,
             compute_seconds: writer.compute,
             idle_seconds: writer.idle,

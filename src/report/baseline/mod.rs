@@ -143,6 +143,8 @@ pub struct LaneSeconds {
     pub network: f64,
     /// Reading them.
     pub decode: f64,
+    /// Judging their rows.
+    pub validate: f64,
     /// Waiting for the writer to have room for what was read.
     pub for_writer: f64,
     /// With nothing to ask: between the starts of symbols, before another try, when all is asked.
@@ -152,9 +154,7 @@ pub struct LaneSeconds {
 /// Where the time of the one writer went, in seconds; it adds up to the time by the clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct WriterSeconds {
-    /// Judging rows.
-    pub validate: f64,
-    /// Writing them, and what the run does besides.
+    /// Writing rows, and what the run does besides.
     pub store: f64,
     /// Making what follows from them: features, and looking for what is suspicious.
     pub compute: f64,
@@ -241,38 +241,39 @@ fn lanes(made: &Rehearsal) -> LaneSeconds {
     let tally = &made.tally;
     let network = tally.response.saturating_sub(tally.decode).as_secs_f64();
     let decode = tally.decode.as_secs_f64();
-    let mut free = (made.wall.as_secs_f64() * f64::from(made.parallel) - network - decode).max(0.0);
+    let validate = tally.validate.as_secs_f64();
+    let all = made.wall.as_secs_f64() * f64::from(made.parallel);
+    let mut free = (all - network - decode - validate).max(0.0);
     let mut take = |wanted: Duration| {
         let taken = wanted.as_secs_f64().min(free);
         free -= taken;
         taken
     };
     let (quota, for_writer) = (take(tally.quota), take(tally.for_writer));
-    LaneSeconds { quota, network, decode, for_writer, idle: free }
+    LaneSeconds { quota, network, decode, validate, for_writer, idle: free }
 }
 
-/// The account of the writer, who judges rows, too.
+/// The account of the writer.
 fn writer(made: &Rehearsal) -> WriterSeconds {
-    let validate = made.tally.validate.as_secs_f64();
     let compute = made.times.concluding.as_secs_f64();
-    let rest = (made.wall.as_secs_f64() - validate - compute).max(0.0);
+    let rest = (made.wall.as_secs_f64() - compute).max(0.0);
     let idle = made.times.waiting.as_secs_f64().min(rest);
-    WriterSeconds { validate, store: rest - idle, compute, idle }
+    WriterSeconds { store: rest - idle, compute, idle }
 }
 
 /// What those do most who have least time to spare: the lanes, or the writer.
 fn busiest(lanes: &LaneSeconds, writer: &WriterSeconds, wall: f64, busy_lanes: f64) -> Stage {
     let wall = wall.max(f64::MIN_POSITIVE);
-    let asking = (lanes.network + lanes.decode) / (wall * busy_lanes);
-    let writing = (writer.validate + writer.store + writer.compute) / wall;
+    let asking = (lanes.network + lanes.decode + lanes.validate) / (wall * busy_lanes);
+    let writing = (writer.store + writer.compute) / wall;
     let stages: &[(Stage, f64)] = if writing > asking {
-        &[
-            (Stage::Store, writer.store),
-            (Stage::Validate, writer.validate),
-            (Stage::Compute, writer.compute),
-        ]
+        &[(Stage::Store, writer.store), (Stage::Compute, writer.compute)]
     } else {
-        &[(Stage::Network, lanes.network), (Stage::Decode, lanes.decode)]
+        &[
+            (Stage::Network, lanes.network),
+            (Stage::Decode, lanes.decode),
+            (Stage::Validate, lanes.validate),
+        ]
     };
     let most = stages.iter().max_by(|one, other| one.1.total_cmp(&other.1));
     most.map_or(Stage::Network, |(stage, _)| *stage)

@@ -50,9 +50,16 @@ fn both_accounts_add_up() {
     made.tally.validate = secs(1.0);
     made.times = WriterTimes { waiting: secs(4.0), concluding: secs(2.0) };
     let step = Step::of(&setup(), &made);
-    let lanes = LaneSeconds { quota: 5.0, network: 10.0, decode: 2.0, for_writer: 1.0, idle: 12.0 };
+    let lanes = LaneSeconds {
+        quota: 5.0,
+        network: 10.0,
+        decode: 2.0,
+        validate: 1.0,
+        for_writer: 1.0,
+        idle: 11.0,
+    };
     assert_eq!(step.lanes, lanes);
-    let writer = WriterSeconds { validate: 1.0, store: 3.0, compute: 2.0, idle: 4.0 };
+    let writer = WriterSeconds { store: 4.0, compute: 2.0, idle: 4.0 };
     assert_eq!(step.writer, writer);
 }
 
@@ -132,7 +139,7 @@ fn a_busy_writer_is_the_bottleneck_by_what_it_does_most() {
         Step::of(&setup(), &made).bottleneck
     };
     assert_eq!(with(1.0, 1.0, 0.5), Stage::Store);
-    assert_eq!(with(5.0, 1.0, 0.5), Stage::Validate);
+    assert_eq!(with(29.0, 1.0, 0.5), Stage::Validate);
     assert_eq!(with(1.0, 6.0, 0.5), Stage::Compute);
     assert_eq!(with(0.5, 0.5, 8.5), Stage::Network);
 }
