@@ -22,7 +22,9 @@ use super::files::file_path;
 use super::gate::{Gates, Rank};
 use super::lane::Lane;
 use super::line::{Line, locked};
-use super::{Exhausted, Fate, Fetched, Lost, Message, Options, Place, WAITING_ROWS};
+use super::{
+    Exhausted, Fate, Fetched, GATHERED_MESSAGES, Lost, Message, Options, Place, WAITING_ROWS,
+};
 
 /// A server's clock that is off by more than this is not believed.
 const BELIEVABLE_SKEW: i64 = 3_600;
@@ -38,9 +40,18 @@ pub(super) struct Crew {
     /// When the run's time is up, on its timeline.
     pub(super) ends_at: i64,
     pub(super) sender: mpsc::Sender<Message>,
+    /// Rung when the writer is to gather messages no longer.
+    pub(super) pressing: Arc<Notify>,
     /// A permit a row that may wait for the writer.
     pub(super) room: Arc<Semaphore>,
     pub(super) options: Options,
+}
+
+impl Drop for Crew {
+    fn drop(&mut self) {
+        // There is nothing more to come.
+        self.pressing.notify_one();
+    }
 }
 
 /// A job at work.
@@ -200,8 +211,12 @@ impl Crew {
     }
 
     pub(super) async fn say(&self, message: Message) {
+        let is_pressing = message.is_pressing();
         // Nobody listens any more when the run is being given up.
         let _ = self.sender.send(message).await;
+        if is_pressing || self.sender.max_capacity() - self.sender.capacity() >= GATHERED_MESSAGES {
+            self.pressing.notify_one();
+        }
     }
 
     /// Hands a page over as soon as there is room for it.

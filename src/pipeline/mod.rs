@@ -37,6 +37,7 @@ mod import;
 mod inquiry;
 mod inspect;
 mod line;
+mod lines;
 mod page;
 mod preview;
 mod restate;
@@ -381,12 +382,13 @@ fn work(
         if engine.stopped().is_some() {
             break;
         }
-        store.write(|tx| desk.derive_idle(tx, some))?;
+        write(store, &mut desk, |desk, tx| desk.derive_idle(tx, some))?;
     }
     conclude(&is_over, store, &mut desk, sink)?;
     record.totals = desk.totals(idle, resting);
+    let held = desk.series.into_holdings();
     store.write(|tx| {
-        let worst_lag = account::account(tx, settings, request.selection.shard, now)?;
+        let worst_lag = account::account(tx, settings, held, request.selection.shard, now)?;
         tx.run_lag_set(run_id, worst_lag.filter(|_| request.as_of.is_none()))
     })?;
     Ok(())
@@ -412,7 +414,7 @@ fn ask_anew(
     left.retain(|symbol| !jobs.iter().any(|job| job.symbol == *symbol));
     // Of the others the provider has nothing more than what was read.
     for symbol in left {
-        let events = store.write(|tx| desk.job_done(tx, symbol, 0))?;
+        let events = write(store, desk, |desk, tx| desk.job_done(tx, symbol, 0))?;
         events.into_iter().for_each(&mut *sink);
     }
     Ok(jobs)
@@ -443,6 +445,19 @@ pub fn providers(settings: &Settings, shard: Option<Shard>) -> BTreeMap<String, 
     providers
 }
 
+/// Works at the desk in one transaction.
+fn write<'a, T>(
+    store: &mut Store,
+    desk: &mut desk::Desk<'a>,
+    work: impl FnOnce(&mut desk::Desk<'a>, &Writer<'_>) -> StoreResult<T>,
+) -> StoreResult<T> {
+    store.write(|tx| {
+        let done = work(desk, tx)?;
+        desk.save(tx)?;
+        Ok(done)
+    })
+}
+
 /// Writes what fetching brings, as long as it brings something.
 fn store_all(
     engine: &Engine,
@@ -453,7 +468,8 @@ fn store_all(
     sink: &mut dyn FnMut(Event),
 ) -> anyhow::Result<()> {
     while let Some(first) = fetching.wait() {
-        let (events, notes) = store.write(|tx| {
+        fetching.gather();
+        let (events, notes) = write(store, desk, |desk, tx| {
             let mut rows = first.rows();
             let mut events = desk.take(tx, first)?;
             for _ in 1..BATCH_MESSAGES {
@@ -463,6 +479,10 @@ fn store_all(
                 rows += message.rows();
                 events.extend(desk.take(tx, message)?);
             }
+            if !is_over() {
+                desk.conclude(tx, BATCH_ROWS.saturating_sub(rows))?;
+            }
+            events.append(&mut desk.said);
             let notes = fetching.notes();
             keep(tx, fetching, &notes)?;
             Ok((events, notes))
@@ -478,7 +498,7 @@ fn store_all(
         }
     }
     let stopped = engine.stopped().is_some();
-    let events = store.write(|tx| {
+    let events = write(store, desk, |desk, tx| {
         keep(tx, fetching, &fetching.last_notes())?;
         // Whom a signal kept from ending did not break down.
         if stopped { Ok(Vec::new()) } else { desk.finish(tx) }
@@ -496,7 +516,7 @@ fn conclude(
     sink: &mut dyn FnMut(Event),
 ) -> StoreResult<()> {
     while desk.has_to_conclude() && !is_over() {
-        store.write(|tx| desk.conclude(tx))?;
+        write(store, desk, |desk, tx| desk.conclude(tx, BATCH_ROWS))?;
         std::mem::take(&mut desk.said).into_iter().for_each(&mut *sink);
     }
     Ok(())

@@ -147,7 +147,6 @@ impl Desk<'_> {
         line.asked = true;
         if line.adjustment != adjusted && !checked.accepted.is_empty() {
             line.adjustment = adjusted;
-            tx.adjustment_set(line.series_id, adjusted)?;
         }
         let put = tx.bars_put(line.series_id, &self.run_id, now, &checked.accepted, claim)?;
         let file = fetched.attempt.file.as_deref();
@@ -162,23 +161,21 @@ impl Desk<'_> {
         }
         if let Some((first, last)) = checked.accepted.first().zip(checked.accepted.last()) {
             let imported = fetched.is_import().then_some(begins);
-            line.reached(tx, (first.ts, last.ts), imported)?;
+            line.reached((first.ts, last.ts), imported);
         }
         if let Some(ts) = put.changed_from {
             tx.feature_states_drop(line.series_id, ts)?;
-            line.changed(tx, ts)?;
+            line.changed(ts);
         }
         if fetched.is_import() {
-            tx.series_fetched(line.series_id, None, &put)?;
+            line.fetched(None, put.inserted);
             line.import(tx, due, self.now, &checked.accepted)?;
             return Ok(Some((put, false)));
         }
         answer(tx, line, due, self.now, fetched, checked)?;
         let restated = line.restated(tx, &put.again)?;
-        tx.series_fetched(line.series_id, Some(now), &put)?;
-        if let Some(mark) = fetched.file_mark {
-            tx.file_read(line.series_id, mark)?;
-        }
+        line.fetched(Some(now), put.inserted);
+        line.file_mark = fetched.file_mark.or(line.file_mark);
         Ok(Some((put, restated)))
     }
 
@@ -192,7 +189,7 @@ impl Desk<'_> {
         let (group, member) = self.place(&key.symbol);
         let due = self.settings.due(group, member);
         if let Some(line) = self.series.get_mut(key) {
-            line.note_gaps(tx, &due, self.now, range, &[])?;
+            line.note_gaps(tx, &due, self.now, range, (&[], &[]))?;
             line.cover(tx, range)?;
             line.asked = true;
         }
@@ -294,7 +291,7 @@ impl Desk<'_> {
             if fault.kind == ErrorKind::Validation {
                 line.asked = true;
                 answer(tx, line, &due, self.now, fetched, checked)?;
-                tx.series_fetched(line.series_id, Some(clock::now()), &Put::default())?;
+                line.fetched(Some(clock::now()), 0);
             }
         }
         let failure = Failure {
@@ -345,7 +342,7 @@ fn answer(
     if let Some(first) = checked.accepted.first().filter(|bar| bar.ts < answered.start) {
         let before = TimeRange::new(first.ts, answered.start);
         for held in line.coverage.clone().ranges() {
-            line.note_gaps(tx, due, now, held.intersect(before), &[])?;
+            line.note_gaps(tx, due, now, held.intersect(before), (&checked.accepted, &[]))?;
         }
     }
     if answered.is_empty() {
@@ -359,6 +356,7 @@ fn answer(
         None if fetched.from_file => answered.end,
         _ => answered.start,
     };
-    line.note_gaps(tx, due, now, TimeRange::new(start, answered.end), &rejected)?;
+    let range = TimeRange::new(start, answered.end);
+    line.note_gaps(tx, due, now, range, (&checked.accepted, &rejected))?;
     line.cover(tx, answered)
 }

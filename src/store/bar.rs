@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use crate::domain::bar::{Adjustment, Bar};
+use crate::domain::bar::Bar;
 use crate::domain::range::TimeRange;
 use crate::domain::run::RunId;
 
@@ -179,18 +179,6 @@ impl Writer<'_> {
                 series_id, new.ts, new.open, new.high, new.low, new.close, new.volume, new.vwap,
                 new.trades,
             ])?;
-        Ok(())
-    }
-
-    /// Notes what the prices of a series contain.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be written.
-    pub fn adjustment_set(&self, series_id: i64, adjustment: Adjustment) -> StoreResult<()> {
-        self.connection
-            .prepare_cached("UPDATE series SET adjustment = ?2 WHERE series_id = ?1")?
-            .execute(params![series_id, adjustment.as_str()])?;
         Ok(())
     }
 

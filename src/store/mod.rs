@@ -32,6 +32,7 @@ mod info;
 mod interrupt;
 pub mod lock;
 mod log;
+mod many;
 mod migrate;
 mod prune;
 mod quality;
@@ -55,7 +56,7 @@ pub use copy::Progress;
 pub use identity::identity_of;
 pub use prune::Pruned;
 pub use run::NewRun;
-pub use series::Tracked;
+pub use series::{SeriesRow, Tracked};
 pub use state::Remembered;
 pub use trouble::{StoreError, StoreResult, Trouble, too_many_files};
 
