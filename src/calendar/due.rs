@@ -152,16 +152,7 @@ impl Due {
     /// The last window whose label lies before `ts`.
     #[must_use]
     pub fn last_before(&self, timeframe: Timeframe, ts: i64) -> Option<Window> {
-        // Every label before `ts` belongs to a window that closes within two lengths after it; the
-        // first window at or after `ts` bounds them from above.
-        let length = timeframe.seconds();
-        let mut window =
-            self.calendar.last_closed(timeframe, self.layout, ts.saturating_add(2 * length))?;
-        while window.ts >= ts {
-            let before = window.close_at.saturating_sub(1);
-            window = self.calendar.last_closed(timeframe, self.layout, before)?;
-        }
-        Some(window)
+        self.calendar.last_before(timeframe, self.layout, ts)
     }
 
     /// Bars that closed at or before this instant are published at `now`.

@@ -230,6 +230,15 @@ impl Calendar {
             .find_map(|year| self.year(year).last_closed(cut, at))
     }
 
+    /// The last bar with `window.ts < ts`; `None` before the first one.
+    #[must_use]
+    pub fn last_before(&self, timeframe: Timeframe, layout: Layout, ts: i64) -> Option<Window> {
+        let cut = self.cut(timeframe, layout);
+        tables_of(TimeRange::new(REACH.start, ts))
+            .rev()
+            .find_map(|year| self.year(year).last_before(cut, ts))
+    }
+
     /// The first bar with `window.ts >= ts`; `None` after the last one.
     #[must_use]
     pub fn first_from(&self, timeframe: Timeframe, layout: Layout, ts: i64) -> Option<Window> {

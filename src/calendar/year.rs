@@ -93,6 +93,12 @@ impl Year {
         (0..begun).rev().find_map(|index| self.piece(cut, index).last_closed(at))
     }
 
+    /// The last window that has a label before `ts`.
+    pub(super) fn last_before(&self, cut: Cut, ts: i64) -> Option<Window> {
+        let begun = partition(self.len(cut), |index| self.piece(cut, index).first < ts);
+        (0..begun).rev().find_map(|index| self.piece(cut, index).last_before(ts))
+    }
+
     /// How many windows have a label before `ts`.
     pub(super) fn windows_before(&self, cut: Cut, ts: i64) -> u64 {
         let index = self.first_reaching(cut, ts);
@@ -206,6 +212,12 @@ impl Piece {
     fn count_before(self, ts: i64) -> i64 {
         let distance = ts.min(self.last_label() + 1).max(self.first) - self.first;
         (distance + self.step - 1) / self.step
+    }
+
+    /// The last window that has a label before `ts`.
+    fn last_before(self, ts: i64) -> Option<Window> {
+        let before = self.count_before(ts);
+        (before > 0).then(|| self.window(before - 1))
     }
 
     /// The last window that is complete at `at`, when the first one is.

@@ -19,6 +19,8 @@ pub struct SeriesFact {
     pub first_ts: Option<i64>,
     /// The `ts` of its last stored bar; `None` without bars.
     pub watermark_ts: Option<i64>,
+    /// Up to which `ts` its bars are settled; `None` before any is.
+    pub settled_ts: Option<i64>,
     /// How many bars are stored.
     pub bar_count: u64,
     /// What its prices contain.

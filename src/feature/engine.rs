@@ -91,21 +91,42 @@ impl Engine {
         }
     }
 
-    /// An engine after the bars that `state` is the state after, of which `earlier` are the last ones,
-    /// ascending; of more than [`LOOKBACK`] only the last are looked at. `session` is the one that the
-    /// engine of the state had. `None` when bars are lacking: there must be [`LOOKBACK`] of them, or as
-    /// many as the state has seen.
+    /// An engine after the bars that `state` is the state after, as [`Engine::go_on`] has it.
     #[must_use]
     pub fn resume(state: State, earlier: &[Bar], session: Option<Tz>) -> Option<Self> {
-        let needed = usize::try_from(state.seen).unwrap_or(LOOKBACK).min(LOOKBACK);
-        let first = earlier.len().checked_sub(needed)?;
         let mut engine = Self::new(session);
-        engine.is_extreme = state.is_extreme();
-        engine.state = state;
-        engine.load(&earlier[first..], LOOKBACK - needed);
+        engine.go_on(state, earlier, session).then_some(engine)
+    }
+
+    /// Begins before the first bar of another series, as a new engine would, which is larger than what it
+    /// does for one bar. `session` as for [`Engine::new`].
+    pub fn begin(&mut self, session: Option<Tz>) {
+        self.state = State::new();
+        self.sessions = session.map(Sessions::new);
+        for lane in
+            [&mut self.close, &mut self.high, &mut self.low, &mut self.volume, &mut self.log_return]
+        {
+            lane[..LOOKBACK].fill(f64::NAN);
+        }
+        // Days and weeks leave it as it is.
+        self.columns[COUNT - 1].fill(f64::NAN);
+        self.is_extreme = false;
+    }
+
+    /// Goes on after the bars that `state` is the state after, of which `earlier` are the last ones,
+    /// ascending; of more than [`LOOKBACK`] only the last are looked at. `session` is the one that the
+    /// engine of the state had. When bars are lacking it begins, and tells so: there must be
+    /// [`LOOKBACK`] of them, or as many as the state has seen.
+    pub fn go_on(&mut self, state: State, earlier: &[Bar], session: Option<Tz>) -> bool {
+        self.begin(session);
+        let needed = usize::try_from(state.seen).unwrap_or(LOOKBACK).min(LOOKBACK);
+        let Some(first) = earlier.len().checked_sub(needed) else { return false };
+        self.is_extreme = state.is_extreme();
+        self.state = state;
+        self.load(&earlier[first..], LOOKBACK - needed);
         // The one before the first of the lane is never asked for.
-        window::log_returns(&engine.close[..LOOKBACK], &mut engine.log_return[1..LOOKBACK]);
-        Some(engine)
+        window::log_returns(&self.close[..LOOKBACK], &mut self.log_return[1..LOOKBACK]);
+        true
     }
 
     /// The state after all bars so far.

@@ -150,3 +150,39 @@ fn nothing_is_resumed_without_its_earlier_bars() {
     assert!(Engine::resume(engine.state(), &bars[301 - LOOKBACK..], None).is_none());
     assert!(Engine::resume(State::new(), &[], None).is_some());
 }
+
+#[test]
+fn an_engine_takes_nothing_of_one_series_into_the_next() {
+    let (own, other) = (hours(450), hours(1_300));
+    let huge: Vec<Bar> = other.iter().map(|bar| Bar { high: 1e200, ..*bar }).collect();
+    // By their bytes: a number that is none is the same as another.
+    let bytes = |rows: &[Row]| -> Vec<u64> {
+        rows.iter().flat_map(|row| row.values.map(f64::to_bits)).collect()
+    };
+    for zone in [None, Some(Tz::UTC)] {
+        let mut expected = Vec::new();
+        let mut fresh = Engine::new(zone);
+        fresh.push_all(&own, &mut expected);
+        let mut state = Engine::new(zone);
+        state.push_all(&own[..300], &mut Vec::new());
+
+        let mut used = Engine::new(Some(Tz::UTC));
+        used.push_all(&huge, &mut Vec::new());
+        let mut found = Vec::new();
+        used.begin(zone);
+        used.push_all(&own, &mut found);
+        assert_eq!(bytes(&found), bytes(&expected), "{zone:?}");
+
+        used.begin(Some(Tz::UTC));
+        used.push_all(&huge, &mut Vec::new());
+        let mut found = Vec::new();
+        assert!(used.go_on(state.state(), &own[300 - LOOKBACK..300], zone));
+        used.push_all(&own[300..], &mut found);
+        assert_eq!(bytes(&found), bytes(&expected[300..]), "{zone:?}");
+
+        let mut found = Vec::new();
+        assert!(!used.go_on(state.state(), &own[299 - LOOKBACK..299], zone));
+        used.push_all(&own, &mut found);
+        assert_eq!(bytes(&found), bytes(&expected), "it has begun: {zone:?}");
+    }
+}

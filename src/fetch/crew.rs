@@ -23,7 +23,7 @@ use super::gate::Gates;
 use super::line::{Line, locked};
 use super::shared::Shares;
 use super::turns::Rank;
-use super::{Fetched, Lost, Message, Options, Place, WAITING_ROWS};
+use super::{Fetched, GATHERED_MESSAGES, Lost, Message, Options, Place, WAITING_ROWS};
 
 /// A server's clock that is off by more than this is not believed.
 const BELIEVABLE_SKEW: i64 = 3_600;
@@ -44,9 +44,18 @@ pub(super) struct Crew {
     /// When the run's time is up, on its timeline.
     pub(super) ends_at: i64,
     pub(super) sender: mpsc::Sender<Message>,
+    /// Rung when the writer is to gather messages no longer.
+    pub(super) pressing: Arc<Notify>,
     /// A permit a row that may wait for the writer.
     pub(super) room: Arc<Semaphore>,
     pub(super) options: Options,
+}
+
+impl Drop for Crew {
+    fn drop(&mut self) {
+        // There is nothing more to come.
+        self.pressing.notify_one();
+    }
 }
 
 /// A job at work.
@@ -249,8 +258,12 @@ impl Crew {
     }
 
     pub(super) async fn say(&self, message: Message) {
+        let is_pressing = message.is_pressing();
         // Nobody listens any more when the run is being given up.
         let _ = self.sender.send(message).await;
+        if is_pressing || self.sender.max_capacity() - self.sender.capacity() >= GATHERED_MESSAGES {
+            self.pressing.notify_one();
+        }
     }
 
     /// Judges a page and hands it over as soon as there is room for it.

@@ -38,10 +38,10 @@ const ROOMY: usize = 33 << 20;
 #[derive(Debug)]
 pub(super) struct Http {
     client: Client,
-    base_url: String,
+    base_url: Url,
     limits: RequestLimits,
-    key: Option<ApiKey>,
-    key_use: KeyUse,
+    /// The key, as every request bears it, or why none can.
+    key_headers: Result<HeaderMap, Fault>,
     secrets: Secrets,
 }
 
@@ -76,7 +76,10 @@ impl Http {
         key: Option<ApiKey>,
         key_use: KeyUse,
     ) -> Result<Self, Fault> {
-        let secrets = Secrets::new(key.clone());
+        let key_headers =
+            key.as_ref().map_or_else(|| Ok(HeaderMap::new()), |key| headers_of(key, key_use));
+        let parsed = Url::parse(base_url).map_err(|error| unworded(&error.to_string()))?;
+        let secrets = Secrets::new(key);
         let mut builder = Client::builder();
         if !base_url.starts_with("https:") {
             // In clear it goes to this machine alone, whatever proxy the environment names. Through https
@@ -96,7 +99,7 @@ impl Http {
                 Err(why) if too_many_files(&why) => Fault::new(ErrorKind::Storage, why.to_string()),
                 _ => Fault::new(ErrorKind::Network, words(&error)),
             })?;
-        Ok(Self { client, base_url: base_url.to_owned(), limits, key, key_use, secrets })
+        Ok(Self { client, base_url: parsed, limits, key_headers, secrets })
     }
 
     /// The key, to be kept out of what a server's answer leaves behind.
@@ -125,16 +128,14 @@ impl Http {
 
     /// The URL on the configured origin.
     fn url(&self, request: &Request) -> Result<Url, Fault> {
-        let wrong = |what: &str| {
-            Fault::new(ErrorKind::BadRequest, format!("cannot word the request: {what}"))
-        };
         if let Some(handed_out) = &request.handed_out {
-            return Url::parse(&format!("{}{handed_out}", self.base_url))
-                .map_err(|error| wrong(&error.to_string()));
+            let base = self.base_url.as_str().trim_end_matches('/');
+            return Url::parse(&format!("{base}{handed_out}"))
+                .map_err(|error| unworded(&error.to_string()));
         }
-        let mut url = Url::parse(&self.base_url).map_err(|error| wrong(&error.to_string()))?;
+        let mut url = self.base_url.clone();
         url.path_segments_mut()
-            .map_err(|()| wrong("the base URL has no path"))?
+            .map_err(|()| unworded("the base URL has no path"))?
             .pop_if_empty()
             .extend(&request.path);
         if !request.query.is_empty() {
@@ -144,29 +145,9 @@ impl Http {
     }
 
     fn headers(&self, request: &Request) -> Result<HeaderMap, Fault> {
-        let mut headers = HeaderMap::new();
+        let mut headers = self.key_headers.clone()?;
         for (name, value) in &request.headers {
             headers.insert(named(name)?, HeaderValue::from_static(value));
-        }
-        let Some(key) = &self.key else { return Ok(headers) };
-        let secret = |text: &str| {
-            let mut value = HeaderValue::from_str(text)
-                .map_err(|_| Fault::new(ErrorKind::Auth, "the key cannot stand in a header"))?;
-            value.set_sensitive(true);
-            Ok(value)
-        };
-        match self.key_use {
-            KeyUse::None => {}
-            KeyUse::Bearer => {
-                let value = secret(&format!("Bearer {}", key.expose()))?;
-                headers.insert(reqwest::header::AUTHORIZATION, value);
-            }
-            KeyUse::Headers { key: first, second } => {
-                headers.insert(named(first)?, secret(key.expose())?);
-                if let Some(half) = key.expose_second() {
-                    headers.insert(named(second)?, secret(half)?);
-                }
-            }
         }
         Ok(headers)
     }
@@ -278,6 +259,36 @@ impl Http {
         let message = format!("the body is over {} bytes (max_body)", self.limits.max_body);
         Fault::new(ErrorKind::TooLarge, message)
     }
+}
+
+/// The headers by which a provider wants to be shown the key.
+fn headers_of(key: &ApiKey, key_use: KeyUse) -> Result<HeaderMap, Fault> {
+    let secret = |text: &str| {
+        let mut value = HeaderValue::from_str(text)
+            .map_err(|_| Fault::new(ErrorKind::Auth, "the key cannot stand in a header"))?;
+        value.set_sensitive(true);
+        Ok(value)
+    };
+    let mut headers = HeaderMap::new();
+    match key_use {
+        KeyUse::None => {}
+        KeyUse::Bearer => {
+            let value = secret(&format!("Bearer {}", key.expose()))?;
+            headers.insert(reqwest::header::AUTHORIZATION, value);
+        }
+        KeyUse::Headers { key: first, second } => {
+            headers.insert(named(first)?, secret(key.expose())?);
+            if let Some(half) = key.expose_second() {
+                headers.insert(named(second)?, secret(half)?);
+            }
+        }
+    }
+    Ok(headers)
+}
+
+/// What is wrong with a request that cannot be put into words.
+fn unworded(what: &str) -> Fault {
+    Fault::new(ErrorKind::BadRequest, format!("cannot word the request: {what}"))
 }
 
 /// A fault of an answer that had a status.

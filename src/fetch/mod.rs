@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::calendar::due::Due;
@@ -68,6 +69,14 @@ const WAITING_MESSAGES: usize = 1_024;
 
 /// Rows that may be on their way to the writer: a full page. The lanes hold the next ones ready.
 const WAITING_ROWS: u32 = 60_000;
+
+/// For so long the writer lets small messages gather: a transaction of many of them costs little more than
+/// one of a few.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// So many are enough, or one that brings so many rows.
+const GATHERED_MESSAGES: usize = WAITING_MESSAGES / 4;
+const GATHERED_ROWS: usize = 1_000;
 
 /// What fetching says, in order for each job.
 #[derive(Debug)]
@@ -206,7 +215,9 @@ pub struct Options {
 /// A run's fetching, at work in the background until it is dropped.
 #[derive(Debug)]
 pub struct Fetching {
+    handle: Handle,
     messages: mpsc::Receiver<Message>,
+    pressing: Arc<Notify>,
     gates: Arc<Mutex<Gates>>,
     changed: Arc<Notify>,
     timeline: Timeline,
@@ -214,6 +225,11 @@ pub struct Fetching {
 }
 
 impl Message {
+    /// Whether it is to be written at once: it brings much, or somebody waits for it.
+    const fn is_pressing(&self) -> bool {
+        matches!(self, Self::Remind) || self.rows() >= GATHERED_ROWS
+    }
+
     /// How many rows it brings.
     #[must_use]
     pub const fn rows(&self) -> usize {
@@ -228,6 +244,14 @@ impl Fetching {
     /// The next message; `None` when every job has ended.
     pub fn wait(&mut self) -> Option<Message> {
         self.messages.blocking_recv()
+    }
+
+    /// Waits until messages are worth a transaction: until there are enough of them, somebody waits for
+    /// what is to be written, all jobs have ended, or a moment has passed.
+    pub fn gather(&self) {
+        // Either way there is something to be written.
+        let gathering = async { tokio::time::timeout(GATHER, self.pressing.notified()).await };
+        let _ = self.handle.block_on(gathering);
     }
 
     /// The next message, if one is there already.
@@ -281,11 +305,12 @@ pub fn start(
     timeline: Timeline,
     options: Options,
 ) -> Option<Fetching> {
-    let handle = engine.handle()?;
+    let handle = engine.handle()?.clone();
     let now = timeline.stamp();
     let gates = Gates::new(providers, remembered, &options, &now);
     let gates = Arc::new(Mutex::new(gates));
     let changed = Arc::new(Notify::new());
+    let pressing = Arc::new(Notify::new());
     let ending = Arc::new(Ending::new());
     let (sender, messages) = mpsc::channel(WAITING_MESSAGES);
     let lines =
@@ -301,13 +326,14 @@ pub fn start(
         ending: Arc::clone(&ending),
         ends_at,
         sender,
+        pressing: Arc::clone(&pressing),
         room: Arc::new(Semaphore::new(WAITING_ROWS as usize)),
         options,
     });
     let (grace, weak) = (crew.options.grace, crew.sender.downgrade());
     handle.spawn(Arc::clone(&ending).watch(engine.stop(), left, grace, weak));
     handle.spawn(crew::work(crew, jobs));
-    Some(Fetching { messages, gates, changed, timeline, ending })
+    Some(Fetching { handle, messages, pressing, gates, changed, timeline, ending })
 }
 
 /// A task that ended without its bars, after so many tries.

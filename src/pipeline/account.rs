@@ -16,20 +16,15 @@ use crate::store::{StoreResult, Writer};
 
 use super::want::{Holdings, Selection, wants};
 
-/// Writes the gaps that nobody has answered for, and every series' freshness and quality; tells the
-/// largest lag of this shard's symbols.
+/// Writes the gaps that nobody has answered for, and every series' freshness and quality, as they follow
+/// from what is held now; tells the largest lag of this shard's symbols.
 pub(super) fn account(
     tx: &Writer<'_>,
     settings: &Settings,
+    mut holdings: Holdings,
     shard: Option<Shard>,
     now: i64,
 ) -> StoreResult<Option<i64>> {
-    let mut holdings = Holdings {
-        series: tx.series_all()?,
-        coverage: tx.coverage_all()?,
-        gaps: tx.gaps_all()?,
-        ..Holdings::default()
-    };
     let (wants, _) = wants(settings, &Selection::default(), &holdings, now);
     for want in &wants {
         let Some(whole) = want.whole(now) else { continue };
@@ -83,6 +78,7 @@ fn quality(
         let tally = quality::tally(series, (&due, counts), gaps, &found, undue);
         rows.push(QualityRow { key, fact: quality::measure(&tally) });
     }
+    rows.sort_by(|a, b| a.key.cmp(&b.key));
     Ok(rows)
 }
 
@@ -119,5 +115,6 @@ fn freshness(settings: &Settings, holdings: &Holdings, now: i64) -> Vec<Freshnes
             status: features.map_or(bars.status, |features| features.max(bars.status)),
         });
     }
+    facts.sort_by(|a, b| a.key.cmp(&b.key));
     facts
 }

@@ -61,6 +61,7 @@ pub fn decide(
         tx.audit_add(&deed)?;
         desk.settle_actions(tx, symbol)?;
         desk.derive_all(tx, symbol)?;
+        desk.save(tx)?;
         tx.actions_of(symbol)
     })
 }
@@ -98,7 +99,7 @@ impl Desk<'_> {
     pub(super) fn is_unsettled(&self, symbol: &Symbol) -> bool {
         let mut lines = self.lines_of(symbol);
         lines.any(|(_, line)| {
-            let is_marked = line.features_from.is_some() || line.quality_from.is_some();
+            let is_marked = line.features.from.is_some() || line.quality_from.is_some();
             is_marked || line.first_ts.is_none()
         })
     }
@@ -154,7 +155,7 @@ impl Desk<'_> {
             scale_base(tx, line.series_id, (&held, factors), &changed)?;
         }
         if is_scaled_anew || doubts_changed {
-            line.changed(tx, first)?;
+            line.changed(first);
         }
         // A window that a split falls into is made of bars on both sides.
         for ts in changed {

@@ -7,6 +7,7 @@ use chrono_tz::Tz;
 use crate::clock;
 use crate::domain::bar::Bar;
 use crate::domain::event::{Event, Took};
+use crate::domain::fact::FeaturesFact;
 use crate::domain::feature::{FeatureSet, Row};
 use crate::domain::run::{ComputeFact, ErrorKind, Failure, Stage};
 use crate::domain::series::SeriesKey;
@@ -28,6 +29,8 @@ struct Work<'a> {
     set: FeatureSet,
     /// The first bar whose features are not what they should be.
     from: i64,
+    /// The last bar that has any; `None` when none has.
+    held_to: Option<i64>,
     /// The zone in which its sessions have dates; `None` for days and weeks.
     zone: Option<Tz>,
 }
@@ -72,7 +75,7 @@ impl Desk<'_> {
         let mut so_far = self.computed.remove(key).unwrap_or_else(Computing::begin);
         let started = Instant::now();
         let most = (*room as u64).max(1);
-        let slice = match tx.attempt(|tx| self.compute_slice(tx, &work, most))? {
+        let slice = match tx.attempt(|tx| compute_slice(tx, &mut self.engine, &work, most))? {
             Ok(slice) => slice,
             Err(error) => {
                 so_far.took += started.elapsed();
@@ -84,8 +87,12 @@ impl Desk<'_> {
         so_far.rows += slice.rows;
         so_far.took += started.elapsed();
         if let Some(line) = self.series.get_mut(key) {
-            line.features_from = slice.left;
-            line.feature_set = work.set;
+            line.features = FeaturesFact {
+                set: work.set,
+                from: slice.left,
+                last_ts: slice.last,
+                computed_at: Some(clock::now()),
+            };
         }
         if slice.left.is_some() {
             *room = 0;
@@ -110,57 +117,17 @@ impl Desk<'_> {
             return Ok(None);
         }
         if set.is_empty() {
-            if line.feature_set != FeatureSet::NONE {
+            if line.features.set != FeatureSet::NONE {
                 tx.features_clear(line.series_id)?;
-                (line.feature_set, line.features_from) = (FeatureSet::NONE, None);
+                line.features = FeaturesFact::default();
             }
             return Ok(None);
         }
         // Other columns are asked for than there are: all of them anew.
-        let first = line.first_ts.filter(|_| line.feature_set != set);
-        let from = line.features_from.into_iter().chain(first).min();
-        let series_id = line.series_id;
-        Ok(from.map(|from| Work { key, series_id, set, from, zone }))
-    }
-
-    /// Computes the next rows of a series, about `most`.
-    fn compute_slice(&self, tx: &Writer<'_>, work: &Work<'_>, most: u64) -> StoreResult<Slice> {
-        let id = work.series_id;
-        let adjust = adjusting(tx, id)?;
-        // Where old bars were deleted, all goes on from the state that was kept for it.
-        let from = tx.feature_base(id, work.from)?.map_or(work.from, |base| base.ts + 1);
-        tx.feature_states_drop(id, from)?;
-        let (mut engine, mut next) = resumed(tx, (id, from), work.zone, &adjust)?;
-        let mut slice = Slice { rows: 0, last: None, left: None };
-        let mut rows: Vec<Row> = Vec::new();
-        while slice.rows < most {
-            let step = STEP - engine.state().seen() % STEP;
-            let mut bars = tx.bars_from(id, next, step)?;
-            adjust(&mut bars);
-            let Some(last) = bars.last().map(|bar| bar.ts) else { break };
-            rows.clear();
-            engine.push_all(&bars, &mut rows);
-            // Those before the first changed bar are what they were.
-            let kept = rows.partition_point(|row| row.ts < from);
-            tx.features_put(id, &rows[kept..], work.set)?;
-            slice.rows += (rows.len() - kept) as u64;
-            (slice.last, next) = (Some(last), last + 1);
-            let state = engine.state();
-            tx.feature_state_put(id, last, (state.seen(), STEP), &state.to_bytes())?;
-            if (bars.len() as u64) < step {
-                break;
-            }
-            slice.left = Some(next);
-        }
-        let more = slice.left.map(|left| tx.bars_from(id, left, 1));
-        slice.left = more.transpose()?.and_then(|more| more.first().map(|bar| bar.ts));
-        // Without a bar from there on, the last one before it is the last that has any.
-        if slice.last.is_none() {
-            tx.features_drop(id, from)?;
-            slice.last = tx.bars_before(id, i64::MAX, 1)?.first().map(|bar| bar.ts);
-        }
-        tx.features_computed(id, (work.set, slice.left, slice.last), clock::now())?;
-        Ok(slice)
+        let first = line.first_ts.filter(|_| line.features.set != set);
+        let from = line.features.from.into_iter().chain(first).min();
+        let (series_id, held_to) = (line.series_id, line.features.last_ts);
+        Ok(from.map(|from| Work { key, series_id, set, from, held_to, zone }))
     }
 
     /// Logs that a series' features could not be computed; they are not tried again in this run.
@@ -209,6 +176,53 @@ impl Desk<'_> {
     }
 }
 
+/// Computes the next rows of a series, about `most`.
+fn compute_slice(
+    tx: &Writer<'_>,
+    engine: &mut Engine,
+    work: &Work<'_>,
+    most: u64,
+) -> StoreResult<Slice> {
+    let id = work.series_id;
+    let adjust = adjusting(tx, id)?;
+    // Where old bars were deleted, all goes on from the state that was kept for it.
+    let from = tx.feature_base(id, work.from)?.map_or(work.from, |base| base.ts + 1);
+    // Behind the last bar that has features there is nothing to take away.
+    if work.held_to >= Some(from) {
+        tx.feature_states_drop(id, from)?;
+        tx.features_drop(id, from)?;
+    }
+    let mut next = resume(tx, engine, (id, from), work.zone, &adjust)?;
+    let mut slice = Slice { rows: 0, last: None, left: None };
+    let mut rows: Vec<Row> = Vec::new();
+    while slice.rows < most {
+        let step = STEP - engine.state().seen() % STEP;
+        let mut bars = tx.bars_from(id, next, step)?;
+        adjust(&mut bars);
+        let Some(last) = bars.last().map(|bar| bar.ts) else { break };
+        rows.clear();
+        engine.push_all(&bars, &mut rows);
+        // Those before the first changed bar are what they were.
+        let kept = rows.partition_point(|row| row.ts < from);
+        tx.features_put(id, &rows[kept..], work.set)?;
+        slice.rows += (rows.len() - kept) as u64;
+        (slice.last, next) = (Some(last), last + 1);
+        let state = engine.state();
+        tx.feature_state_put(id, last, (state.seen(), STEP), &state.to_bytes())?;
+        if (bars.len() as u64) < step {
+            break;
+        }
+        slice.left = Some(next);
+    }
+    let more = slice.left.map(|left| tx.bars_from(id, left, 1));
+    slice.left = more.transpose()?.and_then(|more| more.first().map(|bar| bar.ts));
+    // Without a bar from there on, the last one before it is the last that has any.
+    if slice.last.is_none() {
+        slice.last = tx.bars_before(id, i64::MAX, 1)?.first().map(|bar| bar.ts);
+    }
+    Ok(slice)
+}
+
 /// What puts bars of a series into shares of today.
 fn adjusting(tx: &Writer<'_>, series_id: i64) -> StoreResult<impl Fn(&mut Vec<Bar>) + use<>> {
     let factors = tx.factors_of(series_id)?;
@@ -219,21 +233,24 @@ fn adjusting(tx: &Writer<'_>, series_id: i64) -> StoreResult<impl Fn(&mut Vec<Ba
     })
 }
 
-/// An engine after the last bar before `from` whose state is kept, and the `ts` to go on from; one before
-/// the first bar where none is.
-fn resumed(
+/// Makes the engine go on after the last bar before `from` whose state is kept, or begin before the first
+/// bar where none is; tells the `ts` to go on from.
+fn resume(
     tx: &Writer<'_>,
+    engine: &mut Engine,
     (series_id, from): (i64, i64),
     zone: Option<Tz>,
     adjust: &impl Fn(&mut Vec<Bar>),
-) -> StoreResult<(Engine, i64)> {
-    let anew = || (Engine::new(zone), i64::MIN);
-    let Some(held) = tx.feature_state_before(series_id, from)? else { return Ok(anew()) };
-    let Some(state) = State::from_bytes(&held.state) else { return Ok(anew()) };
-    let mut earlier = tx.bars_before(series_id, held.ts + 1, LOOKBACK as u64)?;
+) -> StoreResult<i64> {
+    let held = tx.feature_state_before(series_id, from)?;
+    let held = held.and_then(|held| Some((held.ts, State::from_bytes(&held.state)?)));
+    let Some((ts, state)) = held else {
+        engine.begin(zone);
+        return Ok(i64::MIN);
+    };
+    let mut earlier = tx.bars_before(series_id, ts + 1, LOOKBACK as u64)?;
     adjust(&mut earlier);
-    let engine = Engine::resume(state, &earlier, zone);
-    Ok(engine.map_or_else(anew, |engine| (engine, held.ts + 1)))
+    Ok(if engine.go_on(state, &earlier, zone) { ts + 1 } else { i64::MIN })
 }
 
 /// The state of a series' features after the bar of `ts`.
@@ -244,7 +261,8 @@ pub(super) fn state_after(
     ts: i64,
 ) -> StoreResult<State> {
     let adjust = adjusting(tx, series_id)?;
-    let (mut engine, mut next) = resumed(tx, (series_id, ts + 1), zone, &adjust)?;
+    let mut engine = Engine::new(zone);
+    let mut next = resume(tx, &mut engine, (series_id, ts + 1), zone, &adjust)?;
     let mut rows = Vec::new();
     loop {
         let mut bars = tx.bars_from(series_id, next, STEP)?;

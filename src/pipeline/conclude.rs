@@ -8,18 +8,14 @@ use crate::store::{StoreResult, Writer};
 
 use super::desk::Desk;
 
-/// Rows that a transaction works through, about.
-const ROWS: usize = 20_000;
-
 impl Desk<'_> {
     /// Whether something waits.
     pub(super) fn has_to_conclude(&self) -> bool {
         !self.to_conclude.is_empty()
     }
 
-    /// Works through what waits, as far as one transaction goes.
-    pub(super) fn conclude(&mut self, tx: &Writer<'_>) -> StoreResult<()> {
-        let mut room = ROWS;
+    /// Works through what waits, as far as there is `room` for rows in the transaction.
+    pub(super) fn conclude(&mut self, tx: &Writer<'_>, mut room: usize) -> StoreResult<()> {
         while let Some(symbol) = self.to_conclude.front().cloned() {
             if room == 0 || !self.conclude_symbol(tx, &symbol, &mut room)? {
                 return Ok(());

@@ -82,7 +82,7 @@ impl Desk<'_> {
             // Settled is what was old enough when it was read.
             let read_at = line.fetched_at.or(line.asked.then_some(now));
             let settled = read_at.and_then(|at| line.settled(group.settle, at.min(now)));
-            tx.series_settled(line.series_id, settled)?;
+            line.settled_to(settled);
             for range in line.reconsider(tx, &due, now)? {
                 self.unmake(tx, &key, range)?;
             }
@@ -135,10 +135,10 @@ impl Desk<'_> {
         let settle = self.place(symbol).0.settle;
         let Some(line) = self.series.get_mut(&key(timeframe)) else { return Ok(()) };
         line.adjustment = adjustment;
-        tx.adjustment_set(line.series_id, adjustment)?;
-        line.due_from(tx, due_from)?;
+        line.due_from = due_from;
         line.reconsider(tx, due, self.now)?;
-        tx.series_ended(line.series_id, line.settled(settle, self.now), None)
+        line.ended(line.settled(settle, self.now), None);
+        Ok(())
     }
 
     /// Stores what was made of a stretch, and notes what is missing in it.
@@ -153,18 +153,17 @@ impl Desk<'_> {
         let Some(line) = self.series.get_mut(key) else { return Ok(()) };
         let stamp = clock::now();
         let put = tx.bars_put(line.series_id, &self.run_id, stamp, derived, Claim::Provider)?;
-        tx.series_fetched(line.series_id, Some(stamp), &put)?;
+        line.fetched(Some(stamp), put.inserted);
         if let Some(ts) = put.changed_from {
             tx.feature_states_drop(line.series_id, ts)?;
-            line.changed(tx, ts)?;
+            line.changed(ts);
         }
         if let (Some(first), Some(last)) = (derived.first(), derived.last()) {
             line.wrote(first.ts, last.ts);
         }
         let first = line.first_ts.unwrap_or(part.start);
         let listed = TimeRange::new(part.start.max(first), part.end);
-        let stored = tx.bars_ts(line.series_id, listed)?;
-        line.note_gaps(tx, due, self.now, listed, (&stored, &[]))?;
+        line.note_gaps(tx, due, self.now, listed, (derived, &[]))?;
         line.cover(tx, part)?;
         self.add(&key.symbol, &put);
         Ok(())

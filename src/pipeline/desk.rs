@@ -14,6 +14,7 @@ use crate::domain::run::{
 use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::task::About;
 use crate::domain::timeframe::Timeframe;
+use crate::feature::engine::Engine;
 use crate::fetch::{Answered, Exhausted, Fetching, Message};
 use crate::plan::{Plan, rest};
 use crate::store::{Put, Store, StoreResult, Writer};
@@ -22,6 +23,7 @@ use super::compute::Computing;
 use super::import::Terms;
 use super::inquiry::Answers;
 use super::line::Line;
+use super::lines::Lines;
 use super::want::Holdings;
 
 /// What a run knows while it works.
@@ -32,8 +34,10 @@ pub(super) struct Desk<'a> {
     pub(super) now: i64,
     /// Where each symbol stands in the config.
     members: BTreeMap<Symbol, (usize, usize)>,
-    pub(super) series: BTreeMap<SeriesKey, Line>,
+    pub(super) series: Lines,
     pub(super) jobs: BTreeMap<Symbol, JobLine>,
+    /// Jobs whose rows do not say yet that they are at work.
+    started: BTreeSet<Symbol>,
     totals: Totals,
     /// The rows of the log that tell of requests for whole markets, by their number.
     pub(super) answered: HashMap<u64, i64>,
@@ -51,6 +55,8 @@ pub(super) struct Desk<'a> {
     pub(super) terms: Option<Terms>,
     /// Whether features wait for another run.
     pub(super) no_features: bool,
+    /// What computes features, of one series after the other.
+    pub(super) engine: Engine,
     /// Series whose features are being computed.
     pub(super) computed: BTreeMap<SeriesKey, Computing>,
     /// Series whose features could not be computed in this run.
@@ -71,6 +77,8 @@ pub(super) struct Desk<'a> {
 #[derive(Default)]
 pub(super) struct JobLine {
     ended: bool,
+    /// When its first request was about to be made.
+    started_at: Option<i64>,
     inserted: u64,
     updated: u64,
     asked: BTreeSet<Timeframe>,
@@ -104,7 +112,7 @@ impl<'a> Desk<'a> {
         let series = holdings.series.into_iter().map(|(key, fact)| {
             let coverage = holdings.coverage.remove(&fact.series_id).unwrap_or_default();
             let gaps = holdings.gaps.remove(&fact.series_id).unwrap_or_default();
-            (key, Line::new(&fact, coverage, gaps))
+            (key, Line::new(fact, coverage, gaps))
         });
         let mut members = BTreeMap::new();
         for (group_index, group) in settings.groups.iter().enumerate() {
@@ -123,8 +131,9 @@ impl<'a> Desk<'a> {
             run_id,
             now,
             members,
-            series: series.collect(),
+            series: Lines::new(series),
             jobs: jobs.collect(),
+            started: BTreeSet::new(),
             totals: Totals::default(),
             answered: HashMap::new(),
             quota_wait: Duration::ZERO,
@@ -134,6 +143,7 @@ impl<'a> Desk<'a> {
             restated: BTreeSet::new(),
             terms: None,
             no_features,
+            engine: Engine::new(None),
             computed: BTreeMap::new(),
             uncomputed: BTreeSet::new(),
             said: Vec::new(),
@@ -148,6 +158,9 @@ impl<'a> Desk<'a> {
     pub(super) fn wait_for(&mut self, fetching: &mut Fetching) -> Option<Message> {
         let began = Instant::now();
         let message = fetching.wait();
+        if message.is_some() {
+            fetching.gather();
+        }
         self.times.waiting += began.elapsed();
         message
     }
@@ -162,6 +175,21 @@ impl<'a> Desk<'a> {
             quota_wait_seconds: self.quota_wait.as_secs(),
             ..self.totals
         }
+    }
+
+    /// Writes what series and jobs have come to: at the end of every transaction.
+    pub(super) fn save(&mut self, tx: &Writer<'_>) -> StoreResult<()> {
+        while let Some(symbol) = self.started.pop_first() {
+            let started_at = self.started_at(&symbol);
+            tx.job_start(&self.run_id, &symbol, started_at)?;
+        }
+        self.series.save(tx)
+    }
+
+    /// When a job's first request was about to be made: now its row is going to say it.
+    fn started_at(&mut self, symbol: &Symbol) -> Option<i64> {
+        self.started.remove(symbol);
+        self.jobs.get(symbol).and_then(|job| job.started_at)
     }
 
     /// Closes as failed what ended without a word: a worker that broke down is no success.
@@ -195,9 +223,10 @@ impl<'a> Desk<'a> {
     pub(super) fn take(&mut self, tx: &Writer<'_>, message: Message) -> StoreResult<Vec<Event>> {
         match message {
             Message::JobStarted(symbol, at) => {
-                tx.job_start(&self.run_id, &symbol, clock::now())?;
                 if let Some(job) = self.jobs.get_mut(&symbol) {
                     self.totals.retried += u64::from(std::mem::take(&mut job.to_retry));
+                    job.started_at.get_or_insert_with(clock::now);
+                    self.started.insert(symbol.clone());
                 }
                 Ok(vec![Event::JobStarted { symbol, at }])
             }
@@ -234,7 +263,8 @@ impl<'a> Desk<'a> {
                 if let Some(job) = self.jobs.get_mut(&symbol) {
                     job.to_retry = true;
                 }
-                tx.job_retry(&self.run_id, &symbol, &error)?;
+                let started_at = self.started_at(&symbol);
+                tx.job_retry(&self.run_id, &symbol, started_at, &error)?;
                 Ok(vec![Event::JobToRetry { symbol, error }])
             }
             Message::QuotaWait(provider, from, until) => {
@@ -349,6 +379,7 @@ impl<'a> Desk<'a> {
         self.settle_actions(tx, &symbol)?;
         self.derive_all(tx, &symbol)?;
         self.to_conclude.push_back(symbol.clone());
+        let started_at = self.started_at(&symbol);
         let Some(job) = self.jobs.get_mut(&symbol) else { return Ok(Vec::new()) };
         job.ended = true;
         let status = match (&job.error, &job.deferred) {
@@ -369,7 +400,7 @@ impl<'a> Desk<'a> {
             JobStatus::Deferred => self.totals.deferred += 1,
             _ => self.totals.successful += 1,
         }
-        tx.job_close(&self.run_id, &outcome, clock::now())?;
+        tx.job_close(&self.run_id, &outcome, started_at, clock::now())?;
         Ok(vec![Event::JobFinished(outcome)])
     }
 
@@ -384,23 +415,23 @@ impl<'a> Desk<'a> {
         let settle = self.place(&key.symbol).0.settle;
         let error = self.failed.get(key);
         let Some(line) = self.series.get_mut(key) else { return Ok(()) };
-        line.settle_restated(tx)?;
+        line.settle_restated();
         // What was not even tried is no better and no worse for it.
         if !line.asked && error.is_none() {
             return Ok(());
         }
         let settled = line.settled(settle, now);
         let rest = |kind| rest::after_failure(line.failures.saturating_add(1), kind);
-        let ended = error.map(|(kind, words)| (words.as_str(), rest(*kind).map(|rest| now + rest)));
+        let ended = error.map(|(kind, words)| (words.clone(), rest(*kind).map(|rest| now + rest)));
         // Of what was not all asked for nobody knows yet how it ends.
         if error.is_some() || !self.deferred.contains(key) {
-            tx.series_ended(line.series_id, settled, ended)?;
+            line.ended(settled, ended);
         }
         let tail_end = due.end(key.timeframe, now);
         let read_to = line.read.ranges().last().map(|range| range.end);
         let is_settling = |end| read_to >= Some(end) && line.is_settling(due, now, end);
         if error.is_none() && tail_end.is_some_and(is_settling) {
-            tx.settle_read(line.series_id, now)?;
+            line.settle_read_at = Some(now);
         }
         let untraded = if line.asked { line.reconsider(tx, due, now)? } else { Vec::new() };
         for range in untraded {

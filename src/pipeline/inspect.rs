@@ -132,7 +132,6 @@ fn judge(
     let held = held(tx, series_id, slice, carried)?;
     tx.anomalies_set(series_id, &held, &found)?;
     let left = (slice.range.end < i64::MAX).then_some(slice.range.end);
-    tx.series_inspected(series_id, left)?;
     Ok(left)
 }
 

@@ -1,33 +1,43 @@
 //! A series in a run: what is known of it, kept in step with the store.
 //!
 //! Coverage and gaps are held in memory too, so that a page writes what changed of them and reads
-//! neither back.
+//! neither back; what its row holds is written by [`super::lines::Lines`].
 //! Should a transaction fail, the run ends, and with it what is held here.
 
 use std::time::Duration;
 
 use crate::calendar::due::Due;
-use crate::domain::bar::Adjustment;
-use crate::domain::fact::SeriesFact;
-use crate::domain::feature::FeatureSet;
+use crate::domain::bar::{Adjustment, Bar};
+use crate::domain::fact::{FeaturesFact, FileMark, SeriesFact};
 use crate::domain::gap::{Gap, GapReason};
 use crate::domain::range::{RangeSet, TimeRange};
 use crate::domain::timeframe::Timeframe;
 use crate::plan::gaps::{self, Known};
-use crate::store::{StoreResult, Writer};
+use crate::store::{SeriesRow, StoreResult, Writer};
 
 /// A series in this run.
 #[derive(Debug)]
 pub(super) struct Line {
+    /// As it was when the run began.
+    fact: Box<SeriesFact>,
     pub(super) series_id: i64,
     pub(super) timeframe: Timeframe,
     pub(super) adjustment: Adjustment,
     pub(super) first_ts: Option<i64>,
     pub(super) watermark_ts: Option<i64>,
-    /// Failed runs since the last good one, before this one.
+    settled_ts: Option<i64>,
+    bar_count: u64,
+    /// Failed runs since the last good one.
     pub(super) failures: u32,
+    last_error: Option<String>,
+    rests_until: Option<i64>,
     /// When its provider last answered, before this run.
     pub(super) fetched_at: Option<i64>,
+    last_fetched_at: Option<i64>,
+    /// The file that was read for it to its end.
+    pub(super) file_mark: Option<FileMark>,
+    /// When what is not settled of it was last read.
+    pub(super) settle_read_at: Option<i64>,
     pub(super) coverage: RangeSet,
     /// Ascending, disjoint.
     pub(super) gaps: Vec<Gap>,
@@ -41,24 +51,31 @@ pub(super) struct Line {
     pub(super) read: RangeSet,
     /// From which `ts` on its bars were not settled when this run was planned; `None` where it had none.
     pub(super) unsettled_from: Option<i64>,
-    /// From which `ts` on its features are to be computed anew.
-    pub(super) features_from: Option<i64>,
-    /// Which features it has.
-    pub(super) feature_set: FeatureSet,
+    /// Its features, and from which `ts` on they are to be computed anew.
+    pub(super) features: FeaturesFact,
     /// From which `ts` on its bars are still to be looked at.
     pub(super) quality_from: Option<i64>,
+    /// Whether it may differ from its row, which is for [`super::lines::Lines`] to know.
+    pub(super) is_touched: bool,
 }
 
 impl Line {
-    pub(super) fn new(fact: &SeriesFact, coverage: RangeSet, gaps: Vec<Gap>) -> Self {
+    pub(super) fn new(fact: Box<SeriesFact>, coverage: RangeSet, gaps: Vec<Gap>) -> Self {
         Self {
             series_id: fact.series_id,
             timeframe: fact.key.timeframe,
             adjustment: fact.adjustment,
             first_ts: fact.first_ts,
             watermark_ts: fact.watermark_ts,
+            settled_ts: fact.settled_ts,
+            bar_count: fact.bar_count,
             failures: fact.consecutive_failures,
+            last_error: fact.last_error.clone(),
+            rests_until: fact.rests_until,
             fetched_at: fact.last_fetched_at,
+            last_fetched_at: fact.last_fetched_at,
+            file_mark: fact.file_mark,
+            settle_read_at: fact.settle_read_at,
             coverage,
             gaps,
             asked: false,
@@ -66,10 +83,75 @@ impl Line {
             due_from: fact.due_from,
             read: RangeSet::new(),
             unsettled_from: None,
-            features_from: fact.features.and_then(|features| features.from),
-            feature_set: fact.features.unwrap_or_default().set,
+            features: fact.features.unwrap_or_default(),
             quality_from: fact.quality_from,
+            is_touched: false,
+            fact,
         }
+    }
+
+    /// The series as it is stored now, its coverage and its gaps.
+    pub(super) fn into_held(self) -> (Box<SeriesFact>, RangeSet, Vec<Gap>) {
+        let row = self.row();
+        let mut fact = self.fact;
+        fact.first_ts = row.first_ts;
+        fact.watermark_ts = row.watermark_ts;
+        fact.settled_ts = row.settled_ts;
+        fact.bar_count = row.bar_count;
+        fact.adjustment = row.adjustment;
+        fact.last_fetched_at = row.last_fetched_at;
+        fact.consecutive_failures = row.consecutive_failures;
+        fact.last_error = row.last_error;
+        fact.rests_until = row.rests_until;
+        fact.file_mark = row.file_mark;
+        fact.settle_read_at = row.settle_read_at;
+        fact.restated_to = row.restated_to;
+        fact.due_from = row.due_from;
+        fact.quality_from = row.quality_from;
+        fact.features = Some(row.features);
+        (fact, self.coverage, self.gaps)
+    }
+
+    /// What its row is to hold.
+    pub(super) fn row(&self) -> SeriesRow {
+        SeriesRow {
+            first_ts: self.first_ts,
+            watermark_ts: self.watermark_ts,
+            settled_ts: self.settled_ts,
+            bar_count: self.bar_count,
+            adjustment: self.adjustment,
+            last_fetched_at: self.last_fetched_at,
+            consecutive_failures: self.failures,
+            last_error: self.last_error.clone(),
+            rests_until: self.rests_until,
+            file_mark: self.file_mark,
+            settle_read_at: self.settle_read_at,
+            restated_to: self.restated_to,
+            due_from: self.due_from,
+            quality_from: self.quality_from,
+            features: self.features,
+        }
+    }
+
+    /// Notes that its provider answered, and how many new bars came of it; `at` is `None` where bars came
+    /// without it.
+    pub(super) fn fetched(&mut self, at: Option<i64>, inserted: u64) {
+        self.last_fetched_at = at.or(self.last_fetched_at);
+        self.bar_count += inserted;
+    }
+
+    /// Notes how its part of a job ended: `error` is `None` when it went well, else what went wrong and
+    /// until when it is left alone for it.
+    pub(super) fn ended(&mut self, settled_ts: Option<i64>, error: Option<(String, Option<i64>)>) {
+        self.settled_ts = settled_ts.or(self.settled_ts);
+        self.failures = if error.is_some() { self.failures.saturating_add(1) } else { 0 };
+        let (error, rests_until) = error.unzip();
+        (self.last_error, self.rests_until) = (error, rests_until.flatten());
+    }
+
+    /// Notes up to which `ts` it is settled, unless it is so further on already.
+    pub(super) fn settled_to(&mut self, ts: Option<i64>) {
+        self.settled_ts = self.settled_ts.max(ts);
     }
 
     /// Notes bars that were written.
@@ -80,36 +162,19 @@ impl Line {
 
     /// Notes that bars from the first to the last `ts` are held. Of imported ones `imported` is where the
     /// lookback begins; what the provider has come to give is due.
-    pub(super) fn reached(
-        &mut self,
-        tx: &Writer<'_>,
-        (first, last): (i64, i64),
-        imported: Option<i64>,
-    ) -> StoreResult<()> {
-        let due_from = match imported {
+    pub(super) fn reached(&mut self, (first, last): (i64, i64), imported: Option<i64>) {
+        self.due_from = match imported {
             Some(begins) => self.due_beside(first, begins),
             None => self.due_from.map(|from| from.min(first)),
         };
-        self.due_from(tx, due_from)?;
         self.wrote(first, last);
-        Ok(())
     }
 
-    /// Notes from which `ts` on its bars are due although it holds earlier ones.
-    pub(super) fn due_from(&mut self, tx: &Writer<'_>, ts: Option<i64>) -> StoreResult<()> {
-        if self.due_from == ts {
-            return Ok(());
-        }
-        self.due_from = ts;
-        tx.series_due_from(self.series_id, ts)
-    }
-
-    /// Notes that bars from `ts` on are new or changed.
-    pub(super) fn changed(&mut self, tx: &Writer<'_>, ts: i64) -> StoreResult<()> {
-        for mark in [&mut self.features_from, &mut self.quality_from] {
+    /// Notes that bars from `ts` on are new or changed: what was made of them is to be made anew.
+    pub(super) fn changed(&mut self, ts: i64) {
+        for mark in [&mut self.features.from, &mut self.quality_from] {
             *mark = Some(mark.map_or(ts, |from| from.min(ts)));
         }
-        tx.series_changed(self.series_id, ts)
     }
 
     /// Notes that `range` was asked for and answered.
@@ -150,23 +215,28 @@ impl Line {
         self.watermark_ts.map(|last| last.min(now.saturating_sub(settle)))
     }
 
-    /// Judges anew what is missing in `range`, which was answered: bars are stored in it at the first `ts`,
-    /// rows were refused at the second ones; both ascend.
+    /// Judges anew what is missing in `range`, which was answered by `came`, ascending; rows stamped
+    /// `rejected`, ascending, were refused in it.
     pub(super) fn note_gaps(
         &mut self,
         tx: &Writer<'_>,
         due: &Due,
         now: i64,
         range: TimeRange,
-        (stored, rejected): (&[i64], &[i64]),
+        (came, rejected): (&[Bar], &[i64]),
     ) -> StoreResult<()> {
         if range.is_empty() {
             return Ok(());
         }
         let from = self.gaps.partition_point(|gap| gap.range.end <= range.start);
         let to = self.gaps.partition_point(|gap| gap.range.start < range.end).max(from);
+        // Where nothing was missing and all came, nobody needs to look at what is stored.
+        if from == to && gaps::is_whole(&self.known(due, now), range, came) {
+            return Ok(());
+        }
+        let stored = tx.bars_ts(self.series_id, range)?;
         let held = &self.gaps[from..to];
-        let judged = gaps::answered(&self.known(due, now), held, range, stored, rejected);
+        let judged = gaps::answered(&self.known(due, now), held, range, &stored, rejected);
         tx.gaps_set(self.series_id, held, &judged)?;
         self.gaps.splice(from..to, judged);
         Ok(())

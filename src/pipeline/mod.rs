@@ -38,6 +38,7 @@ mod import;
 mod inquiry;
 mod inspect;
 mod line;
+mod lines;
 mod page;
 mod preview;
 mod restate;
@@ -441,13 +442,14 @@ fn work(
         if engine.stopped().is_some() {
             break;
         }
-        store.write(|tx| desk.derive_idle(tx, some))?;
+        write(store, &mut desk, |desk, tx| desk.derive_idle(tx, some))?;
     }
     conclude(&is_over, store, &mut desk, sink)?;
     record.totals = desk.totals(idle, resting);
     record.times = desk.times;
+    let held = desk.series.into_holdings();
     store.write(|tx| {
-        let worst_lag = account::account(tx, settings, request.selection.shard, now)?;
+        let worst_lag = account::account(tx, settings, held, request.selection.shard, now)?;
         tx.run_lag_set(run_id, worst_lag.filter(|_| request.as_of.is_none()))
     })?;
     Ok(())
@@ -473,7 +475,7 @@ fn ask_anew(
     left.retain(|symbol| !jobs.iter().any(|job| job.symbol == *symbol));
     // Of the others the provider has nothing more than what was read.
     for symbol in left {
-        let events = store.write(|tx| desk.job_done(tx, symbol, 0))?;
+        let events = write(store, desk, |desk, tx| desk.job_done(tx, symbol, 0))?;
         events.into_iter().for_each(&mut *sink);
     }
     Ok(jobs)
@@ -504,6 +506,19 @@ pub fn providers(settings: &Settings, shard: Option<Shard>) -> BTreeMap<String, 
     providers
 }
 
+/// Works at the desk in one transaction.
+fn write<'a, T>(
+    store: &mut Store,
+    desk: &mut desk::Desk<'a>,
+    work: impl FnOnce(&mut desk::Desk<'a>, &Writer<'_>) -> StoreResult<T>,
+) -> StoreResult<T> {
+    store.write(|tx| {
+        let done = work(desk, tx)?;
+        desk.save(tx)?;
+        Ok(done)
+    })
+}
+
 /// Writes what fetching brings, as long as it brings something.
 fn store_all(
     engine: &Engine,
@@ -514,7 +529,7 @@ fn store_all(
     sink: &mut dyn FnMut(Event),
 ) -> anyhow::Result<()> {
     while let Some(first) = desk.wait_for(fetching) {
-        let (events, notes) = store.write(|tx| {
+        let (events, notes) = write(store, desk, |desk, tx| {
             let mut rows = first.rows();
             let mut events = desk.take(tx, first)?;
             for _ in 1..BATCH_MESSAGES {
@@ -524,6 +539,10 @@ fn store_all(
                 rows += message.rows();
                 events.extend(desk.take(tx, message)?);
             }
+            if !is_over() {
+                desk.conclude(tx, BATCH_ROWS.saturating_sub(rows))?;
+            }
+            events.append(&mut desk.said);
             let notes = fetching.notes();
             keep(tx, desk, fetching, &notes)?;
             Ok((events, notes))
@@ -539,7 +558,7 @@ fn store_all(
         }
     }
     let stopped = engine.stopped().is_some();
-    let events = store.write(|tx| {
+    let events = write(store, desk, |desk, tx| {
         keep(tx, desk, fetching, &fetching.last_notes())?;
         // Whom a signal kept from ending did not break down.
         if stopped { Ok(Vec::new()) } else { desk.finish(tx) }
@@ -558,7 +577,7 @@ fn conclude(
 ) -> StoreResult<()> {
     while desk.has_to_conclude() && !is_over() {
         let began = Instant::now();
-        store.write(|tx| desk.conclude(tx))?;
+        write(store, desk, |desk, tx| desk.conclude(tx, BATCH_ROWS))?;
         desk.times.concluding += began.elapsed();
         std::mem::take(&mut desk.said).into_iter().for_each(&mut *sink);
     }

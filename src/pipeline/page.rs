@@ -130,7 +130,6 @@ impl Desk<'_> {
         line.unsettled_from = fetched.task.unsettled_from;
         if line.adjustment != adjusted && !checked.accepted.is_empty() {
             line.adjustment = adjusted;
-            tx.adjustment_set(line.series_id, adjusted)?;
         }
         let mut put = Put::default();
         for (request, bars) in by_request(fetched, &checked.accepted) {
@@ -154,23 +153,21 @@ impl Desk<'_> {
         }
         if let Some((first, last)) = checked.accepted.first().zip(checked.accepted.last()) {
             let imported = fetched.is_import().then_some(begins);
-            line.reached(tx, (first.ts, last.ts), imported)?;
+            line.reached((first.ts, last.ts), imported);
         }
         if let Some(ts) = put.changed_from {
             tx.feature_states_drop(line.series_id, ts)?;
-            line.changed(tx, ts)?;
+            line.changed(ts);
         }
         if fetched.is_import() {
-            tx.series_fetched(line.series_id, None, &put)?;
+            line.fetched(None, put.inserted);
             line.import(tx, due, self.now, &checked.accepted)?;
             return Ok(Some((put, false)));
         }
-        answer(tx, line, (due, self.now), fetched, checked, put.alone)?;
+        answer(tx, line, (due, self.now), fetched, checked)?;
         let restated = line.restated(tx, &put.again)?;
-        tx.series_fetched(line.series_id, Some(now), &put)?;
-        if let Some(mark) = fetched.file_mark {
-            tx.file_read(line.series_id, mark)?;
-        }
+        line.fetched(Some(now), put.inserted);
+        line.file_mark = fetched.file_mark.or(line.file_mark);
         Ok(Some((put, restated)))
     }
 
@@ -184,8 +181,7 @@ impl Desk<'_> {
         let (group, member) = self.place(&key.symbol);
         let due = self.settings.due(group, member);
         if let Some(line) = self.series.get_mut(key) {
-            let stored = tx.bars_ts(line.series_id, range)?;
-            line.note_gaps(tx, &due, self.now, range, (&stored, &[]))?;
+            line.note_gaps(tx, &due, self.now, range, (&[], &[]))?;
             line.cover(tx, range)?;
             line.asked = true;
         }
@@ -286,8 +282,8 @@ impl Desk<'_> {
             // Rows came and could not be true: said once, and not asked for again unless to repair.
             if fault.kind == ErrorKind::Validation {
                 line.asked = true;
-                answer(tx, line, (&due, self.now), fetched, checked, false)?;
-                tx.series_fetched(line.series_id, Some(clock::now()), &Put::default())?;
+                answer(tx, line, (&due, self.now), fetched, checked)?;
+                line.fetched(Some(clock::now()), 0);
             }
         }
         let failure = Failure {
@@ -336,14 +332,12 @@ const fn is_share(class: AssetClass) -> bool {
 }
 
 /// Notes what a page answered for: what was read, its coverage, and what is missing in it.
-/// `alone` says that its bars are all that is stored from the first to the last of them.
 fn answer(
     tx: &Writer<'_>,
     line: &mut Line,
     (due, now): (&Due, i64),
     fetched: &Fetched,
     checked: &Checked,
-    alone: bool,
 ) -> StoreResult<()> {
     let answered = fetched.answered;
     line.read.insert(answered);
@@ -354,9 +348,7 @@ fn answer(
     if let Some(first) = checked.accepted.first().filter(|bar| bar.ts < answered.start) {
         let before = TimeRange::new(first.ts, answered.start);
         for held in line.coverage.clone().ranges() {
-            let range = held.intersect(before);
-            let stored = tx.bars_ts(line.series_id, range)?;
-            line.note_gaps(tx, due, now, range, (&stored, &[]))?;
+            line.note_gaps(tx, due, now, held.intersect(before), (&checked.accepted, &[]))?;
         }
     }
     if answered.is_empty() {
@@ -371,31 +363,10 @@ fn answer(
         _ => answered.start,
     };
     let range = TimeRange::new(start, answered.end);
-    let page = if alone { &checked.accepted[..] } else { &[] };
-    let stored = stored_in(tx, line.series_id, range, page)?;
-    line.note_gaps(tx, due, now, range, (&stored, &rejected))?;
+    line.note_gaps(tx, due, now, range, (&checked.accepted, &rejected))?;
     let covered = match fetched.attempt.part_of {
         Some(_) => line.joined(due, now, answered),
         None => answered,
     };
     line.cover(tx, covered)
-}
-
-/// The `ts` that are stored in `range`, ascending. `page` is all that is stored from the first to the last of
-/// its bars: what is at hand is not read back.
-fn stored_in(
-    tx: &Writer<'_>,
-    series_id: i64,
-    range: TimeRange,
-    page: &[Bar],
-) -> StoreResult<Vec<i64>> {
-    let Some((first, last)) = page.first().zip(page.last()) else {
-        return tx.bars_ts(series_id, range);
-    };
-    let before = TimeRange::new(range.start, range.end.min(first.ts));
-    let after = TimeRange::new(range.start.max(last.ts + 1), range.end);
-    let mut stored = tx.bars_ts(series_id, before)?;
-    stored.extend(page.iter().map(|bar| bar.ts).filter(|ts| range.contains(*ts)));
-    stored.extend(tx.bars_ts(series_id, after)?);
-    Ok(stored)
 }

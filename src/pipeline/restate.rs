@@ -49,7 +49,6 @@ impl Line {
             return Ok(false);
         }
         self.restated_to = Some(last.end);
-        tx.series_restated(self.series_id, self.restated_to)?;
         for range in stale.ranges() {
             self.uncover(tx, *range)?;
         }
@@ -57,13 +56,11 @@ impl Line {
     }
 
     /// Notes that all of a restated history was read again, if it was.
-    pub(super) fn settle_restated(&mut self, tx: &Writer<'_>) -> StoreResult<()> {
-        let (Some(first), Some(end)) = (self.first_ts, self.restated_to) else { return Ok(()) };
+    pub(super) fn settle_restated(&mut self) {
+        let (Some(first), Some(end)) = (self.first_ts, self.restated_to) else { return };
         if self.coverage.missing_in(TimeRange::new(first, end)).ranges().is_empty() {
             self.restated_to = None;
-            tx.series_restated(self.series_id, None)?;
         }
-        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 //! is called as time passes and more becomes known. Pure.
 
 use crate::calendar::due::Due;
+use crate::domain::bar::Bar;
 use crate::domain::fact::SeriesFact;
 use crate::domain::gap::{Gap, GapReason};
 use crate::domain::range::{RangeSet, TimeRange};
@@ -89,6 +90,14 @@ pub fn answered(
     }
     gaps.sort_by_key(|gap| gap.range.start);
     gaps
+}
+
+/// Whether all bars that are due in `range` are among `bars`, which ascend.
+#[must_use]
+pub fn is_whole(known: &Known<'_>, range: TimeRange, bars: &[Bar]) -> bool {
+    let mut bars = bars.iter();
+    let mut due = known.due.timestamps(known.timeframe, range, known.now);
+    due.all(|ts| bars.find(|bar| bar.ts >= ts).is_some_and(|bar| bar.ts == ts))
 }
 
 /// The stretches of `range` in which due bars are not among `stored`, which ascend.

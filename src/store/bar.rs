@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use crate::domain::bar::{Adjustment, Bar};
+use crate::domain::bar::Bar;
 use crate::domain::range::TimeRange;
 use crate::domain::run::RunId;
 
@@ -32,8 +32,6 @@ pub struct Put {
     pub again: Vec<Again>,
     /// Bars that differed from the stored ones, which stay.
     pub kept: u64,
-    /// Whether nothing else is stored from the first to the last of them: all were new.
-    pub alone: bool,
 }
 
 impl Put {
@@ -121,7 +119,6 @@ impl Writer<'_> {
                 inserted: bars.len() as u64,
                 grown: Some(range),
                 changed_from: Some(range.start),
-                alone: true,
                 ..Put::default()
             });
         }
@@ -141,7 +138,6 @@ impl Writer<'_> {
             changed_from: first_replaced.into_iter().chain(first_new).min(),
             again,
             kept: (differing.len() - replaced.len()) as u64,
-            alone: false,
         })
     }
 
@@ -198,18 +194,6 @@ impl Writer<'_> {
                 series_id, new.ts, new.open, new.high, new.low, new.close, new.volume, new.vwap,
                 new.trades,
             ])?;
-        Ok(())
-    }
-
-    /// Notes what the prices of a series contain.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be written.
-    pub fn adjustment_set(&self, series_id: i64, adjustment: Adjustment) -> StoreResult<()> {
-        self.connection
-            .prepare_cached("UPDATE series SET adjustment = ?2 WHERE series_id = ?1")?
-            .execute(params![series_id, adjustment.as_str()])?;
         Ok(())
     }
 

@@ -34,15 +34,15 @@ pub struct StateRow {
 }
 
 impl Writer<'_> {
-    /// Stores the features of `set` in those rows, which ascend, instead of whatever is stored from the
-    /// first of them on.
+    /// Stores the features of `set` in those rows, which ascend, and of which none is stored.
     ///
     /// # Errors
     ///
     /// When the database cannot be written.
     pub fn features_put(&self, series_id: i64, rows: &[Row], set: FeatureSet) -> StoreResult<()> {
-        let Some(first) = rows.first() else { return Ok(()) };
-        self.features_drop(series_id, first.ts)?;
+        if rows.is_empty() {
+            return Ok(());
+        }
         let mut many = rows.chunks_exact(ROWS);
         if rows.len() >= ROWS {
             let mut statement = self.connection.prepare_cached(&insert(ROWS))?;
@@ -80,14 +80,7 @@ impl Writer<'_> {
     /// When the database cannot be written.
     pub fn features_clear(&self, series_id: i64) -> StoreResult<()> {
         self.features_drop(series_id, i64::MIN)?;
-        self.feature_states_drop(series_id, i64::MIN)?;
-        self.connection
-            .prepare_cached(
-                "UPDATE series SET features_from = NULL, feature_set = NULL, features_ts = NULL,
-                 features_computed_at = NULL WHERE series_id = ?",
-            )?
-            .execute([series_id])?;
-        Ok(())
+        self.feature_states_drop(series_id, i64::MIN)
     }
 
     /// The last state before the bar of `ts`.
@@ -182,27 +175,6 @@ impl Writer<'_> {
         self.connection
             .prepare_cached("INSERT INTO feature_state VALUES (?, ?, ?, ?)")?
             .execute(params![series_id, ts, sql_count(bars), state])?;
-        Ok(())
-    }
-
-    /// Notes how far a series' features are computed: from `left` on they are still to be; `last` is the
-    /// last bar that has them.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be written.
-    pub fn features_computed(
-        &self,
-        series_id: i64,
-        (set, left, last): (FeatureSet, Option<i64>, Option<i64>),
-        now: i64,
-    ) -> StoreResult<()> {
-        self.connection
-            .prepare_cached(
-                "UPDATE series SET feature_set = ?2, features_from = ?3, features_ts = ?4,
-                 features_computed_at = ?5 WHERE series_id = ?1",
-            )?
-            .execute(params![series_id, set.to_string(), left, last, now])?;
         Ok(())
     }
 

@@ -32,6 +32,7 @@ mod info;
 mod interrupt;
 pub mod lock;
 mod log;
+mod many;
 mod migrate;
 mod prune;
 mod quality;
@@ -57,7 +58,7 @@ pub use identity::identity_of;
 pub use prune::Pruned;
 pub use run::NewRun;
 pub use scratch::Scratch;
-pub use series::Tracked;
+pub use series::{SeriesRow, Tracked};
 pub use state::Remembered;
 pub use trouble::{StoreError, StoreResult, Trouble, too_many_files};
 

@@ -9,6 +9,7 @@ use crate::domain::bar::RejectReason;
 use crate::domain::fact::{Found, QualityRow, RejectedFact};
 use crate::domain::range::TimeRange;
 
+use super::many::write_many;
 use super::{Store, StoreResult, Writer, count, sql_count, word};
 
 const COLUMNS: &str = "ts, ts_end, code, count, fields, detail";
@@ -160,18 +161,6 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Notes from which `ts` on a series' bars are still to be looked at; `None` when all were.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be written.
-    pub fn series_inspected(&self, series_id: i64, left_from: Option<i64>) -> StoreResult<()> {
-        self.connection
-            .prepare_cached("UPDATE series SET quality_from = ?2 WHERE series_id = ?1")?
-            .execute(params![series_id, left_from])?;
-        Ok(())
-    }
-
     /// What was found of each series that anything was found of.
     ///
     /// # Errors
@@ -190,39 +179,39 @@ impl Writer<'_> {
         bars_in_session(self.connection, series_id, range)
     }
 
-    /// Writes a day's figures of series; only what differs.
+    /// Writes a day's figures of series; only what differs. Fastest by key.
     ///
     /// # Errors
     ///
     /// When the database cannot be written.
     pub fn quality_set(&self, date: &str, rows: &[QualityRow]) -> StoreResult<()> {
-        let mut statement = self.connection.prepare_cached(
-            "INSERT INTO quality_metrics (symbol, timeframe, metric_date, total_records,
-                 validated_records, validation_rate, gaps_detected, anomalies_detected, quality_score,
-                 completeness)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-             ON CONFLICT (symbol, timeframe, metric_date) DO UPDATE SET total_records = ?4,
-                 validated_records = ?5, validation_rate = ?6, gaps_detected = ?7,
-                 anomalies_detected = ?8, quality_score = ?9, completeness = ?10
-             WHERE (total_records, validated_records, validation_rate, gaps_detected,
-                    anomalies_detected, quality_score, completeness)
-                   IS NOT (?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-        )?;
-        for QualityRow { key, fact } in rows {
-            statement.execute(params![
-                key.symbol.as_str(),
-                key.timeframe.as_str(),
-                date,
-                sql_count(fact.total_records),
-                sql_count(fact.validated_records),
-                fact.validation_rate,
-                sql_count(fact.gaps_detected),
-                sql_count(fact.anomalies_detected),
-                fact.quality_score,
-                fact.completeness,
-            ])?;
-        }
-        Ok(())
+        let head = "INSERT INTO quality_metrics (symbol, timeframe, metric_date, total_records,
+                        validated_records, validation_rate, gaps_detected, anomalies_detected,
+                        quality_score, completeness) VALUES";
+        let tail = "ON CONFLICT (symbol, timeframe, metric_date) DO UPDATE
+                SET (total_records, validated_records, validation_rate, gaps_detected,
+                     anomalies_detected, quality_score, completeness)
+                  = (excluded.total_records, excluded.validated_records, excluded.validation_rate,
+                     excluded.gaps_detected, excluded.anomalies_detected, excluded.quality_score,
+                     excluded.completeness)
+              WHERE (total_records, validated_records, validation_rate, gaps_detected,
+                     anomalies_detected, quality_score, completeness)
+             IS NOT (excluded.total_records, excluded.validated_records, excluded.validation_rate,
+                     excluded.gaps_detected, excluded.anomalies_detected, excluded.quality_score,
+                     excluded.completeness)";
+        write_many(self.connection, (head, 10, tail), rows, |statement, before, row| {
+            let QualityRow { key, fact } = row;
+            statement.raw_bind_parameter(before + 1, key.symbol.as_str())?;
+            statement.raw_bind_parameter(before + 2, key.timeframe.as_str())?;
+            statement.raw_bind_parameter(before + 3, date)?;
+            statement.raw_bind_parameter(before + 4, sql_count(fact.total_records))?;
+            statement.raw_bind_parameter(before + 5, sql_count(fact.validated_records))?;
+            statement.raw_bind_parameter(before + 6, fact.validation_rate)?;
+            statement.raw_bind_parameter(before + 7, sql_count(fact.gaps_detected))?;
+            statement.raw_bind_parameter(before + 8, sql_count(fact.anomalies_detected))?;
+            statement.raw_bind_parameter(before + 9, fact.quality_score)?;
+            statement.raw_bind_parameter(before + 10, fact.completeness)
+        })
     }
 }
 

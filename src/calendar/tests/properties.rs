@@ -111,6 +111,8 @@ proptest! {
         prop_assert_eq!(calendar.first_from(timeframe, layout, start), first);
         let last = all.iter().copied().rev().find(|w| w.close_at <= start);
         prop_assert_eq!(calendar.last_closed(timeframe, layout, start), last);
+        let before = all.iter().copied().rev().find(|w| w.ts < start);
+        prop_assert_eq!(calendar.last_before(timeframe, layout, start), before);
         let here = all.iter().find(|w| w.ts == start);
         prop_assert_eq!(calendar.in_session(timeframe, layout, start), here.is_some());
         let close_at = here.map_or(start + timeframe.seconds(), |w| w.close_at);

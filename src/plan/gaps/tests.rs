@@ -188,3 +188,30 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_range_is_whole_when_every_due_bar_came() {
+    let due = due("24x7");
+    let known = known(&due, Timeframe::H1, Some((hour(0), hour(9))), hour(10));
+    let bars = |stamps: &[i64]| -> Vec<Bar> {
+        let bar = |index: &i64| Bar {
+            ts: hour(*index),
+            open: 1.0,
+            high: 1.0,
+            low: 1.0,
+            close: 1.0,
+            volume: None,
+            vwap: None,
+            trades: None,
+        };
+        stamps.iter().map(bar).collect()
+    };
+    assert!(is_whole(&known, hours(2, 5), &bars(&[2, 3, 4])));
+    assert!(is_whole(&known, hours(2, 5), &bars(&[0, 1, 2, 3, 4, 7])), "and others");
+    assert!(is_whole(&known, hours(8, 20), &bars(&[8, 9])), "what is not due yet lacks nowhere");
+    assert!(is_whole(&known, hours(2, 2), &[]), "nothing is due in nothing");
+    assert!(!is_whole(&known, hours(2, 5), &bars(&[2, 4])));
+    assert!(!is_whole(&known, hours(2, 5), &bars(&[3, 4])));
+    assert!(!is_whole(&known, hours(2, 5), &bars(&[2, 3])));
+    assert!(!is_whole(&known, hours(2, 5), &[]));
+}
