@@ -6,6 +6,7 @@ pub(crate) mod server;
 pub(crate) mod figures;
 pub(crate) mod market;
 pub(crate) mod process;
+pub(crate) mod shell;
 
 use std::path::Path;
 

@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0003_what_makes_bars_trustworthy.sql"),
     include_str!("../../migrations/0004_what_monitoring_remembers.sql"),
     include_str!("../../migrations/0005_what_operation_remembers.sql"),
+    include_str!("../../migrations/0006_what_speed_needs.sql"),
 ];
 
 /// The schema version that this program writes.

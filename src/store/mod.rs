@@ -42,6 +42,7 @@ mod series;
 mod service;
 mod sound;
 mod state;
+mod sum;
 mod total;
 mod traffic;
 mod trouble;
