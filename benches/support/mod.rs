@@ -7,6 +7,7 @@ pub(crate) mod distant;
 pub(crate) mod figures;
 pub(crate) mod market;
 pub(crate) mod process;
+pub(crate) mod shell;
 
 use std::path::Path;
 

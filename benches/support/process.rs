@@ -1,7 +1,7 @@
 //! The program as a whole process: how long it takes, and how much memory at most.
 
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -23,10 +23,24 @@ pub(crate) struct Finished {
     pub(crate) code: Option<i32>,
 }
 
+/// The program.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_mdctl");
+
 /// Runs the program in `folder`, which holds its config.
 pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Finished {
+    run_where(folder, arguments, &[])
+}
+
+/// Likewise, where the environment says so.
+pub(crate) fn run_where(
+    folder: &Path,
+    arguments: &[&str],
+    variables: &[(&str, PathBuf)],
+) -> Finished {
+    let mut command = command(folder, arguments);
+    command.envs(variables.iter().map(|(name, value)| (name, value)));
     let started = Instant::now();
-    let status = command(folder, arguments).status().expect("the program runs");
+    let status = command.status().expect("the program runs");
     let wall = started.elapsed();
     Finished { wall, cpu: Duration::ZERO, peak_mb: f64::NAN, code: status.code() }
 }
@@ -82,7 +96,7 @@ impl Finished {
 
 fn command(folder: &Path, arguments: &[&str]) -> Command {
     let stderr = File::create(folder.join("stderr")).expect("a file");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mdctl"));
+    let mut command = Command::new(PROGRAM);
     command
         .args(arguments)
         .current_dir(folder)

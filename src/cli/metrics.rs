@@ -75,6 +75,16 @@ pub(super) fn gather(
     facts: &Facts,
     window: i64,
 ) -> StoreResult<Metrics> {
+    gather_with(scene, store, &scene.quality(store, facts)?, window)
+}
+
+/// Likewise, for those who have judged the quality of all series already.
+pub(super) fn gather_with(
+    scene: &Scene,
+    store: &Store,
+    quality: &[SeriesQuality],
+    window: i64,
+) -> StoreResult<Metrics> {
     let since = scene.wall_now.saturating_sub(window);
     Ok(Metrics {
         window_seconds: window,
@@ -82,7 +92,7 @@ pub(super) fn gather(
         quotas: scene.quotas(store)?,
         compute: store.compute_facts(since)?,
         symbols_tracked: scene.settings.members().count() as u64,
-        quality: QualityMetrics::of(&scene.quality(store, facts)?),
+        quality: QualityMetrics::of(quality),
     })
 }
 
@@ -110,7 +120,8 @@ pub(super) fn tell(scene: &Scene, store: &Store) -> StoreResult<Telemetry> {
     Ok(telemetry(scene, last_run, known))
 }
 
-fn low_of(quality: &[SeriesQuality]) -> Vec<SeriesQuality> {
+/// Those whose score is low for what is held of them.
+pub(super) fn low_of(quality: &[SeriesQuality]) -> Vec<SeriesQuality> {
     quality.iter().filter(|row| row.is_held_low()).cloned().collect()
 }
 

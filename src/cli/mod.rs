@@ -200,6 +200,11 @@ pub fn main() -> Exit {
     // Before anything is read that is to be kept.
     env::keep_to_itself();
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    if let [_, only] = arguments.as_slice()
+        && (only == "--version" || only == "-V")
+    {
+        return version();
+    }
     let wants_json = arguments.iter().any(|argument| argument == "--json");
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
@@ -211,6 +216,13 @@ pub fn main() -> Exit {
         let _ = failure.tell(json).or_else(|_| failure.tell(false));
         failure.exit
     })
+}
+
+/// Says the version: that takes no command line of all commands, as long as nothing else is asked.
+fn version() -> Exit {
+    let said =
+        print(|out| writeln!(out, "{} {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")));
+    said.map_or_else(|failure| failure.exit, |()| Exit::Success)
 }
 
 fn run(cli: Cli) -> Done {

@@ -152,17 +152,20 @@ impl Scene {
         Store::open_read(&self.settings.database).map_err(|error| Failure::of_reader(&error))
     }
 
-    /// What the store knows of the series, as of the instant to judge at.
+    /// What the store knows of the series, as of the instant to judge at; with `coverage` what a plan rests
+    /// on, too.
     pub(super) fn facts(&self, store: &Store, coverage: bool) -> Result<Facts, Failure> {
         self.facts_of(store, coverage).map_err(|error| Failure::of_reader(&error))
     }
 
     /// Likewise, for those who have the store's troubles told otherwise.
     pub(super) fn facts_of(&self, store: &Store, coverage: bool) -> StoreResult<Facts> {
-        let mut facts =
-            Facts { series: store.series_all()?, gaps: store.gaps_all()?, ..Facts::default() };
+        let mut facts = Facts { gaps: store.gaps_all()?, ..Facts::default() };
         if coverage {
+            facts.series = store.series_all()?;
             facts.coverage = store.coverage_all()?;
+        } else {
+            facts.series = store.series_judged()?;
         }
         if let Some(as_of) = self.as_of {
             for (key, group, member) in self.settings.series() {

@@ -61,9 +61,6 @@ impl SeriesFact {
     }
 }
 
-/// Series by key. Boxed: they are moved into the map, and a fact is larger than what a map likes to move.
-pub type SeriesFacts = BTreeMap<SeriesKey, Box<SeriesFact>>;
-
 /// How far the features of a series are computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FeaturesFact {

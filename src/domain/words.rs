@@ -2,11 +2,49 @@
 
 use std::path::Path;
 
-use chrono::{DateTime, SecondsFormat};
+use chrono::{DateTime, Datelike as _, NaiveDate, SecondsFormat};
+
+use super::timeframe::DAY;
 
 /// An instant in UTC, RFC 3339, to the second.
 #[must_use]
 pub fn instant(at: i64) -> String {
+    let mut text = String::with_capacity("2000-01-01T00:00:00Z".len());
+    push_instant(&mut text, at);
+    text
+}
+
+/// Likewise, behind what stands in `text`.
+pub fn push_instant(text: &mut String, at: i64) {
+    let Some(date) = i32::try_from(at.div_euclid(DAY))
+        .ok()
+        .and_then(NaiveDate::from_epoch_days)
+        .filter(|date| (0..10_000).contains(&date.year()))
+    else {
+        return text.push_str(&far_instant(at));
+    };
+    // A report tells tens of thousands of them: digit by digit is many times as fast as by a format.
+    let second = at.rem_euclid(DAY).unsigned_abs();
+    let year = u64::from(date.year().unsigned_abs());
+    let parts = [
+        (year / 100, None),
+        (year % 100, Some('-')),
+        (u64::from(date.month()), Some('-')),
+        (u64::from(date.day()), Some('T')),
+        (second / 3_600, Some(':')),
+        (second / 60 % 60, Some(':')),
+        (second % 60, Some('Z')),
+    ];
+    for (value, behind) in parts {
+        let digit = |digit: u64| char::from(b'0' + (digit % 10) as u8);
+        text.push(digit(value / 10));
+        text.push(digit(value));
+        text.extend(behind);
+    }
+}
+
+/// One whose year has not four digits, or that no calendar has.
+fn far_instant(at: i64) -> String {
     DateTime::from_timestamp(at, 0)
         .map_or_else(|| at.to_string(), |at| at.to_rfc3339_opts(SecondsFormat::Secs, true))
 }
@@ -92,6 +130,20 @@ mod tests {
         assert_eq!(span(3_660), "1h 1m");
         assert_eq!(span(90_000), "1d 1h");
         assert_eq!(span(86_400 + 59), "1d");
+    }
+
+    #[test]
+    fn instants_are_those_of_rfc_3339_near_and_far() {
+        assert_eq!(instant(0), "1970-01-01T00:00:00Z");
+        assert_eq!(instant(951_827_696), "2000-02-29T12:34:56Z");
+        let first_and_last = [-62_167_219_200, 253_402_300_799];
+        let around = first_and_last.iter().flat_map(|at| [at - 1, *at, at + 1]);
+        let leaps = (0..4_000).map(|step| -3_000_000_000 + step * 1_728_001);
+        for at in around.chain(leaps) {
+            assert_eq!(instant(at), far_instant(at), "{at}");
+        }
+        assert_eq!(instant(i64::MAX), i64::MAX.to_string());
+        assert_eq!(instant(i64::MIN), i64::MIN.to_string());
     }
 
     #[test]

@@ -28,10 +28,7 @@ pub(super) fn account(
     let (wants, _) = wants(settings, &Selection::default(), &holdings, now);
     for want in &wants {
         let Some(whole) = want.whole(now) else { continue };
-        let reason = holdings
-            .series
-            .get(&want.key)
-            .map_or(GapReason::Unfetched, |fact| unanswered_reason(fact));
+        let reason = holdings.series.get(&want.key).map_or(GapReason::Unfetched, unanswered_reason);
         let old = holdings.gaps_of(want.series_id);
         let mut new: Vec<Gap> =
             old.iter().filter(|gap| gap.reason.is_explained()).copied().collect();

@@ -109,10 +109,10 @@ impl<'a> Desk<'a> {
         plan: &Plan,
         no_features: bool,
     ) -> Self {
-        let series = holdings.series.into_iter().map(|(key, fact)| {
+        let series = holdings.series.into_iter().map(|fact| {
             let coverage = holdings.coverage.remove(&fact.series_id).unwrap_or_default();
             let gaps = holdings.gaps.remove(&fact.series_id).unwrap_or_default();
-            (key, Line::new(fact, coverage, gaps))
+            (fact.key.clone(), Line::new(fact, coverage, gaps))
         });
         let mut members = BTreeMap::new();
         for (group_index, group) in settings.groups.iter().enumerate() {

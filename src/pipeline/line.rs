@@ -60,7 +60,7 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) fn new(fact: Box<SeriesFact>, coverage: RangeSet, gaps: Vec<Gap>) -> Self {
+    pub(super) fn new(fact: SeriesFact, coverage: RangeSet, gaps: Vec<Gap>) -> Self {
         Self {
             series_id: fact.series_id,
             timeframe: fact.key.timeframe,
@@ -86,12 +86,12 @@ impl Line {
             features: fact.features.unwrap_or_default(),
             quality_from: fact.quality_from,
             is_touched: false,
-            fact,
+            fact: Box::new(fact),
         }
     }
 
     /// The series as it is stored now, its coverage and its gaps.
-    pub(super) fn into_held(self) -> (Box<SeriesFact>, RangeSet, Vec<Gap>) {
+    pub(super) fn into_held(self) -> (SeriesFact, RangeSet, Vec<Gap>) {
         let row = self.row();
         let mut fact = self.fact;
         fact.first_ts = row.first_ts;
@@ -109,7 +109,7 @@ impl Line {
         fact.due_from = row.due_from;
         fact.quality_from = row.quality_from;
         fact.features = Some(row.features);
-        (fact, self.coverage, self.gaps)
+        (*fact, self.coverage, self.gaps)
     }
 
     /// What its row is to hold.

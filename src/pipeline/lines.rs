@@ -44,11 +44,11 @@ impl Lines {
     /// What the store holds of them, once it is saved.
     pub(super) fn into_holdings(self) -> Holdings {
         let mut holdings = Holdings::default();
-        let series = self.by_key.into_iter().map(|(key, line)| {
+        let series = self.by_key.into_values().map(|line| {
             let (fact, coverage, gaps) = line.into_held();
             holdings.coverage.insert(fact.series_id, coverage);
             holdings.gaps.insert(fact.series_id, gaps);
-            (key, fact)
+            fact
         });
         let series = series.collect();
         Holdings { series, ..holdings }
@@ -78,7 +78,7 @@ mod tests {
 
     fn lines(store: &Store) -> Lines {
         let all = store.series_all().expect("the series").into_iter();
-        Lines::new(all.map(|(key, fact)| (key, Line::new(fact, RangeSet::new(), Vec::new()))))
+        Lines::new(all.map(|fact| (fact.key.clone(), Line::new(fact, RangeSet::new(), Vec::new()))))
     }
 
     #[test]

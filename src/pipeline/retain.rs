@@ -45,7 +45,8 @@ pub fn prune_bars(
     let holdings = holdings(store)?;
     let places: BTreeMap<&Symbol, (&Group, &Member)> =
         settings.members().map(|(group, member)| (&member.symbol, (group, member))).collect();
-    for (key, fact) in &holdings.series {
+    for fact in holdings.series.values() {
+        let key = &fact.key;
         let Some(gone) = gone.get_mut(&key.timeframe) else { continue };
         let place = places.get(&key.symbol).copied();
         let Some(cut) = cut(settings, &holdings, (key, fact), place, now) else { continue };

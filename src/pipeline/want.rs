@@ -5,11 +5,12 @@ use std::io;
 use std::time::Duration;
 
 use crate::config::{Group, Member, ProviderSettings, Settings, Source};
-use crate::domain::fact::{FileMark, SeriesFact, SeriesFacts};
+use crate::domain::fact::{FileMark, SeriesFact};
 use crate::domain::gap::{Gap, GapReason};
 use crate::domain::range::RangeSet;
 use crate::domain::reference::{CheckedFact, ToldFact};
 use crate::domain::series::{AssetClass, SeriesKey, Symbol};
+use crate::domain::series_facts::SeriesFacts;
 use crate::domain::shard::Shard;
 use crate::domain::task::{About, Shared};
 use crate::domain::timeframe::Timeframe;
@@ -135,7 +136,7 @@ pub(super) fn wants(
                     continue;
                 }
                 let key = SeriesKey { symbol: member.symbol.clone(), timeframe: *timeframe };
-                let held = holdings.series.get(&key).map(Box::as_ref);
+                let held = holdings.series.get(&key);
                 let due = settings.due(group, member);
                 let (first_ts, watermark_ts) = held.map_or((None, None), extent);
                 wants.push(Want {

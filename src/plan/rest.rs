@@ -46,8 +46,13 @@ pub enum Rest {
 fn silence(gaps: &[Gap], watermark_ts: Option<i64>) -> Option<&Gap> {
     let last = gaps.iter().rev().find(|gap| gap.reason.is_explained())?;
     let is_tail = watermark_ts.is_none_or(|watermark| last.range.start > watermark);
-    let is_empty = last.reason == GapReason::ProviderEmpty && last.checked_count >= LOOKS;
-    (is_tail && is_empty).then_some(last)
+    (is_tail && is_suspect(last)).then_some(last)
+}
+
+/// Whether a gap was looked at so often that, at the end of its series, it is a silence.
+#[must_use]
+pub fn is_suspect(gap: &Gap) -> bool {
+    gap.reason == GapReason::ProviderEmpty && gap.checked_count >= LOOKS
 }
 
 /// A series as far as its silence is concerned.

@@ -1,10 +1,9 @@
 //! What a series' quality comes to.
 
-use std::collections::HashMap;
-
 use crate::calendar::due::Due;
 use crate::domain::fact::{Found, QualityFact, SeriesFact};
 use crate::domain::gap::Gap;
+use crate::domain::quick::QuickMap;
 use crate::domain::range::TimeRange;
 use crate::domain::timeframe::Timeframe;
 
@@ -22,15 +21,15 @@ pub const LOW_VALIDATION: f64 = 0.95;
 #[derive(Debug)]
 pub struct DueCounts {
     now: i64,
-    counts: HashMap<(Timeframe, TimeRange), u64>,
-    ends: HashMap<Timeframe, i64>,
+    counts: QuickMap<(Timeframe, TimeRange), u64>,
+    ends: QuickMap<Timeframe, i64>,
 }
 
 impl DueCounts {
     /// Of a group whose series are judged at `now`.
     #[must_use]
     pub fn new(now: i64) -> Self {
-        Self { now, counts: HashMap::new(), ends: HashMap::new() }
+        Self { now, counts: QuickMap::default(), ends: QuickMap::default() }
     }
 
     /// How many bars of `range` are due.

@@ -32,10 +32,7 @@ pub fn judge(settings: &Settings, facts: &Facts, wants: &[Want], now: i64) -> Ve
     }
     for want in wants {
         let held = facts.gaps_of(want.series_id);
-        let reason = facts
-            .series
-            .get(&want.key)
-            .map_or(GapReason::Unfetched, |fact| unanswered_reason(fact));
+        let reason = facts.series.get(&want.key).map_or(GapReason::Unfetched, unanswered_reason);
         let Some(whole) = want.whole(now) else { continue };
         let open = gaps::unanswered(&want.known(now), whole, &want.coverage, reason, held);
         rows.extend(open.into_iter().map(|gap| GapState { key: want.key.clone(), gap }));

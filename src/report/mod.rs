@@ -3,9 +3,10 @@
 
 use std::collections::HashMap;
 
-use crate::domain::fact::{SeriesFact, SeriesFacts};
+use crate::domain::fact::SeriesFact;
 use crate::domain::gap::Gap;
 use crate::domain::range::RangeSet;
+use crate::domain::series_facts::SeriesFacts;
 
 pub mod actions;
 pub mod alerts;

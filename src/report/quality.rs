@@ -98,10 +98,13 @@ pub fn judge<E>(
         let mut counts = DueCounts::new(now);
         for member in &group.members {
             let due = settings.due(group, member);
+            let own = facts.series.of(&member.symbol);
             for timeframe in &group.timeframe_list {
-                let key = SeriesKey { symbol: member.symbol.clone(), timeframe: *timeframe };
-                let row = match facts.series.get(&key) {
-                    None => SeriesQuality::unknown(key),
+                let row = match own.iter().find(|fact| fact.key.timeframe == *timeframe) {
+                    None => {
+                        let symbol = member.symbol.clone();
+                        SeriesQuality::unknown(SeriesKey { symbol, timeframe: *timeframe })
+                    }
                     Some(series) => {
                         let undue = counts.undue(&due, series);
                         let counted = counted(series, &due, &undue)?;

@@ -8,6 +8,7 @@ use crate::calendar::due::Due;
 use crate::config::{Group, Settings};
 use crate::domain::fact::SeriesFact;
 use crate::domain::policy::Freshness;
+use crate::domain::quick::QuickMap;
 use crate::domain::range::RangeSet;
 use crate::domain::series::SeriesKey;
 use crate::domain::timeframe::Timeframe;
@@ -102,12 +103,13 @@ pub fn judge(settings: &Settings, facts: &Facts, now: i64) -> Staleness {
     let silent = silent(settings, facts);
     for group in &settings.groups {
         let names = (Arc::from(group.name.as_str()), Arc::from(group.provider.as_str()));
-        let mut judge = Judge { group, now, known: HashMap::new() };
+        let mut judge = Judge { group, now, known: QuickMap::default() };
         for member in &group.members {
             let due = settings.due(group, member);
+            let own = facts.series.of(&member.symbol);
             for timeframe in &group.timeframe_list {
                 let key = SeriesKey { symbol: member.symbol.clone(), timeframe: *timeframe };
-                let fact = facts.series.get(&key).map(Box::as_ref);
+                let fact = own.iter().find(|fact| fact.key.timeframe == *timeframe);
                 let explained = fact.map(|fact| facts.explained(fact)).unwrap_or_default();
                 let verdict = judge.judge(&due, *timeframe, fact, &explained);
                 let beyond = group.freshness.thresholds(*timeframe).stale.as_secs();
@@ -119,16 +121,21 @@ pub fn judge(settings: &Settings, facts: &Facts, now: i64) -> Staleness {
             }
         }
     }
-    // By small keys: a row is larger than what sorting likes to move again and again.
-    let worst_first =
-        |row: &SeriesState| (Reverse(row.status), Reverse(row.lag_seconds), row.key.clone());
-    series.sort_by_cached_key(worst_first);
+    let badness = |row: &SeriesState| (Reverse(row.status), Reverse(row.lag_seconds));
+    let worst_first = |one: &SeriesState, two: &SeriesState| {
+        badness(one).cmp(&badness(two)).then_with(|| one.key.cmp(&two.key))
+    };
+    // Where all are fresh and the config has its symbols by name, they are in order; else by small keys: a
+    // row is larger than what sorting likes to move again and again.
+    if !series.is_sorted_by(|one, two| worst_first(one, two).is_le()) {
+        series.sort_by_cached_key(|row| (badness(row), row.key.clone()));
+    }
     Staleness { series }
 }
 
 /// Since when which series are silent.
 fn silent(settings: &Settings, facts: &Facts) -> HashMap<SeriesKey, i64> {
-    if facts.gaps.is_empty() {
+    if !facts.gaps.values().flatten().any(rest::is_suspect) {
         return HashMap::new();
     }
     let heard = || {
@@ -150,7 +157,7 @@ fn silent(settings: &Settings, facts: &Facts) -> HashMap<SeriesKey, i64> {
 struct Judge<'a> {
     group: &'a Group,
     now: i64,
-    known: HashMap<(Timeframe, i64), (Judged, i64)>,
+    known: QuickMap<(Timeframe, i64), (Judged, i64)>,
 }
 
 impl Judge<'_> {

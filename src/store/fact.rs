@@ -9,7 +9,7 @@ use crate::domain::run::{RunId, RunStatus, Totals};
 use crate::domain::series::{SeriesKey, Symbol};
 
 use super::traffic::is_request;
-use super::{Store, StoreResult, count, sql_count, word};
+use super::{Store, StoreResult, count, sql_count, sum, word};
 
 /// The columns of a run; in a database of an older schema it waited for no quota, and nobody noted the lag.
 fn run_columns(connection: &Connection) -> StoreResult<String> {
@@ -265,6 +265,9 @@ impl Store {
     /// When the database cannot be read.
     pub fn fetch_facts(&self, since: i64) -> StoreResult<FetchFacts> {
         self.read(|connection| {
+            if sum::are_kept(connection)? {
+                return sum::fetch_facts(connection, since);
+            }
             // Told apart by nothing but how long they took, a million of them are a few thousand rows here.
             let mut statement = connection.prepare_cached(&format!(
                 "SELECT response_time_ms, success, error_kind = 'rate_limited', attempt > 1, bytes

@@ -44,6 +44,7 @@ mod series;
 mod service;
 mod sound;
 mod state;
+mod sum;
 mod total;
 mod traffic;
 mod trouble;

@@ -5,9 +5,10 @@ use std::collections::{HashMap, HashSet};
 use rusqlite::{Row, params};
 
 use crate::domain::bar::Adjustment;
-use crate::domain::fact::{FeaturesFact, FileMark, SeriesFact, SeriesFacts};
+use crate::domain::fact::{FeaturesFact, FileMark, SeriesFact};
 use crate::domain::feature::FeatureSet;
 use crate::domain::series::{SeriesKey, Symbol};
+use crate::domain::series_facts::SeriesFacts;
 use crate::domain::timeframe::Timeframe;
 
 use super::{Store, StoreError, StoreResult, Writer, count, sql_count, word};
@@ -242,7 +243,7 @@ impl Writer<'_> {
     ///
     /// When the database cannot be read.
     pub fn series_all(&self) -> StoreResult<SeriesFacts> {
-        read_all(self.connection)
+        read_all(self.connection, Depth::Whole)
     }
 }
 
@@ -253,48 +254,86 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn series_all(&self) -> StoreResult<SeriesFacts> {
-        self.read(read_all)
+        self.read(|connection| read_all(connection, Depth::Whole))
+    }
+
+    /// Every series as far as its bars and features are judged: what only a plan rests on is left out, as
+    /// if it had never been noted. Of many series that is a third of their columns.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn series_judged(&self) -> StoreResult<SeriesFacts> {
+        self.read(|connection| read_all(connection, Depth::Judged))
     }
 }
 
+/// How much of each series is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    /// What is judged of it.
+    Judged,
+    /// What a plan rests on, too.
+    Whole,
+}
+
 /// Read in the order of the table, which is nearly that of the keys; neighbours share a symbol.
-fn read_all(connection: &rusqlite::Connection) -> StoreResult<SeriesFacts> {
+fn read_all(connection: &rusqlite::Connection, depth: Depth) -> StoreResult<SeriesFacts> {
     let added = tracked_since(connection)?;
-    // Reports work on older schemas too.
-    let known = connection.column_exists(None, "series", "settle_read_at")?;
-    let settle_read_at = if known { "settle_read_at" } else { "NULL" };
     let known = connection.column_exists(None, "series", "features_from")?;
-    let newer = if known {
-        "quality_from, rests_until, feature_set, features_from, features_ts, features_computed_at,
-         restated_to"
-    } else {
-        "NULL, NULL, NULL, NULL, NULL, NULL, NULL"
-    };
-    let due = connection.column_exists(None, "series", "due_from")?;
-    let due_from = if due { "due_from" } else { "NULL" };
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT series_id, symbol, timeframe, first_ts, watermark_ts, bar_count, adjustment,
-                last_fetched_at, consecutive_failures, last_error, file_modified_ns, file_bytes,
-                {settle_read_at}, {newer}, {due_from}, settled_ts
-           FROM series ORDER BY series_id",
-    ))?;
+    let columns = columns(connection, depth, known)?;
+    let sql = format!("SELECT {columns} FROM series ORDER BY series_id");
+    let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query([])?;
     let many = connection.query_row("SELECT count(*) FROM series", [], |row| row.get(0))?;
-    let mut all: Vec<(SeriesKey, Box<SeriesFact>)> =
+    let mut all: Vec<SeriesFact> =
         Vec::with_capacity(usize::try_from(count(many)).unwrap_or_default());
     while let Some(row) = rows.next()? {
         let name = text(row, 1)?;
-        let before = all.last().filter(|(key, _)| key.symbol.as_str() == name);
+        let before = all.last().filter(|fact| fact.key.symbol.as_str() == name);
         let (symbol, added_at) = match (before, added.get_key_value(name)) {
-            (Some((key, fact)), _) => (key.symbol.clone(), fact.added_at),
+            (Some(fact), _) => (fact.key.symbol.clone(), fact.added_at),
             (None, Some((symbol, added_at))) => (symbol.clone(), *added_at),
             (None, None) => return Err(StoreError::Value(format!("the untracked `{name}`"))),
         };
         let mut fact = fact_of(row, symbol, added_at)?;
         fact.features = known.then(|| features_of(row)).transpose()?;
-        all.push((fact.key.clone(), Box::new(fact)));
+        if depth == Depth::Whole {
+            note_plan(row, &mut fact)?;
+        }
+        all.push(fact);
     }
     Ok(all.into_iter().collect())
+}
+
+/// What is read of a series, in the order in which it is read; a database of an older schema has not noted
+/// all of it.
+fn columns(
+    connection: &rusqlite::Connection,
+    depth: Depth,
+    has_features: bool,
+) -> StoreResult<String> {
+    let column = |name: &'static str| -> StoreResult<&str> {
+        Ok(if connection.column_exists(None, "series", name)? { name } else { "NULL" })
+    };
+    let features = if has_features {
+        "features_from, features_ts, features_computed_at, restated_to, quality_from"
+    } else {
+        "NULL, NULL, NULL, NULL, NULL"
+    };
+    let judged = format!(
+        "series_id, symbol, timeframe, first_ts, watermark_ts, bar_count, consecutive_failures, last_error,
+         {}, {features}",
+        column("due_from")?
+    );
+    if depth == Depth::Judged {
+        return Ok(judged);
+    }
+    let newer = if has_features { "rests_until, feature_set" } else { "NULL, NULL" };
+    Ok(format!(
+        "{judged}, adjustment, last_fetched_at, file_modified_ns, file_bytes, {}, {newer}, settled_ts",
+        column("settle_read_at")?
+    ))
 }
 
 /// Since when each symbol is tracked, or was.
@@ -314,12 +353,11 @@ fn text<'row>(row: &'row Row<'_>, column: usize) -> StoreResult<&'row str> {
 }
 
 fn features_of(row: &Row<'_>) -> StoreResult<FeaturesFact> {
-    let set = row.get_ref(15)?.as_str_or_null().map_err(rusqlite::Error::from)?;
     Ok(FeaturesFact {
-        set: set.map(word).transpose()?.unwrap_or_default(),
-        from: row.get(16)?,
-        last_ts: row.get(17)?,
-        computed_at: row.get(18)?,
+        set: FeatureSet::default(),
+        from: row.get(9)?,
+        last_ts: row.get(10)?,
+        computed_at: row.get(11)?,
     })
 }
 
@@ -329,24 +367,39 @@ fn fact_of(row: &Row<'_>, symbol: Symbol, added_at: i64) -> StoreResult<SeriesFa
         key: SeriesKey { symbol, timeframe: word(text(row, 2)?)? },
         first_ts: row.get(3)?,
         watermark_ts: row.get(4)?,
-        settled_ts: row.get(21)?,
+        settled_ts: None,
         bar_count: count(row.get(5)?),
-        adjustment: word(text(row, 6)?)?,
-        last_fetched_at: row.get(7)?,
-        consecutive_failures: row.get(8)?,
-        last_error: row.get(9)?,
+        consecutive_failures: row.get(6)?,
+        last_error: row.get(7)?,
         added_at,
-        settle_read_at: row.get(12)?,
+        due_from: row.get(8)?,
+        restated_to: row.get(12)?,
         quality_from: row.get(13)?,
-        rests_until: row.get(14)?,
-        restated_to: row.get(19)?,
-        due_from: row.get(20)?,
         features: None,
-        file_mark: row
-            .get::<_, Option<i64>>(10)?
-            .zip(row.get(11)?)
-            .map(|(modified_ns, bytes)| FileMark { modified_ns, bytes }),
+        adjustment: Adjustment::Raw,
+        last_fetched_at: None,
+        settle_read_at: None,
+        rests_until: None,
+        file_mark: None,
     })
+}
+
+/// Adds what a plan rests on.
+fn note_plan(row: &Row<'_>, fact: &mut SeriesFact) -> StoreResult<()> {
+    fact.adjustment = word(text(row, 14)?)?;
+    fact.last_fetched_at = row.get(15)?;
+    fact.file_mark = row
+        .get::<_, Option<i64>>(16)?
+        .zip(row.get(17)?)
+        .map(|(modified_ns, bytes)| FileMark { modified_ns, bytes });
+    fact.settle_read_at = row.get(18)?;
+    fact.rests_until = row.get(19)?;
+    fact.settled_ts = row.get(21)?;
+    let set = row.get_ref(20)?.as_str_or_null().map_err(rusqlite::Error::from)?;
+    if let (Some(features), Some(set)) = (&mut fact.features, set) {
+        features.set = word(set)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -6,10 +6,10 @@ use crate::domain::fact::{Detected, ProviderRun};
 use crate::domain::run::RunId;
 use crate::domain::timeframe::DAY;
 
-use super::{Store, StoreResult, count};
+use super::{Store, StoreResult, count, sum};
 
 /// Pages that begin so long before their run are of the history, not of the tail.
-const TAIL: i64 = 7 * DAY;
+pub(super) const TAIL: i64 = 7 * DAY;
 
 impl Store {
     /// How many new bars at the tails of series have come since `since`, and how many of them within
@@ -20,6 +20,11 @@ impl Store {
     /// When the database cannot be read.
     pub fn detected(&self, since: i64, within_seconds: f64) -> StoreResult<Detected> {
         self.read(|connection| {
+            // Sums know whole seconds.
+            let whole = within_seconds.fract() == 0.0;
+            if whole && sum::are_kept(connection)? {
+                return sum::detected(connection, since, within_seconds as i64);
+            }
             Ok(connection.query_row(
                 "SELECT coalesce(sum(f.records_inserted), 0),
                         coalesce(sum(f.records_inserted) FILTER (

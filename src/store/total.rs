@@ -38,7 +38,7 @@ const SHARES: [&str; 4] = [
 ];
 
 impl Writer<'_> {
-    /// Adds what a run did to the totals. Whoever takes it from `running` to what it ended as does so, in
+    /// Adds what a run did to the totals, and sums it up. Whoever takes it from `running` to what it ended as does so, in
     /// the same transaction: then it happens once.
     ///
     /// # Errors
@@ -48,7 +48,7 @@ impl Writer<'_> {
         for share in SHARES {
             self.connection.execute(share, [&run_id.0])?;
         }
-        Ok(())
+        self.sums_add(run_id)
     }
 }
 

@@ -45,9 +45,14 @@ pub fn timers(config: &Path) -> Option<Vec<Timer>> {
 pub struct NextRun(Option<JoinHandle<Option<i64>>>);
 
 impl NextRun {
-    /// Begins to ask for the first run of the config at `config` after `now`.
+    /// Begins to ask for the first run of the config at `config` after `now`. Where nobody is to be asked, no
+    /// thread is begun.
     #[must_use]
     pub fn ask(config: &Path, now: i64) -> Self {
+        let is_told = |manager: Manager| is_at_work(manager) && has_units(manager);
+        if !is_told(Manager::System) && !is_told(Manager::User) {
+            return Self(None);
+        }
         let config = config.to_owned();
         let runs: Vec<Chore> = Chore::ALL.into_iter().filter(|chore| chore.is_run()).collect();
         let ask = move || next_run(&timers_of(&config, &runs)?, now);

@@ -45,8 +45,11 @@ fn read(scene: &Scene, store: &Store) -> StoreResult<Reading> {
     let mut facts = scene.facts_of(store, true)?;
     let staleness = staleness::judge(&scene.settings, &facts, scene.now());
     let service = cli::slo::service(scene, store, &staleness)?;
-    let health = health::judge(&scene.settings, scene.evidence(store, &facts, staleness)?);
-    let metrics = cli::metrics::gather(scene, store, &facts, DAY)?;
+    let quality = scene.quality(store, &facts)?;
+    let low = cli::metrics::low_of(&quality);
+    let evidence = scene.evidence_with(store, &facts, staleness, low)?;
+    let health = health::judge(&scene.settings, evidence);
+    let metrics = cli::metrics::gather_with(scene, store, &quality, DAY)?;
     facts.gaps = cli::quality::by_series(&facts, cli::quality::gaps_now(scene, &facts));
     Ok(Reading {
         health,

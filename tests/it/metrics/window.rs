@@ -90,6 +90,67 @@ fn response_times_are_those_that_occurred() {
     }
 }
 
+/// What the reports say that rest on the requests of many runs.
+fn both(sandbox: &Sandbox, window: &str) -> (Value, Value) {
+    let metrics = document(sandbox, &["metrics", "--window", window])["fetch_pipeline"].clone();
+    let mut slo = document(sandbox, &["slo"]);
+    slo["timestamp"] = Value::Null;
+    (metrics, slo["objectives"].clone())
+}
+
+#[test]
+fn sums_of_ended_runs_say_what_their_rows_say() {
+    let (_server, sandbox) = partly_failing();
+    sandbox.backfill(&[]).expect_code(1);
+    sandbox.backfill(&["--full"]).expect_code(1);
+    let number = |sql: &str| sandbox.database().number(sql);
+    assert_eq!(number("SELECT min(summed) FROM runs"), 1);
+    let requests =
+        "SELECT count(*) FROM fetch_log WHERE http_status IS NOT NULL OR error_kind IS NOT NULL";
+    assert_eq!(number("SELECT sum(requests) FROM run_requests"), number(requests));
+    let summed = both(&sandbox, "24h");
+    // They are what is read.
+    sandbox.tamper("UPDATE run_requests SET bytes = bytes + 1000");
+    assert_ne!(both(&sandbox, "24h").0, summed.0);
+    // And go as soon as one of the rows that they are made of changes, or goes.
+    sandbox.tamper(
+        "UPDATE fetch_log SET bytes = bytes WHERE rowid = (SELECT min(rowid) FROM fetch_log)",
+    );
+    assert_eq!(number("SELECT count(DISTINCT run_id) FROM run_requests"), 1);
+    sandbox.tamper("UPDATE fetch_log SET bytes = bytes");
+    assert_eq!(
+        number("SELECT (SELECT count(*) FROM run_requests) + (SELECT count(*) FROM run_tails)"),
+        0
+    );
+    assert_eq!(both(&sandbox, "24h"), summed);
+}
+
+#[test]
+fn of_a_run_that_began_before_the_window_only_later_requests_count() {
+    let (_server, sandbox) = watched(&["AAA", "BBB"], "");
+    sandbox.backfill(&[]).expect_code(0);
+    sandbox.backfill(&["--full"]).expect_code(0);
+    let rows = sandbox.database().number("SELECT count(*) FROM fetch_log");
+    // The first run began long ago, and some of its requests were made then; its sums are put back.
+    sandbox.tamper(
+        "UPDATE fetch_log SET started_at = started_at - 7200
+          WHERE run_id = (SELECT min(run_id) FROM runs) AND symbol = 'AAA';
+         UPDATE runs SET started_at = started_at - 7200, summed = 1 WHERE summed = 0;
+         INSERT INTO run_requests SELECT run_id, 1, count(*), count(*), 0, 0, 0 FROM fetch_log
+          WHERE run_id = (SELECT min(run_id) FROM runs)",
+    );
+    let total = |window: &str| {
+        number(
+            &document(&sandbox, &["metrics", "--window", window])["fetch_pipeline"]["total_fetches"],
+        )
+    };
+    assert_eq!(total("24h"), rows as f64);
+    assert_eq!(total("1h"), (rows - rows / 4) as f64);
+    // One that had ended by then is not looked at.
+    sandbox.tamper("UPDATE runs SET completed_at = started_at + 1 WHERE run_id = (SELECT min(run_id) FROM runs)");
+    assert_eq!(total("1h"), (rows / 2) as f64);
+}
+
 #[test]
 fn people_get_a_table() {
     let (_server, sandbox) = partly_failing();

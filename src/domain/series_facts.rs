@@ -1,0 +1,135 @@
+//! Every series that the store knows, found by its key.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use super::fact::SeriesFact;
+use super::series::{SeriesKey, Symbol};
+
+/// Series in the order of their keys. Built once and asked again and again: a symbol is looked up, and its
+/// few series stand side by side.
+#[derive(Clone, Debug, Default)]
+pub struct SeriesFacts {
+    /// By key.
+    all: Vec<SeriesFact>,
+    /// Where those of each symbol stand.
+    places: HashMap<Symbol, Range<usize>>,
+}
+
+impl SeriesFacts {
+    /// The series of that key; `None` when the store has none.
+    #[must_use]
+    pub fn get(&self, key: &SeriesKey) -> Option<&SeriesFact> {
+        self.of(&key.symbol).iter().find(|fact| fact.key.timeframe == key.timeframe)
+    }
+
+    /// The series of a symbol, short to long; none when the store has none.
+    #[must_use]
+    pub fn of(&self, symbol: &Symbol) -> &[SeriesFact] {
+        self.places.get(symbol).map_or(&[], |place| &self.all[place.clone()])
+    }
+
+    /// The series of that key, to change what is known of it. Its key stays.
+    pub fn get_mut(&mut self, key: &SeriesKey) -> Option<&mut SeriesFact> {
+        let own = &mut self.all[self.places.get(&key.symbol)?.clone()];
+        own.iter_mut().find(|fact| fact.key.timeframe == key.timeframe)
+    }
+
+    /// Each of them, by key.
+    pub fn values(&self) -> impl Iterator<Item = &SeriesFact> {
+        self.all.iter()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+}
+
+impl FromIterator<SeriesFact> for SeriesFacts {
+    fn from_iter<I: IntoIterator<Item = SeriesFact>>(series: I) -> Self {
+        let mut all: Vec<SeriesFact> = series.into_iter().collect();
+        // As a table has them they mostly are, and to move them is dearer than to look.
+        if !all.is_sorted_by(|one, two| one.key <= two.key) {
+            all.sort_by(|one, two| one.key.cmp(&two.key));
+        }
+        let mut places = HashMap::new();
+        let mut begin = 0;
+        for own in all.chunk_by(|one, two| one.key.symbol == two.key.symbol) {
+            let end = begin + own.len();
+            places.insert(own[0].key.symbol.clone(), begin..end);
+            begin = end;
+        }
+        Self { all, places }
+    }
+}
+
+impl IntoIterator for SeriesFacts {
+    type Item = SeriesFact;
+    type IntoIter = std::vec::IntoIter<SeriesFact>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.all.into_iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::bar::Adjustment;
+    use crate::domain::timeframe::Timeframe;
+
+    fn series(symbol: &str, timeframe: Timeframe, series_id: i64) -> SeriesFact {
+        SeriesFact {
+            series_id,
+            key: SeriesKey { symbol: symbol.parse().unwrap(), timeframe },
+            first_ts: None,
+            watermark_ts: None,
+            settled_ts: None,
+            bar_count: 0,
+            adjustment: Adjustment::Raw,
+            last_fetched_at: None,
+            consecutive_failures: 0,
+            last_error: None,
+            added_at: 0,
+            settle_read_at: None,
+            restated_to: None,
+            due_from: None,
+            rests_until: None,
+            quality_from: None,
+            features: None,
+            file_mark: None,
+        }
+    }
+
+    #[test]
+    fn each_is_found_by_its_own_key_and_no_other() {
+        let rows = [
+            series("B", Timeframe::D1, 1),
+            series("B", Timeframe::M5, 2),
+            series("A", Timeframe::H1, 3),
+            series("C", Timeframe::M1, 4),
+        ];
+        let facts: SeriesFacts = rows.clone().into_iter().collect();
+        for row in &rows {
+            assert_eq!(facts.get(&row.key), Some(row));
+            assert_eq!(facts.clone().get_mut(&row.key).as_deref(), Some(row));
+        }
+        // The next symbol's is not taken for one's own, nor anything for that of an unknown one.
+        for (symbol, timeframe) in
+            [("A", Timeframe::M5), ("B", Timeframe::M1), ("D", Timeframe::M1), ("", Timeframe::D1)]
+        {
+            let Ok(symbol) = symbol.parse() else { continue };
+            assert_eq!(facts.get(&SeriesKey { symbol, timeframe }), None);
+        }
+        let order: Vec<i64> = facts.values().map(|fact| fact.series_id).collect();
+        assert_eq!(order, [3, 2, 1, 4]);
+    }
+}
