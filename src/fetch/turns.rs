@@ -37,8 +37,11 @@ impl Turns {
 
     /// It is the turn of that task of its job, and no earlier one's.
     pub(super) fn pass(&mut self, rank: Rank) {
-        let Some(turn) = self.at_work.insert(rank.job, rank.task) else { return };
-        self.withdraw(Rank { task: turn, ..rank });
+        let Some(turn) = self.at_work.get_mut(&rank.job).filter(|turn| **turn != rank.task) else {
+            return;
+        };
+        let over = Rank { task: std::mem::replace(turn, rank.task), ..rank };
+        self.withdraw(over);
         if self.waiting.remove(&(true, rank)) {
             self.waiting.insert((false, rank));
         }
@@ -141,6 +144,14 @@ mod tests {
         assert_eq!(turns.grounded(), 2, "it asks for its next page");
         turns.pass(rank(1, 1));
         assert_eq!(turns.grounded(), 1);
+    }
+
+    #[test]
+    fn who_keeps_the_turn_keeps_the_place() {
+        let mut turns = Turns::default();
+        turns.begin(1);
+        turns.pass(rank(1, 0));
+        assert!(!turns.is_first(rank(2, 0)), "a further task of the job has ended, and no more");
     }
 
     #[test]
