@@ -17,8 +17,12 @@ use crate::domain::timeframe::{DAY, Timeframe};
 pub(super) struct Year {
     /// Ascending by date.
     sessions: Box<[Session]>,
+    /// The labels of their days.
+    days: Box<[i64]>,
     /// The last session of each week that has any.
     week_ends: Box<[Session]>,
+    /// The labels of these weeks.
+    weeks: Box<[i64]>,
     /// The unbroken trading times, ascending and disjoint.
     segments: Box<[TimeRange]>,
     /// Per intraday cut: how many windows lie before each segment, and after the last; on first
@@ -64,11 +68,14 @@ impl Year {
             .filter_map(|date| market.session(date, overrides))
             .collect();
         let segments = segments(&sessions);
-        let week_ends = sessions
-            .chunk_by(|a, b| monday_of(label(a.date)) == monday_of(label(b.date)))
+        let monday = |session: &Session| monday_of(label(session.date));
+        let week_ends: Box<[Session]> = sessions
+            .chunk_by(|a, b| monday(a) == monday(b))
             .filter_map(|week| week.last().copied())
             .collect();
-        Self { sessions, week_ends, segments, windows_before: Default::default() }
+        let days = sessions.iter().map(|session| label(session.date)).collect();
+        let weeks = week_ends.iter().map(monday).collect();
+        Self { sessions, days, week_ends, weeks, segments, windows_before: Default::default() }
     }
 
     pub(super) fn session(&self, date: NaiveDate) -> Option<Session> {
@@ -139,6 +146,7 @@ impl Year {
         }
     }
 
+    #[inline]
     fn piece(&self, cut: Cut, index: usize) -> Piece {
         match cut {
             Cut::Clock(timeframe) => self.clock_piece(timeframe.seconds(), index),
@@ -147,12 +155,11 @@ impl Year {
                 Piece::covering(start, timeframe.seconds(), end)
             }
             Cut::Day(day) => {
-                let session = &self.sessions[index];
-                Piece { first: label(session.date), step: DAY, count: 1, end: close(session, day) }
+                let (first, session) = (self.days[index], &self.sessions[index]);
+                Piece { first, step: DAY, count: 1, end: close(session, day) }
             }
             Cut::Week(day) => {
-                let session = &self.week_ends[index];
-                let first = monday_of(label(session.date));
+                let (first, session) = (self.weeks[index], &self.week_ends[index]);
                 Piece { first, step: 7 * DAY, count: 1, end: close(session, day) }
             }
         }

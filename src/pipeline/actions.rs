@@ -86,7 +86,7 @@ impl Desk<'_> {
         let verdicts = action::judge(&actions, &around, adjustment);
         let doubts_changed = write_verdicts(tx, symbol, &actions, &verdicts)?;
         let effects = action::effects(&actions, &verdicts, &around, adjustment);
-        let keys: Vec<SeriesKey> = self.lines_of(symbol).map(|(key, _)| key.clone()).collect();
+        let keys: Vec<SeriesKey> = self.series.of(symbol).map(|(key, _)| key.clone()).collect();
         for key in keys {
             let adjustment = self.contained(&key);
             let factors = action::factors(&effects, &due, key.timeframe, adjustment);
@@ -97,23 +97,17 @@ impl Desk<'_> {
 
     /// Whether bars came that its actions were not held against, or a series that had none.
     pub(super) fn is_unsettled(&self, symbol: &Symbol) -> bool {
-        let mut lines = self.lines_of(symbol);
+        let mut lines = self.series.of(symbol);
         lines.any(|(_, line)| {
             let is_marked = line.features.from.is_some() || line.quality_from.is_some();
             is_marked || line.first_ts.is_none()
         })
     }
 
-    /// The series of a symbol.
-    fn lines_of(&self, symbol: &Symbol) -> impl Iterator<Item = (&SeriesKey, &Line)> {
-        let key = |timeframe| SeriesKey { symbol: symbol.clone(), timeframe };
-        self.series.range(key(Timeframe::M1)..=key(Timeframe::W1))
-    }
-
     /// The series whose bars tell what happened to a symbol: raw ones, and days, if there are such, else
     /// the finest. With it comes what its prices contain.
     fn witness(&self, symbol: &Symbol) -> Option<(&Line, Adjustment)> {
-        let lines = self.lines_of(symbol).filter(|(_, line)| line.first_ts.is_some());
+        let lines = self.series.of(symbol).filter(|(_, line)| line.first_ts.is_some());
         let witness = lines.min_by_key(|(key, line)| {
             let is_adjusted = self.contained(key) != Adjustment::Raw;
             (is_adjusted, line.timeframe != Timeframe::D1, line.timeframe)

@@ -33,7 +33,7 @@ pub(super) struct Desk<'a> {
     /// The instant that everything is judged at.
     pub(super) now: i64,
     /// Where each symbol stands in the config.
-    members: BTreeMap<Symbol, (usize, usize)>,
+    members: HashMap<Symbol, (usize, usize)>,
     pub(super) series: Lines,
     pub(super) jobs: BTreeMap<Symbol, JobLine>,
     /// Jobs whose rows do not say yet that they are at work.
@@ -114,7 +114,7 @@ impl<'a> Desk<'a> {
             let gaps = holdings.gaps.remove(&fact.series_id).unwrap_or_default();
             (fact.key.clone(), Line::new(fact, coverage, gaps))
         });
-        let mut members = BTreeMap::new();
+        let mut members = HashMap::new();
         for (group_index, group) in settings.groups.iter().enumerate() {
             for (index, member) in group.members.iter().enumerate() {
                 members.insert(member.symbol.clone(), (group_index, index));

@@ -1,11 +1,10 @@
 //! The series of a run. Whoever changes one gets it from here, and what it differs in then from its row is
 //! written once a transaction, however often it was changed.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Range;
-use std::ops::RangeInclusive;
+use std::collections::HashMap;
 
-use crate::domain::series::SeriesKey;
+use crate::domain::series::{SeriesKey, Symbol};
+use crate::domain::timeframe::Timeframe;
 use crate::store::{SeriesRow, StoreResult, Writer};
 
 use super::line::Line;
@@ -14,7 +13,7 @@ use super::want::Holdings;
 /// Every series, by key.
 #[derive(Debug)]
 pub(super) struct Lines {
-    by_key: BTreeMap<SeriesKey, Line>,
+    by_key: HashMap<SeriesKey, Line>,
     /// Those that may differ from their rows, each with what stands there.
     touched: Vec<(SeriesKey, SeriesRow)>,
 }
@@ -37,8 +36,10 @@ impl Lines {
         Some(line)
     }
 
-    pub(super) fn range(&self, keys: RangeInclusive<SeriesKey>) -> Range<'_, SeriesKey, Line> {
-        self.by_key.range(keys)
+    /// The series of a symbol, by timeframe.
+    pub(super) fn of(&self, symbol: &Symbol) -> impl Iterator<Item = (&SeriesKey, &Line)> {
+        let key = |timeframe| SeriesKey { symbol: symbol.clone(), timeframe };
+        Timeframe::ALL.into_iter().filter_map(move |tf| self.by_key.get_key_value(&key(tf)))
     }
 
     /// What the store holds of them, once it is saved.
@@ -72,8 +73,6 @@ impl Lines {
 mod tests {
     use super::*;
     use crate::domain::range::RangeSet;
-    use crate::domain::series::Symbol;
-    use crate::domain::timeframe::Timeframe;
     use crate::store::{Store, Tracked};
 
     fn lines(store: &Store) -> Lines {
