@@ -74,6 +74,7 @@ base_url = "{}"
 api_key = {{ file = "key" }}
 history = "10y"
 publication = {{ lag = "0s" }}
+grouped = false
 rate = {{ requests = 1000000, per = "1s" }}
 
 [[group]]

@@ -346,9 +346,7 @@ impl Lane<'_> {
     /// is asked of it so, in later runs too. Tells it in words.
     fn refused(&self, task: &Task, shared: Shared, what: String, fault: &Fault) -> String {
         let now = clock::now();
-        let today = now.div_euclid(DAY) * DAY;
-        let is_telling =
-            task.about != About::Bars || (today - TELLING..today).contains(&shared.range.start);
+        let is_telling = task.about != About::Bars || is_telling(shared.range, now);
         if !is_telling || fault.kind == ErrorKind::Malformed {
             return format!("{what} of {}: {}", days(shared.range), fault.message);
         }
@@ -400,6 +398,13 @@ fn add(page: &mut Fetched, part: Part, to: i64) {
     page.answer.adjustment = page.answer.adjustment.or(part.answer.adjustment);
 }
 
+/// Whether the refusal of a range is one of every range: not when it reaches into today, which a plan may not
+/// hold yet, nor when it is so old that a plan may not reach back to it.
+fn is_telling(range: TimeRange, now: i64) -> bool {
+    let today = now.div_euclid(DAY) * DAY;
+    range.end <= today && range.start >= today - TELLING
+}
+
 /// Whether trouble of that kind is with the request for a whole market, and each symbol may be had alone.
 const fn is_refusal(kind: ErrorKind) -> bool {
     matches!(
@@ -443,4 +448,24 @@ fn days(range: TimeRange) -> String {
     let date = |at: i64| DateTime::from_timestamp(at, 0).unwrap_or_default().date_naive();
     let (first, last) = (date(range.start), date(range.end.saturating_sub(1)));
     if first == last { first.to_string() } else { format!("{first} to {last}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_of_today_or_of_the_far_past_is_none_of_every_day() {
+        let noon = 20_000 * DAY + DAY / 2;
+        let telling = |day: i64| is_telling(TimeRange::new(day * DAY, (day + 1) * DAY), noon);
+        let days: Vec<i64> = (19_900..20_010).filter(|day| telling(*day)).collect();
+        assert_eq!(days, (19_970..20_000).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn an_outage_is_no_refusal() {
+        use ErrorKind::{NotEntitled, RateLimited, Server, Timeout};
+        let kinds = [NotEntitled, RateLimited, Server, Timeout];
+        assert_eq!(kinds.map(is_refusal), [true, false, false, false]);
+    }
 }

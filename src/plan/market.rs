@@ -47,6 +47,11 @@ pub(super) fn may_wait(want: &Want, options: &Options, now: i64) -> bool {
     let Some(read) = want.settle_read_at.map(midnight).filter(|_| !want.adjusted) else {
         return false;
     };
+    // An emptiness behind the last bar is looked at as a whole.
+    let last_empty = want.empty.ranges().last().map(|range| range.end);
+    if last_empty > want.watermark_ts {
+        return false;
+    }
     let today = midnight(now);
     let between = TimeRange::new(read.saturating_add(DAY), today);
     let is_recent = options.pass == Pass::Backfill

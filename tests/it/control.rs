@@ -79,7 +79,7 @@ fn remember(sandbox: &Sandbox, provider: &str, state: &str, outcomes: &str, more
     let reason = if *held_until == "NULL" { "NULL" } else { "'429 come back tomorrow'" };
     sandbox.tamper(&format!(
         "INSERT OR REPLACE INTO rate_state VALUES ('{provider}', '{{\"5/1m\":[[1710499999000000,3]]}}', 4,
-             1710500055000000, ({held_until}) * 1000000, {reason}, NULL, {concurrency}, 1710500001000000, 'boot', 77);
+             1710500055000000, ({held_until}) * 1000000, {reason}, NULL, {concurrency}, 1710500001000000, 'boot', 77, NULL);
          INSERT OR REPLACE INTO breaker_state VALUES ('{provider}', '{state}', '{outcomes}', {successes},
              {failures}, {last}, {opened}, {retry_at}, ({retry_at}) * 1000000);"
     ));

@@ -255,6 +255,8 @@ fn five_hundred_symbols_are_fetched_in_one_go() {
             market.polygon(request)
         }
     });
+    let alone = polygon(&server.url(), "grouped = false") + &group("p", "stock", &symbols, DAILY);
+    sandbox.write("mdctl.toml", alone);
     sandbox.backfill(&["--parallel", "8", "-q"]).expect_code(1);
     assert_eq!(server.requests().len(), 500);
     assert_eq!(sandbox.database().number("SELECT count(*) FROM bars"), 499 * 21);

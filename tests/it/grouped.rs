@@ -2,9 +2,10 @@
 
 use serde_json::json;
 
-use crate::crash::{assert_alike, contents};
-use crate::support::market::{Market, Row, day, grouped_day, rows, sessions};
+use crate::crash::{another, assert_alike, contents};
+use crate::support::market::{DAY, Market, Row, date, day, grouped_day, rows, sessions};
 use crate::support::server::{Answer, Request, Server};
+use crate::support::shim::{Shim, Spoil};
 use crate::support::{DAILY, Sandbox, asked, group, polygon};
 
 /// A Monday with a session, and the Friday before it.
@@ -163,26 +164,311 @@ fn the_cheapest_of_days_and_series_is_asked_for() {
 }
 
 #[test]
-fn where_days_are_refused_each_symbol_is_asked_for_alone_and_that_is_remembered() {
-    let refused = r#"{"status":"NOT_AUTHORIZED","message":"You are not entitled to this data."}"#;
-    let (server, sandbox) = filled("", move |market, request| match grouped_day(request) {
-        Some(_) => Answer::status(403, refused),
-        None => market.polygon(request),
-    });
-    // A day of these weeks, by the wall clock: a refusal of it speaks of all days.
+fn where_days_are_refused_each_symbol_is_asked_for_alone_and_told_once() {
+    let (server, sandbox) = filled("", refusing(403));
     settled_on(&sandbox, MONDAY);
     let output = sandbox.backfill_at(MONDAY, &[]);
-    output.expect_code(0).expect_stderr("each symbol is asked for alone");
-    let told = output.stderr.matches("asked for alone").count();
-    assert_eq!(told, 1, "{}", output.stderr);
+    output.expect_code(0);
+    assert_eq!(output.stderr.matches("each symbol is asked for alone").count(), 1, "{output}");
     assert_eq!(server.take_requests().len(), 1 + SYMBOLS.len());
     for symbol in SYMBOLS {
         assert_eq!(sandbox.database().times(symbol, "1d").last(), Some(&day(MONDAY)));
     }
-    let log =
-        "SELECT concat_ws(' ', http_status, error_kind, success) FROM fetch_log WHERE symbol = '*'";
-    assert_eq!(sandbox.database().texts(log), ["403 not_entitled 0"]);
+    assert_eq!(sandbox.database().texts(MARKETS), ["403 not_entitled 0 0 0"]);
     assert_eq!(sandbox.database().number("SELECT count(*) FROM failures"), 0);
-    let remembered = "SELECT coalesce(refused, '') FROM rate_state";
-    assert_eq!(sandbox.database().texts(remembered), [""], "of so old a day nothing is concluded");
+    let remembered =
+        sandbox.database().texts("SELECT coalesce(refused, 'nothing') FROM rate_state");
+    assert_eq!(remembered, ["nothing"], "of so old a day nothing is concluded");
+}
+
+/// What the log says of the requests for whole markets.
+const MARKETS: &str =
+    "SELECT concat_ws(' ', http_status, error_kind, success, records_fetched, records_inserted)
+                         FROM fetch_log WHERE symbol = '*' ORDER BY rowid";
+
+/// A server that answers every request for a whole market with that status.
+fn refusing(status: u16) -> impl Fn(&Market, &Request) -> Answer + Send + Sync + 'static {
+    move |market, request| match grouped_day(request) {
+        Some(_) => Answer::status(status, r#"{"status":"NOT_AUTHORIZED","message":"Upgrade."}"#),
+        None => market.polygon(request),
+    }
+}
+
+const PAIRS: [&str; 3] = ["X:AAAUSD", "X:BBBUSD", "X:CCCUSD"];
+
+/// The wall clock, epoch seconds.
+#[expect(clippy::disallowed_methods, reason = "what is remembered of a provider keeps wall time")]
+fn now() -> i64 {
+    chrono::Utc::now().timestamp()
+}
+
+/// Today, as a bar's time.
+fn today() -> i64 {
+    now().div_euclid(DAY) * DAY
+}
+
+/// A sandbox with pairs that lack the last two days by the wall clock.
+fn lately(
+    responder: impl Fn(&Market, &Request) -> Answer + Send + Sync + 'static,
+) -> (Server, Sandbox) {
+    let days: Vec<i64> = (1..40).rev().map(|ago| today() - ago * DAY).collect();
+    let market = Market::daily(&PAIRS, &days);
+    let server = Server::start({
+        let market = market.clone();
+        move |request| market.polygon(request)
+    });
+    let config = polygon(&server.url(), "publication = { lag = \"0s\" }")
+        + &group("p", "crypto", &PAIRS, DAILY);
+    let sandbox = Sandbox::with(&config);
+    sandbox.backfill_at(&date(today() - 3 * DAY), &[]).expect_code(0);
+    sandbox.tamper(&format!("UPDATE series SET settle_read_at = {}", today() - DAY));
+    server.take_requests();
+    server.answer_with(move |request| responder(&market, request));
+    (server, sandbox)
+}
+
+#[test]
+fn a_refusal_of_a_recent_day_is_remembered_and_tried_again_a_day_later() {
+    let (server, sandbox) = lately(refusing(403));
+    sandbox.mdctl(&["backfill"]).expect_code(0).expect_stderr("not asked so again before");
+    let requests = server.take_requests();
+    assert_eq!(requests.len(), 1 + PAIRS.len(), "{requests:?}");
+    assert_eq!(requests[0].path, crypto(today() - 2 * DAY));
+    let planned = || {
+        // What is gone is asked for again.
+        let plan = sandbox.mdctl(&["backfill", "--dry-run", "--json"]);
+        plan.expect_code(0).json()["requests"].as_u64()
+    };
+    sandbox.tamper(&format!("DELETE FROM bars WHERE ts = {}", today() - DAY));
+    sandbox.backfill_at(&date(today() - 2 * DAY), &[]).expect_code(0);
+    assert_eq!(planned(), Some(PAIRS.len() as u64));
+    let refused = "SELECT refused FROM rate_state";
+    let text = sandbox.database().texts(refused).remove(0);
+    let until: i64 = serde_json::from_str::<serde_json::Value>(&text).expect("JSON")["bars crypto"]
+        .as_i64()
+        .expect("an instant");
+    assert!((DAY - 600..=DAY).contains(&(until - now())), "{text}");
+    for (ago, requests) in [(DAY, 1), (-3 * DAY, 1), (0, 3)] {
+        // A clock that was wrong holds nothing up.
+        let text = format!(r#"{{"bars crypto":{}}}"#, until - ago);
+        sandbox.tamper(&format!("UPDATE rate_state SET refused = '{text}'"));
+        assert_eq!(planned(), Some(requests), "{ago}");
+    }
+}
+
+fn crypto(day: i64) -> String {
+    format!("/v2/aggs/grouped/locale/global/market/crypto/{}", date(day))
+}
+
+#[test]
+fn a_day_without_any_row_is_believed_about_nobody() {
+    // Of yesterday nobody has a row yet; an older day is asked for symbol by symbol.
+    for (missing, code, single) in [(1, 4, 0), (2, 0, PAIRS.len())] {
+        let path = crypto(today() - missing * DAY);
+        let (server, sandbox) = lately(move |market, request| match request.path == path {
+            true => {
+                Answer::ok(r#"{"status":"OK","queryCount":0,"resultsCount":0,"adjusted":false}"#)
+            }
+            false => market.polygon(request),
+        });
+        sandbox.mdctl(&["backfill"]).expect_code(code);
+        let requests = server.take_requests();
+        let alone = requests.iter().filter(|request| grouped_day(request).is_none()).count();
+        assert_eq!((requests.len() - alone, alone), (2, single));
+        let empty = "SELECT count(*) FROM gaps WHERE reason = 'provider_empty'";
+        assert_eq!(sandbox.database().number(empty), 0);
+        let bars = "SELECT count(*) FROM bars WHERE ts >= ";
+        let expected = 3 * (2 - i64::from(code == 4));
+        let stored = sandbox.database().number(&format!("{bars}{}", today() - 2 * DAY));
+        assert_eq!(stored, expected);
+        if code == 4 {
+            let market = Market::daily(&PAIRS, &[today() - 2 * DAY, today() - DAY]);
+            server.answer_with(move |request| market.polygon(request));
+            sandbox.mdctl(&["backfill"]).expect_code(0);
+            let asked: Vec<String> =
+                server.take_requests().iter().map(|request| request.path.clone()).collect();
+            assert_eq!(asked, [crypto(today() - DAY)], "once it is there, one request");
+        }
+    }
+}
+
+#[test]
+fn an_outage_is_no_reason_to_ask_for_each_symbol() {
+    let (server, sandbox) = filled("", refusing(500));
+    settled_on(&sandbox, MONDAY);
+    sandbox.backfill_at(MONDAY, &[]).expect_code(2);
+    assert_eq!(asked(&server.take_requests()), vec![grouped(MONDAY); 3], "and its retries");
+    let failed = "SELECT DISTINCT concat_ws(' ', error_kind, attempts) FROM failures";
+    assert_eq!(sandbox.database().texts(failed), ["server 3"]);
+    assert_eq!(sandbox.database().number("SELECT count(*) FROM failures"), SYMBOLS.len() as i64);
+    assert_eq!(sandbox.database().number("SELECT max(requests) FROM runs"), 6);
+    let market = market();
+    server.answer_with(move |request| market.polygon(request));
+    sandbox.backfill_at(MONDAY, &[]).expect_code(0);
+    assert_eq!(asked(&server.take_requests()), [grouped(MONDAY)]);
+}
+
+#[test]
+fn enrich_tries_a_shared_request_again_once_for_all() {
+    let (server, sandbox) = filled("", |market, request| match grouped_day(request) {
+        Some(date) if date == MONDAY && request.seen < 3 => Answer::status(500, "oops"),
+        _ => market.polygon(request),
+    });
+    let text =
+        sandbox.read("mdctl.toml").replace("[run]", "[run]\njob_retries = { initial = \"1ms\" }");
+    sandbox.write("mdctl.toml", text);
+    sandbox.mdctl(&["enrich", "--as-of", MONDAY]).expect_code(0);
+    let requests = server.take_requests();
+    let days: Vec<String> = requests.iter().filter_map(grouped_day).collect();
+    assert_eq!(days[..3], ["2024-03-13", "2024-03-14", FRIDAY]);
+    assert_eq!(days[3..], [MONDAY; 4], "nothing that came is asked for again");
+    for symbol in SYMBOLS {
+        assert_eq!(sandbox.database().times(symbol, "1d").last(), Some(&day(MONDAY)));
+    }
+}
+
+/// What becomes of a day of which the server gives that body.
+fn with_body(body: &str) -> (Vec<Request>, Sandbox) {
+    let body = body.to_owned();
+    let (server, sandbox) = filled("", move |market, request| match grouped_day(request) {
+        Some(_) => Answer::ok(body.clone()),
+        None => market.polygon(request),
+    });
+    settled_on(&sandbox, MONDAY);
+    sandbox.backfill_at(MONDAY, &[]);
+    (server.take_requests(), sandbox)
+}
+
+/// A row of a symbol that ended so many hours after the Monday's beginning.
+fn day_row(symbol: &str, hours: i64) -> String {
+    let t = (day(MONDAY) + hours * 3_600) * 1_000;
+    format!(r#"{{"T":"{symbol}","t":{t},"o":1,"h":2,"l":1,"c":2,"v":5}}"#)
+}
+
+fn envelope(rows: &[String]) -> String {
+    let count = rows.len();
+    let rows = rows.join(",");
+    format!(r#"{{"status":"OK","resultsCount":{count},"adjusted":false,"results":[{rows}]}}"#)
+}
+
+#[test]
+fn rows_of_a_day_are_judged_like_those_of_a_single_answer() {
+    let broken = format!(
+        r#"{{"T":"CCC","t":{},"o":"x","h":2,"l":1,"c":2}}"#,
+        day(MONDAY) * 1_000 + 72_000_000
+    );
+    let (requests, sandbox) = with_body(&envelope(&[
+        day_row("AAA", 20),
+        // Another day's, one that nobody asked for, and one that is of nobody.
+        day_row("BBB", 20 + 24),
+        day_row("ZZZ", 20),
+        r#"{"t":1,"o":1}"#.to_owned(),
+        // Twice, and not the same; and of the ticker that is spelled alike.
+        day_row("PEBpE", 20),
+        day_row("PEBpE", 20).replace("\"c\":2", "\"c\":1.5"),
+        day_row("PEBPE", 20),
+        broken,
+    ]));
+    assert_eq!(requests.len(), 1);
+    let database = sandbox.database();
+    let has = |symbol| database.times(symbol, "1d").last() == Some(&day(MONDAY));
+    let held = SYMBOLS.map(has);
+    assert_eq!(held, [true, false, false, false, false, true], "{SYMBOLS:?}");
+    let gaps = SYMBOLS.map(|symbol| database.gaps(symbol).join(" "));
+    let empty = "provider_empty 1";
+    assert_eq!(gaps, ["", empty, empty, "rejected 1", "rejected 1", ""]);
+    let log = "SELECT concat_ws(' ', records_fetched, records_inserted, records_rejected, records_dropped)
+                 FROM fetch_log WHERE symbol = '*'";
+    assert_eq!(database.texts(log), ["8 2 3 3"]);
+}
+
+#[test]
+fn an_answer_that_cannot_be_the_day_is_none() {
+    let good = SYMBOLS.map(|symbol| day_row(symbol, 20));
+    let other_day = SYMBOLS.map(|symbol| day_row(symbol, 20 - 24));
+    let miscounted = envelope(&good).replace("\"resultsCount\":6", "\"resultsCount\":7");
+    for body in [miscounted, envelope(&other_day), "{}".to_owned(), "<html>".to_owned()] {
+        let (requests, sandbox) = with_body(&body);
+        // Once more, and then symbol by symbol.
+        assert_eq!(requests.len(), 2 + SYMBOLS.len(), "{body}");
+        for symbol in SYMBOLS {
+            let bars = sandbox.database().bars(symbol, "1d");
+            assert_eq!(bars.last(), rows(&[day(MONDAY)]).last(), "{symbol}: {body}");
+        }
+    }
+}
+
+#[test]
+fn groups_of_one_market_share_a_day_and_a_renamed_symbol_is_asked_under_its_name_then() {
+    let market =
+        Market::daily(&["AAA", "SPY", "OLD", "NEW"], &sessions("2024-01-02", "2024-06-28"));
+    let server = Server::start(move |request| market.polygon(request));
+    let renamed = r#"
+[[group]]
+name = "renamed"
+provider = "p"
+asset_class = "stock"
+symbols = [{ symbol = "NEW", aliases = [{ symbol = "OLD", until = "2024-03-18" }] }]
+"#;
+    let config = polygon(&server.url(), "")
+        + &group("p", "stock", &["AAA"], DAILY)
+        + &group("p", "etf", &["SPY"], DAILY)
+        + renamed
+        + DAILY;
+    let sandbox = Sandbox::with(&config);
+    sandbox.backfill_at(FRIDAY, &[]).expect_code(0);
+    settled_on(&sandbox, MONDAY);
+    server.take_requests();
+    sandbox.backfill_at(MONDAY, &["--max-requests", "1"]).expect_code(0);
+    assert_eq!(asked(&server.take_requests()), [grouped(MONDAY)]);
+    for symbol in ["AAA", "SPY", "NEW"] {
+        assert_eq!(sandbox.database().times(symbol, "1d").last(), Some(&day(MONDAY)), "{symbol}");
+    }
+}
+
+#[test]
+fn what_a_budget_cuts_off_is_deferred_and_a_shard_asks_for_its_own() {
+    let (server, sandbox) = filled("", Market::polygon);
+    sandbox.tamper("UPDATE series SET settle_read_at = NULL");
+    sandbox.backfill_at(MONDAY, &["--max-requests", "2"]).expect_code(4);
+    assert_eq!(server.take_requests().len(), 2);
+    let jobs = "SELECT DISTINCT jobs.status FROM jobs JOIN runs USING (run_id) WHERE deferred > 0";
+    assert_eq!(sandbox.database().texts(jobs), ["deferred"]);
+    settled_on(&sandbox, MONDAY);
+    let sharded = |shard| {
+        sandbox.backfill_at(MONDAY, &["--shard", shard]).expect_code(0);
+        server.take_requests().iter().filter(|request| grouped_day(request).is_some()).count()
+    };
+    assert_eq!([sharded("1/2"), sharded("2/2")], [1, 1]);
+    let complete = format!("SELECT count(*) FROM series WHERE watermark_ts = {}", day(MONDAY));
+    assert_eq!(sandbox.database().number(&complete), SYMBOLS.len() as i64);
+}
+
+#[test]
+fn killed_at_every_step_to_the_disk_it_ends_like_one_that_was_not() {
+    let (server, whole) = filled("", Market::polygon);
+    settled_on(&whole, MONDAY);
+    let before = std::fs::read(whole.path("mdctl.db")).expect("the database");
+    let run = |sandbox: &Sandbox| sandbox.command(&["backfill", "--as-of", MONDAY, "-q"]);
+    whole.finish(&mut run(&whole)).expect_code(0);
+    let expected = contents(&whole);
+    let mut at = 0;
+    loop {
+        at += 1;
+        let sandbox = another(&whole);
+        sandbox.write("mdctl.db", &before);
+        server.take_requests();
+        let mut spoiled = run(&sandbox);
+        let killed = sandbox.finish(Shim::of(&sandbox).spoil(&mut spoiled, at, Spoil::KillBefore));
+        if killed.code.is_some() {
+            killed.expect_code(0);
+            break;
+        }
+        sandbox.finish(&mut run(&sandbox)).expect_code(0);
+        assert_alike(&contents(&sandbox), &expected, &format!("killed before step {at}"));
+        let asked = asked(&server.take_requests());
+        // Once for all who lack it, and once more for those who still do: alone, if that is one.
+        assert!(asked.len() <= 2, "step {at}: {asked:?}");
+    }
+    assert!(at > 10, "only {at} steps");
 }

@@ -253,7 +253,8 @@ lookback = { "1d" = "4d", "1h" = "1d" }"#;
     sandbox.backfill(&["--parallel", "4"]).expect_code(0);
 
     let database = sandbox.database();
-    assert_eq!(server.requests().len(), 10);
+    // Four days of the market, and of each symbol its hours.
+    assert_eq!(server.requests().len(), 4 + 5);
     for symbol in symbols {
         assert_eq!(database.times(symbol, "1d"), sessions("2024-03-12", AS_OF), "{symbol}");
         // The session's hours: 13:30 to 20:00 UTC; pre-market hours of the asked range come along.

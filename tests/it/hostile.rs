@@ -185,7 +185,7 @@ fn run(cases: Cases) -> Run {
 /// A provider that is asked once for each page, and given so much time for it.
 fn provider(name: &str, kind: &str, url: &str, timeout: &str) -> String {
     let keys = match kind {
-        "polygon" => "api_key = { env = \"KEY\" }\nhistory = \"20y\"",
+        "polygon" => "api_key = { env = \"KEY\" }\nhistory = \"20y\"\ngrouped = false",
         "alpaca" => {
             "api_key = { env = \"KEY\" }\napi_secret = { env = \"SECOND\" }\npublication = { lag = \"0s\" }"
         }

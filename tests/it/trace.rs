@@ -110,7 +110,7 @@ impl Told {
             ("splits", &["job"][..]),
             ("dividends", &["job"][..]),
             ("listing", &["job"][..]),
-            ("fetch", &["series", "splits", "dividends", "listing"][..]),
+            ("fetch", &["run", "series", "splits", "dividends", "listing"][..]),
             ("validate", &["series"][..]),
             ("store", &["series", "splits", "dividends", "listing"][..]),
             ("compute", &["series"][..]),
@@ -318,8 +318,8 @@ fn a_big_run_arrives_whole_in_several_requests() {
     let told = Told::to(&collector);
     told.expect_whole();
     assert!(told.requests.len() > 2, "{} requests", told.requests.len());
-    // A run; of each symbol its job, its series and four steps.
-    assert_eq!(told.spans.len(), 1 + 300 * 6);
+    // A run, and the requests for the market's days; of each symbol its job, its series and three steps.
+    assert_eq!(told.spans.len(), 1 + 21 + 300 * 5);
 }
 
 #[test]
