@@ -28,12 +28,17 @@ const OTHERS: &str = "WITH RECURSIVE logged (run_id) AS (
                  OR (r.started_at < ?1 AND coalesce(r.completed_at, ?1) >= ?1)))";
 
 impl Writer<'_> {
-    /// Sums up a run that has ended.
+    /// Sums up a run that has ended, over what it was summed up to before.
     ///
     /// # Errors
     ///
     /// When the database cannot be written.
     pub(super) fn sums_add(&self, run_id: &RunId) -> StoreResult<()> {
+        // Of a run whose row was opened again by hand there are some already.
+        for table in ["run_requests", "run_tails"] {
+            let sql = format!("DELETE FROM {table} WHERE run_id = ?");
+            self.connection.execute(&sql, [&run_id.0])?;
+        }
         let requests = "INSERT INTO run_requests
              SELECT run_id, response_time_ms, count(*), sum(success),
                     coalesce(sum(error_kind = 'rate_limited'), 0), sum(attempt > 1), sum(bytes)
