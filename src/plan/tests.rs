@@ -245,3 +245,59 @@ proptest! {
         prop_assert_eq!(ranges(&want, &Options::default(), now), []);
     }
 }
+
+/// So many series of a market that hold all bars up to `last`, read on the day before the last of `last`.
+fn tracked(count: usize, calendar: &str, last: i64) -> Vec<Want> {
+    let one = want(calendar, Timeframe::D1, ONE_REQUEST);
+    let coverage = [days(0, last + 1)].into_iter().collect();
+    let held = Want {
+        market: Some("stocks"),
+        coverage,
+        first_ts: Some(MONDAY),
+        watermark_ts: Some(MONDAY + last * DAY),
+        settle_read_at: Some(MONDAY + last * DAY + 22 * HOUR),
+        ..one
+    };
+    let symbol = |index: usize| format!("S{index}").parse().unwrap();
+    let key = |index| SeriesKey { symbol: symbol(index), timeframe: Timeframe::D1 };
+    (0..count).map(|index| Want { key: key(index), ..held.clone() }).collect()
+}
+
+#[test]
+fn a_day_that_many_need_is_asked_for_once_and_a_day_of_one_alone() {
+    let friday_evening = MONDAY + 4 * DAY + 21 * HOUR;
+    for (count, requests) in [(1, 0), (2, 1), (50, 1)] {
+        let plan = make(&tracked(count, "XNYS", 2), &[], &Options::default(), friday_evening);
+        let shared: Vec<_> = plan.shared().into_iter().collect();
+        assert_eq!(shared.len(), requests, "{count}");
+        assert!(
+            shared.iter().all(|((.., shared), tasks)| {
+                shared.range == days(4, 5) && *tasks == count as u64
+            })
+        );
+        let ranges = plan.jobs.iter().flat_map(|job| &job.tasks).map(|task| task.range);
+        let expected = if count == 1 { days(0, 5) } else { days(4, 5) };
+        assert!(ranges.into_iter().all(|range| range == expected));
+    }
+}
+
+#[test]
+fn every_day_of_a_market_that_has_no_sessions_is_asked_for() {
+    // The forex week ends on Friday; a bar of Saturday or Sunday comes along, as it does with a range.
+    let monday = MONDAY + 7 * DAY + 22 * HOUR;
+    let plan = make(&tracked(5, "FX", 4), &[], &Options::default(), monday);
+    let days: Vec<i64> =
+        plan.shared().keys().map(|(.., shared)| (shared.range.start - MONDAY) / DAY).collect();
+    assert_eq!(days, [5, 6, 7]);
+}
+
+#[test]
+fn no_more_days_are_asked_for_than_fit_in_memory() {
+    let now = MONDAY + 40 * DAY;
+    let shared = |count| {
+        let wants = tracked(count, "XNYS", 0);
+        make(&wants, &[], &Options::default(), now).shared().len()
+    };
+    assert_eq!((shared(25), shared(40)), (0, 29), "days that lack, and those who lack them");
+    assert_eq!(shared(4_000), 0);
+}

@@ -384,6 +384,8 @@ fn no_line_is_torn_by_the_bar_nor_the_bar_by_a_line() {
             PolygonAsk::of(request).is_some_and(|ask| ask.symbol.ends_with(['1', '3', '5']));
         if is_odd { Answer::status(404, "{}") } else { market.polygon(request) }
     });
+    let alone = sandbox.read("mdctl.toml").replace("history =", "grouped = false\nhistory =");
+    sandbox.write("mdctl.toml", alone);
     for more in [&[][..], &["-v"]] {
         let arguments = [&["backfill", "--as-of", AS_OF, "--full", "--parallel", "8"], more];
         let (said, code) = on_a_terminal(&sandbox, &arguments.concat());

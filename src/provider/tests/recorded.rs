@@ -53,9 +53,7 @@ fn prices(bar: &Bar) -> [f64; 4] {
 }
 
 /// The recordings of these six that answer no request of ours.
-const OTHER_REQUESTS: [&str; 8] = [
-    "grouped_day_2019-02-01_first40.json",
-    "grouped_day_one.json",
+const OTHER_REQUESTS: [&str; 6] = [
     "marketstatus_now_2022.json",
     "marketstatus_upcoming_2022.json",
     "open_close_AAPL.json",
@@ -133,6 +131,41 @@ fn polygon_splits_and_tickers() {
         assert_eq!(listing.listed_on.map(|date| date.to_string()).as_deref(), Some("1980-12-12"));
         assert_eq!((listing.delisted_on, next), (None, None));
     });
+}
+
+#[test]
+fn polygon_days_of_a_market() {
+    let of = |symbols: &str, date: &str| {
+        let start = day(date);
+        let range = TimeRange::new(start, start + 86_400);
+        let days = case("polygon", symbols, AssetClass::Stock, Timeframe::D1);
+        Case { market: Some("stocks"), range, ..days }
+    };
+    if let Some(body) = recorded("polygon/grouped_day_one.json") {
+        let page = of("GIK", "2020-10-14").read(200, &body).unwrap();
+        let [gik, nobody] = &page.answers[..] else { panic!("{page:?}") };
+        assert_eq!((gik.symbol.as_str(), gik.adjustment), ("GIK", Some(Adjustment::Splits)));
+        assert_eq!(
+            (stamps(gik), prices(&gik.bars[0])),
+            (vec![day("2020-10-14")], [9.99, 10.02, 9.9, 10.02])
+        );
+        assert_eq!((nobody.symbol.as_str(), nobody.dropped), ("", 0));
+        let fault = of("GIK", "2020-10-15").read(200, &body).unwrap_err();
+        assert_eq!(fault.message, "none of its 1 rows is of 2020-10-15");
+    }
+    if let Some(body) = recorded("polygon/grouped_day_2019-02-01_first40.json") {
+        let some = of("ORG,ORRF,PANW,PEB", "2019-02-01");
+        let fault = some.read(200, &body).unwrap_err();
+        assert_eq!(
+            fault.message, "the answer says resultsCount 8374 and holds 40 rows",
+            "it was cut"
+        );
+        let page = some.read(200, &body.replace("8374", "40")).unwrap();
+        let symbols: Vec<&str> = page.answers.iter().map(|one| one.symbol.as_str()).collect();
+        assert_eq!(symbols, ["ORG", "ORRF", "PANW", "PEB", ""]);
+        assert_eq!(page.answers[4].dropped, 36);
+        assert_eq!(page.answers[2].bars[0].volume, Some(1_552_077.0));
+    }
 }
 
 #[test]

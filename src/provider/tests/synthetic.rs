@@ -289,3 +289,25 @@ fn yahoo_refusals_and_what_only_looks_like_one() {
         "a chart with an error code"
     );
 }
+
+#[test]
+fn a_day_of_a_market_is_stamped_with_its_end_or_within_it() {
+    let days = case("polygon", "X:BTCUSD", AssetClass::Crypto, Timeframe::D1);
+    let range = TimeRange::new(day("2024-01-02"), day("2024-01-03"));
+    let btc = Case { market: Some("crypto"), range, ..days };
+    let read = |millis: i64| {
+        let body = format!(
+            r#"{{"status":"OK","resultsCount":1,"results":[{{"T":"X:BTCUSD","t":{millis},"o":1,"h":1,"l":1,"c":1}}]}}"#
+        );
+        btc.read(200, &body).map(|page| stamps(&page.answers[0]))
+    };
+    let (start, end) = (range.start * 1_000, range.end * 1_000);
+    for millis in [start, start + 1, end - 1, end] {
+        assert_eq!(read(millis).unwrap(), [range.start]);
+    }
+    for millis in [start - 1, end + 1, i64::MIN, i64::MAX] {
+        assert!(read(millis).is_err(), "{millis}");
+    }
+    let empty = btc.read(200, r#"{"status":"OK","resultsCount":0}"#).unwrap();
+    assert_eq!(empty, Page::default(), "of nobody at all");
+}

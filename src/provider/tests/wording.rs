@@ -28,6 +28,20 @@ fn polygon() {
     adjusted.adjusted = true;
     adjusted.page_limit = 60_000;
     assert_eq!(adjusted.wording(), days.replace("=false", "=true"), "and never above its limit");
+    for (class, market) in [
+        (AssetClass::Stock, Some("us/market/stocks")),
+        (AssetClass::Etf, Some("us/market/stocks")),
+        (AssetClass::Crypto, Some("global/market/crypto")),
+        (AssetClass::Forex, Some("global/market/fx")),
+        (AssetClass::Index, None),
+    ] {
+        let mut days = case("polygon", "AAPL", class, Timeframe::D1);
+        days.market = days.provider.whole_market(About::Bars, class);
+        let path = "/v2/aggs/grouped/locale/";
+        let grouped = market
+            .map(|market| format!("{path}{market}/2024-01-02?adjusted=false&include_otc=true"));
+        assert_eq!(days.market.map(|_| days.wording()), grouped);
+    }
 }
 
 #[test]
