@@ -74,13 +74,14 @@ fn speed(rounds: usize) -> f64 {
     println!("{}", floor.rate("floor: bare INSERTs", bars, "bars"));
     println!("{}", better.rate("better: fifty a statement", bars, "bars"));
     println!("  processor time a bar, at best {:.2} us", cpu / bars * 1e6);
-    let shares: [(&str, fn(&Times) -> f64); 2] =
-        [("medians", Times::median), ("best", Times::best)];
-    for (what, of) in shares {
-        let share = of(&floor) / of(&program);
+    let all = [&floor, &better, &program];
+    for (what, [floor, better, program]) in
+        [("medians", all.map(Times::median)), ("best", all.map(Times::best))]
+    {
+        let share = floor / program;
         let name = format!("share of the floor ({what})");
         println!("{}", against(&name, share, "", Promise::AtLeast(1.0)));
-        let share = of(&better) / of(&program);
+        let share = better / program;
         let name = format!("share of the better floor ({what})");
         println!("{}", against(&name, share, "", Promise::AtLeast(0.75)));
     }
