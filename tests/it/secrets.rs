@@ -11,7 +11,9 @@ use std::process::{Child, Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::server::{Answer, Server};
-use crate::support::{DAILY, KEY, Sandbox, faulty_stocks, group, polygon, wait_until};
+use crate::support::{
+    DAILY, KEY, Sandbox, copy_program, faulty_stocks, group, polygon, wait_until,
+};
 
 /// Somebody who is not root.
 const NOBODY: u32 = 65_534;
@@ -67,9 +69,7 @@ fn its_environment_and_memory_are_closed_to_others_of_the_same_user() {
             }
             // What is built may lie where only root looks.
             let copy = std::env::temp_dir().join(format!("mdctl-of-nobody-{}", std::process::id()));
-            // By a process of its own: one that is started meanwhile would hold the copy open to be written.
-            let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_mdctl")).arg(&copy).status();
-            assert!(copied.expect("cp starts").success(), "no copy of the program");
+            copy_program(&copy);
             fs::set_permissions(&copy, Permissions::from_mode(0o755)).expect("its mode");
             let program = Path::new(&copy);
             let mut other = Command::new(program);

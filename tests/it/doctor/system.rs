@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::*;
+use crate::support::copy_program;
 
 /// A root folder with the program, what it is linked with, and a user and group `mdctl`.
 fn machine() -> Sandbox {
@@ -18,7 +19,7 @@ fn machine() -> Sandbox {
         fs::create_dir_all(to.parent().expect("a folder above")).expect("folders");
         fs::copy(library, to).expect("the library is copied");
     }
-    fs::copy(program, sandbox.path("mdctl")).expect("the program is copied");
+    copy_program(&sandbox.path("mdctl"));
     fs::set_permissions(sandbox.path(""), Permissions::from_mode(0o755)).expect("its mode");
     sandbox.write("etc/passwd", "root:x:0:0::/:/bin/sh\nmdctl:x:4711:4712::/:/bin/false\n");
     sandbox.write("etc/group", "root:x:0:\nmdctl:x:4712:\n");

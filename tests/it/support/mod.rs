@@ -513,3 +513,10 @@ fn listing(folder: &Path) -> String {
         text
     })
 }
+
+/// Copies the program, by a process of its own: one that is started meanwhile would hold a copy of this one's open to
+/// be written, and what is open to be written cannot be run.
+pub(crate) fn copy_program(to: &Path) {
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_mdctl")).arg(to).status();
+    assert!(copied.expect("cp starts").success(), "no copy of the program");
+}
