@@ -176,6 +176,12 @@ impl Factors {
         Self(steps.collect())
     }
 
+    /// The close of the bar of `ts` in shares of today.
+    #[must_use]
+    pub fn adjusted_close(&self, ts: i64, close: f64) -> f64 {
+        close * self.at(ts).0
+    }
+
     /// `bar` in shares of today.
     #[must_use]
     pub fn adjusted(&self, bar: &Bar) -> Bar {

@@ -9,7 +9,7 @@ use super::recursive::{self, Movements, MovingAverages};
 use super::session::Sessions;
 use super::state::State;
 use super::window::{self, Stochastic, Sums};
-use super::{FIRST, LOOKBACK, volume};
+use super::{FIRST, LOOKBACK, NEAR, volume};
 
 /// How many bars are computed at a time, column by column: as many as leave the columns in the cache.
 /// No power of two, with which the same places of all columns would compete for one place of it.
@@ -91,11 +91,14 @@ impl Engine {
         }
     }
 
-    /// An engine after the bars that `state` is the state after, as [`Engine::go_on`] has it.
+    /// An engine after the bars that `state` is the state after, of which `earlier` are the last ones, as
+    /// [`Engine::go_on`] has it.
     #[must_use]
     pub fn resume(state: State, earlier: &[Bar], session: Option<Tz>) -> Option<Self> {
         let mut engine = Self::new(session);
-        engine.go_on(state, earlier, session).then_some(engine)
+        let (far, near) = earlier.split_at(earlier.len().saturating_sub(NEAR));
+        let closes: Vec<f64> = far.iter().map(|bar| bar.close).collect();
+        engine.go_on(state, &closes, near, session).then_some(engine)
     }
 
     /// Begins before the first bar of another series, as a new engine would, which is larger than what it
@@ -113,17 +116,31 @@ impl Engine {
         self.is_extreme = false;
     }
 
-    /// Goes on after the bars that `state` is the state after, of which `earlier` are the last ones,
-    /// ascending; of more than [`LOOKBACK`] only the last are looked at. `session` is the one that the
-    /// engine of the state had. When bars are lacking it begins, and tells so: there must be
-    /// [`LOOKBACK`] of them, or as many as the state has seen.
-    pub fn go_on(&mut self, state: State, earlier: &[Bar], session: Option<Tz>) -> bool {
+    /// Goes on after the bars that `state` is the state after, of which `near` are the last ones, and `closes`
+    /// the closes of those before them, all ascending; of more than [`LOOKBACK`] only the last are looked at.
+    /// `session` is the one that the engine of the state had. When bars are lacking it begins, and tells so:
+    /// there must be [`LOOKBACK`] of them, the last [`NEAR`] as a whole, or as many as the state has seen.
+    pub fn go_on(
+        &mut self,
+        state: State,
+        closes: &[f64],
+        near: &[Bar],
+        session: Option<Tz>,
+    ) -> bool {
         self.begin(session);
         let needed = usize::try_from(state.seen).unwrap_or(LOOKBACK).min(LOOKBACK);
-        let Some(first) = earlier.len().checked_sub(needed) else { return false };
+        let near = &near[near.len().saturating_sub(needed)..];
+        let Some(first) = (closes.len() + near.len()).checked_sub(needed) else { return false };
+        if near.len() < needed.min(NEAR) {
+            return false;
+        }
+        let closes = &closes[first..];
         self.is_extreme = state.is_extreme();
         self.state = state;
-        self.load(&earlier[first..], LOOKBACK - needed);
+        let far = LOOKBACK - needed..LOOKBACK - near.len();
+        self.close[far].copy_from_slice(closes);
+        self.is_extreme |= !closes.iter().all(|close| is_tame_price(*close));
+        self.load(near, LOOKBACK - near.len());
         // The one before the first of the lane is never asked for.
         window::log_returns(&self.close[..LOOKBACK], &mut self.log_return[1..LOOKBACK]);
         true

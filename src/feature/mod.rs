@@ -67,6 +67,10 @@ use crate::domain::feature::COUNT;
 /// and one.
 pub const LOOKBACK: usize = 200;
 
+/// Of these, so many last ones are needed as a whole: those of the longest window of anything but closes. Of the
+/// others nothing but the close is looked at.
+pub const NEAR: usize = 20;
+
 /// The index of the first bar for which each feature is defined, in the order of the columns.
 const FIRST: [usize; COUNT] =
     [19, 49, 199, 11, 25, 14, 33, 33, 33, 19, 19, 19, 14, 27, 17, 17, 0, 10, 1, 20, 19, 0];

@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 
 use super::engine::Engine;
 use super::state::State;
-use super::{FIRST, LOOKBACK};
+use super::{FIRST, LOOKBACK, NEAR};
 use crate::domain::bar::Bar;
 use crate::domain::feature::{NAMES, Row};
 
@@ -177,12 +177,17 @@ fn an_engine_takes_nothing_of_one_series_into_the_next() {
         used.begin(Some(Tz::UTC));
         used.push_all(&huge, &mut Vec::new());
         let mut found = Vec::new();
-        assert!(used.go_on(state.state(), &own[300 - LOOKBACK..300], zone));
+        let closes = |from: usize| -> Vec<f64> {
+            own[from..300 - NEAR].iter().map(|bar| bar.close).collect()
+        };
+        let near = &own[300 - NEAR..300];
+        assert!(used.go_on(state.state(), &closes(300 - LOOKBACK), near, zone));
         used.push_all(&own[300..], &mut found);
         assert_eq!(bytes(&found), bytes(&expected[300..]), "{zone:?}");
 
         let mut found = Vec::new();
-        assert!(!used.go_on(state.state(), &own[301 - LOOKBACK..300], zone));
+        assert!(!used.go_on(state.state(), &closes(300 - LOOKBACK), &near[1..], zone));
+        assert!(!used.go_on(state.state(), &closes(301 - LOOKBACK), near, zone));
         used.push_all(&own, &mut found);
         assert_eq!(bytes(&found), bytes(&expected), "it has begun: {zone:?}");
     }

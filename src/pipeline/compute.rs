@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use chrono_tz::Tz;
 
 use crate::clock;
+use crate::domain::action::Factors;
 use crate::domain::bar::Bar;
 use crate::domain::event::{Event, Took};
 use crate::domain::fact::FeaturesFact;
@@ -12,9 +13,9 @@ use crate::domain::feature::{FeatureSet, Row};
 use crate::domain::run::{ComputeFact, ErrorKind, Failure, Stage};
 use crate::domain::series::SeriesKey;
 use crate::domain::task::About;
-use crate::feature::LOOKBACK;
 use crate::feature::engine::Engine;
 use crate::feature::state::State;
+use crate::feature::{LOOKBACK, NEAR};
 use crate::store::{StoreError, StoreResult, Writer};
 
 use super::desk::Desk;
@@ -184,7 +185,7 @@ fn compute_slice(
     most: u64,
 ) -> StoreResult<Slice> {
     let id = work.series_id;
-    let adjust = adjusting(tx, id)?;
+    let factors = tx.factors_of(id)?;
     // Where old bars were deleted, all goes on from the state that was kept for it.
     let from = tx.feature_base(id, work.from)?.map_or(work.from, |base| base.ts + 1);
     // Behind the last bar that has features there is nothing to take away.
@@ -192,13 +193,13 @@ fn compute_slice(
         tx.feature_states_drop(id, from)?;
         tx.features_drop(id, from)?;
     }
-    let mut next = resume(tx, engine, (id, from), work.zone, &adjust)?;
+    let mut next = resume(tx, engine, (id, from), work.zone, &factors)?;
     let mut slice = Slice { rows: 0, last: None, left: None };
     let mut rows: Vec<Row> = Vec::new();
     while slice.rows < most {
         let step = STEP - engine.state().seen() % STEP;
         let mut bars = tx.bars_from(id, next, step)?;
-        adjust(&mut bars);
+        adjust(&factors, &mut bars);
         let Some(last) = bars.last().map(|bar| bar.ts) else { break };
         rows.clear();
         engine.push_all(&bars, &mut rows);
@@ -223,14 +224,11 @@ fn compute_slice(
     Ok(slice)
 }
 
-/// What puts bars of a series into shares of today.
-fn adjusting(tx: &Writer<'_>, series_id: i64) -> StoreResult<impl Fn(&mut Vec<Bar>) + use<>> {
-    let factors = tx.factors_of(series_id)?;
-    Ok(move |bars: &mut Vec<Bar>| {
-        if !factors.steps().is_empty() {
-            bars.iter_mut().for_each(|bar| *bar = factors.adjusted(bar));
-        }
-    })
+/// Puts bars of a series into shares of today.
+fn adjust(factors: &Factors, bars: &mut [Bar]) {
+    if !factors.steps().is_empty() {
+        bars.iter_mut().for_each(|bar| *bar = factors.adjusted(bar));
+    }
 }
 
 /// Makes the engine go on after the last bar before `from` whose state is kept, or begin before the first
@@ -240,7 +238,7 @@ fn resume(
     engine: &mut Engine,
     (series_id, from): (i64, i64),
     zone: Option<Tz>,
-    adjust: &impl Fn(&mut Vec<Bar>),
+    factors: &Factors,
 ) -> StoreResult<i64> {
     let held = tx.feature_state_before(series_id, from)?;
     let held = held.and_then(|held| Some((held.ts, State::from_bytes(&held.state)?)));
@@ -248,9 +246,13 @@ fn resume(
         engine.begin(zone);
         return Ok(i64::MIN);
     };
-    let mut earlier = tx.bars_before(series_id, ts + 1, LOOKBACK as u64)?;
-    adjust(&mut earlier);
-    Ok(if engine.go_on(state, &earlier, zone) { ts + 1 } else { i64::MIN })
+    let mut near = tx.bars_before(series_id, ts + 1, NEAR as u64)?;
+    let first = near.first().map_or(i64::MIN, |bar| bar.ts);
+    let far = tx.closes_before(series_id, first, (LOOKBACK - NEAR) as u64)?;
+    let closes: Vec<f64> =
+        far.iter().map(|(ts, close)| factors.adjusted_close(*ts, *close)).collect();
+    adjust(factors, &mut near);
+    Ok(if engine.go_on(state, &closes, &near, zone) { ts + 1 } else { i64::MIN })
 }
 
 /// The state of a series' features after the bar of `ts`.
@@ -260,16 +262,16 @@ pub(super) fn state_after(
     zone: Option<Tz>,
     ts: i64,
 ) -> StoreResult<State> {
-    let adjust = adjusting(tx, series_id)?;
+    let factors = tx.factors_of(series_id)?;
     let mut engine = Engine::new(zone);
-    let mut next = resume(tx, &mut engine, (series_id, ts + 1), zone, &adjust)?;
+    let mut next = resume(tx, &mut engine, (series_id, ts + 1), zone, &factors)?;
     let mut rows = Vec::new();
     loop {
         let mut bars = tx.bars_from(series_id, next, STEP)?;
         bars.retain(|bar| bar.ts <= ts);
         let Some(last) = bars.last() else { return Ok(engine.state()) };
         next = last.ts + 1;
-        adjust(&mut bars);
+        adjust(&factors, &mut bars);
         rows.clear();
         engine.push_all(&bars, &mut rows);
     }

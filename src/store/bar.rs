@@ -231,6 +231,29 @@ impl Writer<'_> {
         Ok(bars)
     }
 
+    /// The closes of the last stored bars before `ts`, each with its `ts`, ascending, at most so many: what
+    /// else there is to a bar is not unpacked.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn closes_before(
+        &self,
+        series_id: i64,
+        ts: i64,
+        most: u64,
+    ) -> StoreResult<Vec<(i64, f64)>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT ts, close FROM bars WHERE series_id = ? AND ts < ? ORDER BY ts DESC LIMIT ?",
+        )?;
+        let rows = statement.query_map(params![series_id, ts, sql_count(most)], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+        let mut closes: Vec<(i64, f64)> = rows.collect::<Result<_, _>>()?;
+        closes.reverse();
+        Ok(closes)
+    }
+
     /// The last stored bar before `ts`, and the first one from it on.
     ///
     /// # Errors

@@ -21,7 +21,7 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// Emptied by SQLite at 48 MiB, a log only becomes so long while somebody reads.
+    /// Emptied by SQLite at 16 MiB, a log only becomes so long while somebody reads.
     pub(super) const USUAL: Self =
         Self { step: 64 << 20, most: 1 << 30, patience: Duration::from_secs(1) };
 }

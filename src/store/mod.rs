@@ -223,7 +223,7 @@ fn connect_to_write(path: &Path) -> StoreResult<Connection> {
     // loss takes back is planned again. A longer WAL saves writing hot pages again and again.
     connection.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;
-         PRAGMA wal_autocheckpoint = 12000; PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY;",
+         PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY;",
     )?;
     connection.set_prepared_statement_cache_capacity(64);
     migrate::migrate(&mut connection)?;
