@@ -48,6 +48,8 @@ const PORTION: usize = 10_000;
 const GROWING: usize = 1_000;
 /// Nanoseconds a bar.
 const TALIB: f64 = 47.7 + 25.0;
+/// Of that, at most.
+const SHARE: f64 = 0.7;
 
 fn main() {
     let rounds = rounds(10);
@@ -62,9 +64,9 @@ fn main() {
     println!("{}", whole.rate("whole series", count, "bars"));
     println!("{}", growing.rate("series with one new bar", GROWING as f64, "series"));
     let nanoseconds = whole.best() * 1e9 / count;
-    println!("{}", against("a bar, best", nanoseconds, "ns", Promise::AtMost(TALIB)));
+    println!("{}", against("a bar, best", nanoseconds, "ns", Promise::AtMost(SHARE * TALIB)));
     let nanoseconds = whole.median() * 1e9 / count;
-    println!("{}", against("a bar, median", nanoseconds, "ns", Promise::AtMost(TALIB)));
+    println!("{}", against("a bar, median", nanoseconds, "ns", Promise::AtMost(SHARE * TALIB)));
     stored(&bars, rounds.min(3));
 }
 
@@ -98,9 +100,9 @@ fn stored(bars: &[Bar], rounds: usize) {
     println!("{}", program.rate("mdctl backfill", count, "rows"));
     println!("{}", floor.rate("floor: bare INSERTs", count, "rows"));
     let share = floor.median() / program.median();
-    println!("{}", against("share of the floor (medians)", share, "", Promise::AtLeast(0.6)));
+    println!("{}", against("share of the floor (medians)", share, "", Promise::AtLeast(1.5)));
     let share = floor.best() / program.best();
-    println!("{}", against("share of the floor (best)", share, "", Promise::AtLeast(0.6)));
+    println!("{}", against("share of the floor (best)", share, "", Promise::AtLeast(1.5)));
     println!("{}", against("peak memory", peak_mb, "MB", Promise::AtMost(100.0)));
 }
 
