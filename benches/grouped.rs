@@ -14,39 +14,26 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
-use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use mdctl::calendar::{Calendar, Layout, Overrides};
-use mdctl::domain::range::TimeRange;
-use mdctl::domain::timeframe::Timeframe;
 use rusqlite::{Connection, params};
 use serde::Deserialize;
 
 #[expect(dead_code, reason = "each benchmark uses its part")]
 mod support;
 
+use support::day::{DAY, END, SYMBOLS, copy, count, fill, market};
 use support::figures::{Promise, Times, against};
 use support::market::Market;
 use support::process::run_watched;
 use support::server::Server;
-use support::{Config, open, rounds, scratch};
+use support::{open, rounds, scratch};
 
-/// 2025-06-28T00:00:00Z, the end of a Friday with a session.
-const END: i64 = 1_751_068_800;
-const DAY_BEFORE: &str = "2025-06-26";
-const DAY: &str = "2025-06-27";
-const TWO_YEARS: i64 = 2 * 365 * 86_400;
-
-const SYMBOLS: usize = 5_000;
 /// Symbols of the market that nobody tracks.
 const OTHERS: usize = 5_000;
 const PATH: &str = "/v2/aggs/grouped/locale/us/market/stocks/2025-06-27";
-
-static NAMES: LazyLock<Vec<String>> =
-    LazyLock::new(|| (0..SYMBOLS).map(|index| format!("S{index:04}")).collect());
 
 fn main() {
     let rounds = rounds(5);
@@ -76,12 +63,12 @@ fn main() {
             if asked != requests {
                 println!("  NO FIGURE: {asked} requests, not {requests}");
             }
-            count("mdctl", &database);
+            count("mdctl", "bars", &database, SYMBOLS);
             fs::remove_file(&database).expect("the database goes");
         }
         copy(filled.path(), folder.path());
         floor.add(bare(&database, &server.url()));
-        count("floor", &database);
+        count("floor", "bars", &database, SYMBOLS);
     }
     let symbols = SYMBOLS as f64;
     println!("{}", whole.rate("mdctl backfill", symbols, "symbols"));
@@ -103,10 +90,7 @@ fn main() {
 
 /// A server with the days on which New York traded, and the whole market's last one.
 fn serve() -> Server {
-    let calendar = Calendar::named("XNYS", Overrides::default()).expect("a known calendar");
-    let range = TimeRange::new(END - TWO_YEARS - 30 * 86_400, END);
-    let days = calendar.windows(Timeframe::D1, Layout::default(), range).map(|window| window.ts);
-    let market = Arc::new(Market::new("1/day", days, 5 * 3600));
+    let market = market();
     let pages = HashMap::from([(PATH.to_owned(), last_day(&market).into_bytes().into())]);
     market.serve(pages)
 }
@@ -133,48 +117,12 @@ fn last_day(market: &Market) -> String {
     )
 }
 
-/// A folder with two years of bars in its database, up to the day before.
-fn fill(server: &Server) -> tempfile::TempDir {
-    let folder = scratch();
-    let config = Config {
-        url: &server.url(),
-        asset_class: "stock",
-        timeframes: &["1d"],
-        lookback: TWO_YEARS,
-        symbols: &NAMES,
-    };
-    config.write(folder.path());
-    let filled = run_watched(folder.path(), &["backfill", "--as-of", DAY_BEFORE]);
-    let filled = filled.expect(0, folder.path());
-    println!("filled in {:.1} s", filled.wall.as_secs_f64());
-    folder
-}
-
-/// Copies config and database, down to the disk: nothing of it is to be written later.
-fn copy(from: &Path, to: &Path) {
-    for name in ["mdctl.toml", "key", "bench.db"] {
-        fs::copy(from.join(name), to.join(name)).expect("the copy");
-        File::open(to.join(name)).and_then(|file| file.sync_all()).expect("the disk has it");
-    }
-}
-
 /// Says in the config of `folder` whether days may be asked for of the whole market.
 fn configure(folder: &Path, grouped: bool) {
     let path = folder.join("mdctl.toml");
     let text = fs::read_to_string(&path).expect("the config");
     fs::write(path, text.replace("grouped = false", &format!("grouped = {grouped}")))
         .expect("the config");
-}
-
-/// Complains when not every symbol got its bar.
-fn count(who: &str, database: &Path) {
-    let connection = Connection::open(database).expect("the database");
-    let sql = "SELECT count(*) FROM bars WHERE ts = ?";
-    let stored: i64 =
-        connection.query_row(sql, [END - 86_400], |row| row.get(0)).expect("the rows");
-    if stored != SYMBOLS as i64 {
-        println!("  NO FIGURE: {who} stored {stored} new bars of {SYMBOLS}");
-    }
 }
 
 /// The answer as far as the floor looks at it.

@@ -14,15 +14,12 @@
 #![expect(clippy::print_stdout, reason = "a benchmark shows figures")]
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use mdctl::calendar::{Calendar, Layout, Overrides};
-use mdctl::domain::range::TimeRange;
-use mdctl::domain::timeframe::Timeframe;
 use reqwest::Client;
 use rusqlite::{Connection, params};
 use serde::Deserialize;
@@ -31,30 +28,19 @@ use tokio::sync::mpsc;
 #[expect(dead_code, reason = "each benchmark uses its part")]
 mod support;
 
+use support::day::{DAY, SYMBOLS, copy, count, fill, market};
 use support::figures::{Promise, Times, against};
-use support::market::Market;
 use support::process::run_watched;
-use support::server::Server;
-use support::{Config, open, rounds, scratch};
+use support::{open, rounds, scratch};
 
-/// 2025-06-28T00:00:00Z, the end of a Friday with a session.
-const END: i64 = 1_751_068_800;
-const DAY_BEFORE: &str = "2025-06-26";
-const DAY: &str = "2025-06-27";
-const TWO_YEARS: i64 = 2 * 365 * 86_400;
-
-const SYMBOLS: usize = 5_000;
 /// Requests at once: what the program does by default.
 const PARALLEL: usize = 3;
 /// Answers a transaction of the floor.
 const BATCH: usize = 64;
 
-static NAMES: LazyLock<Vec<String>> =
-    LazyLock::new(|| (0..SYMBOLS).map(|index| format!("S{index:04}")).collect());
-
 fn main() {
     let rounds = rounds(5);
-    let server = serve();
+    let server = market().serve(HashMap::new());
     let filled = fill(&server);
     println!("incremental: {SYMBOLS} symbols, one new bar and one request each, {rounds} rounds");
     let (mut whole, mut program, mut floor) = (Times::new(), Times::new(), Times::new());
@@ -99,50 +85,6 @@ fn main() {
     let ratio = whole.best() / program.best();
     println!("{}", against("with features, times without (best)", ratio, "", Promise::AtMost(3.0)));
     println!("{}", against("peak memory", peak_mb, "MB", Promise::AtMost(100.0)));
-}
-
-/// A server with the days on which New York traded; it stamps them with about their midnight there.
-fn serve() -> Server {
-    let calendar = Calendar::named("XNYS", Overrides::default()).expect("a known calendar");
-    let range = TimeRange::new(END - TWO_YEARS - 30 * 86_400, END);
-    let days = calendar.windows(Timeframe::D1, Layout::default(), range).map(|window| window.ts);
-    Arc::new(Market::new("1/day", days, 5 * 3600)).serve(HashMap::new())
-}
-
-/// A folder with two years of bars in its database, up to the day before.
-fn fill(server: &Server) -> tempfile::TempDir {
-    let folder = scratch();
-    let config = Config {
-        url: &server.url(),
-        asset_class: "stock",
-        timeframes: &["1d"],
-        lookback: TWO_YEARS,
-        symbols: &NAMES,
-    };
-    config.write(folder.path());
-    let filled = run_watched(folder.path(), &["backfill", "--as-of", DAY_BEFORE]);
-    let filled = filled.expect(0, folder.path());
-    println!("filled in {:.1} s", filled.wall.as_secs_f64());
-    folder
-}
-
-/// Copies config and database, down to the disk: nothing of it is to be written later.
-fn copy(from: &Path, to: &Path) {
-    for name in ["mdctl.toml", "key", "bench.db"] {
-        fs::copy(from.join(name), to.join(name)).expect("the copy");
-        File::open(to.join(name)).and_then(|file| file.sync_all()).expect("the disk has it");
-    }
-}
-
-/// Complains when not every symbol got its row of `table`.
-fn count(who: &str, table: &str, database: &Path, wanted: usize) {
-    let connection = Connection::open(database).expect("the database");
-    let sql = format!("SELECT count(*) FROM {table} WHERE ts = ?");
-    let stored: i64 =
-        connection.query_row(&sql, [END - 86_400], |row| row.get(0)).expect("the rows");
-    if stored != wanted as i64 {
-        println!("  NO FIGURE: {who} stored {stored} new {table} of {wanted}");
-    }
 }
 
 /// The answer as far as the floor looks at it.

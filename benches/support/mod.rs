@@ -3,6 +3,7 @@
 #[path = "../../tests/it/support/server.rs"]
 pub(crate) mod server;
 
+pub(crate) mod day;
 pub(crate) mod distant;
 pub(crate) mod figures;
 pub(crate) mod market;

@@ -41,6 +41,7 @@ mod line;
 mod lines;
 mod page;
 mod preview;
+mod record;
 mod restate;
 mod retain;
 mod sample;
@@ -52,6 +53,8 @@ pub use preview::preview;
 pub use retain::prune_bars;
 pub use sample::{Sample, sample};
 pub use want::{Holdings, Selection};
+
+use record::Record;
 
 /// Messages written in one transaction, at most: enough that small pages do not pay for a commit each.
 const BATCH_MESSAGES: usize = 1_024;
@@ -297,45 +300,6 @@ fn run_remembering(
     let status = record.totals.status();
     let exit = exit::Exit::of_run(status, settings.run.treat_as);
     record.close(store, status, exit, None, sink)
-}
-
-/// A run on record.
-struct Record<'a> {
-    settings: &'a Settings,
-    run_id: &'a RunId,
-    totals: Totals,
-    times: WriterTimes,
-    /// Where providers are remembered; `None` where that is the run's own database.
-    memory: Option<&'a mut Store>,
-}
-
-impl Record<'_> {
-    /// Closes the run's row with its outcome.
-    fn close(
-        self,
-        store: &mut Store,
-        status: RunStatus,
-        exit: exit::Exit,
-        error: Option<&str>,
-        sink: &mut dyn FnMut(Event),
-    ) -> anyhow::Result<Outcome> {
-        store.write(|tx| self.write(tx, status, exit, error))?;
-        // The run is on record; a log that cannot be emptied now is emptied by the next one.
-        let _ = store.checkpoint();
-        sink(Event::Finished { status, totals: self.totals, exit_code: exit.code() });
-        let Self { run_id, totals, times, .. } = self;
-        Ok(Outcome { run_id: run_id.clone(), status, totals, times, exit })
-    }
-
-    fn write(
-        &self,
-        tx: &Writer<'_>,
-        status: RunStatus,
-        exit: exit::Exit,
-        error: Option<&str>,
-    ) -> StoreResult<()> {
-        tx.run_close(self.run_id, clock::now(), status, &self.totals, exit.code(), error)
-    }
 }
 
 /// Settles what an earlier run left behind, brings the tracked symbols up to date, opens the run's row;
