@@ -35,10 +35,8 @@ impl Desk<'_> {
         if is_import {
             fetched.attempt.range = import::range_of(&checked);
         }
-        let is_whole = fetched.from_file && !is_import;
-        if let Some(line) = self.series.get(&key).filter(|line| is_whole && !line.asked) {
-            tx.file_findings_forget(line.series_id)?;
-            tx.rejections_forget(line.series_id)?;
+        if fetched.from_file && !is_import {
+            self.begin_file(tx, &key)?;
         }
         if let Some(fault) = self.contradiction(&fetched, &checked) {
             return self.refuse(tx, &fetched, &checked, fault, validated);
@@ -46,15 +44,7 @@ impl Desk<'_> {
         let Some((put, restated)) = self.keep_page(tx, &fetched, &due, &checked)? else {
             return Ok(Vec::new());
         };
-        let counts = PageCounts {
-            fetched: rows + fetched.answer.dropped,
-            inserted: put.inserted,
-            updated: put.updated,
-            rejected: checked.rejected.len() as u64,
-            dropped: checked.dropped + fetched.answer.dropped,
-            kept: put.kept,
-            refused: refused(&fetched, &checked),
-        };
+        let counts = counts(&fetched, &checked, &put, rows);
         let logged = match fetched.attempt.part_of {
             // What was written stands with the request that brought it.
             Some(_) => PageCounts { inserted: 0, updated: 0, ..counts },
@@ -81,6 +71,15 @@ impl Desk<'_> {
             events.push(Event::Restated { series: key });
         }
         Ok(events)
+    }
+
+    /// What an earlier reading of a series' file found goes with the first page of a new one.
+    fn begin_file(&self, tx: &Writer<'_>, key: &SeriesKey) -> StoreResult<()> {
+        if let Some(line) = self.series.get(key).filter(|line| !line.asked) {
+            tx.file_findings_forget(line.series_id)?;
+            tx.rejections_forget(line.series_id)?;
+        }
+        Ok(())
     }
 
     /// Leaves out of a page what is kept no longer, and what lies beyond the instant that somebody asked
@@ -121,25 +120,19 @@ impl Desk<'_> {
         checked: &Checked,
     ) -> StoreResult<Option<(Put, bool)>> {
         let now = clock::now();
-        let (adjusted, claim) = (self.adjustment(fetched), self.claim());
+        let adjusted = self.adjustment(fetched);
         let key = &fetched.task.key;
         let (group, _) = self.place(&key.symbol);
         let begins = want::begins(self.settings, group, key.timeframe, self.now);
-        let Some(line) = self.series.get_mut(&fetched.task.key) else { return Ok(None) };
+        let Some(series_id) = self.series.get(key).map(|line| line.series_id) else {
+            return Ok(None);
+        };
+        let put = self.put_bars(tx, series_id, fetched, &checked.accepted)?;
+        let Some(line) = self.series.get_mut(key) else { return Ok(None) };
         line.asked = true;
         line.unsettled_from = fetched.task.unsettled_from;
         if line.adjustment != adjusted && !checked.accepted.is_empty() {
             line.adjustment = adjusted;
-        }
-        let mut put = Put::default();
-        for (request, bars) in by_request(fetched, &checked.accepted) {
-            let own = tx.bars_put(line.series_id, &self.run_id, now, bars, claim)?;
-            if let Some(row) = request.and_then(|number| self.answered.get(&number)) {
-                let Put { inserted, updated, .. } = own;
-                let counts = PageCounts { inserted, updated, ..PageCounts::default() };
-                tx.fetch_log_extend(*row, &counts)?;
-            }
-            put.add(own);
         }
         let file = fetched.attempt.file.as_deref();
         tx.rejections_settle(line.series_id, &checked.accepted)?;
@@ -169,6 +162,28 @@ impl Desk<'_> {
         line.fetched(Some(now), put.inserted);
         line.file_mark = fetched.file_mark.or(line.file_mark);
         Ok(Some((put, restated)))
+    }
+
+    /// Writes a page's bars; those that a request for a whole market brought are counted with it.
+    fn put_bars(
+        &self,
+        tx: &Writer<'_>,
+        series_id: i64,
+        fetched: &Fetched,
+        bars: &[Bar],
+    ) -> StoreResult<Put> {
+        let (now, claim) = (clock::now(), self.claim());
+        let mut put = Put::default();
+        for (request, bars) in by_request(fetched, bars) {
+            let own = tx.bars_put(series_id, &self.run_id, now, bars, claim)?;
+            if let Some(row) = request.and_then(|number| self.answered.get(&number)) {
+                let Put { inserted, updated, .. } = own;
+                let counts = PageCounts { inserted, updated, ..PageCounts::default() };
+                tx.fetch_log_extend(*row, &counts)?;
+            }
+            put.add(own);
+        }
+        Ok(put)
     }
 
     /// Notes a stretch that the provider's plan does not hold: for this key its bars begin later.
@@ -298,6 +313,19 @@ impl Desk<'_> {
         let failed = self.fail(tx, failure)?;
         let refused = Event::AttemptFailed { attempt, retry_in: None, validated: Some(validated) };
         Ok(vec![refused, failed])
+    }
+}
+
+/// What became of a page's rows; `rows` is how many came, less those that the provider itself left out.
+fn counts(fetched: &Fetched, checked: &Checked, put: &Put, rows: u64) -> PageCounts {
+    PageCounts {
+        fetched: rows + fetched.answer.dropped,
+        inserted: put.inserted,
+        updated: put.updated,
+        rejected: checked.rejected.len() as u64,
+        dropped: checked.dropped + fetched.answer.dropped,
+        kept: put.kept,
+        refused: refused(fetched, checked),
     }
 }
 
