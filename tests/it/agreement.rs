@@ -373,6 +373,8 @@ fn a_crash_is_told_by_whoever_comes_next() {
     let world = World::new("", ill(|| Answer::Hang));
     let running = world.sandbox.start(&["backfill", "--as-of", AS_OF]);
     world.provider.wait_for(2);
+    // It is told beside the requests, and may come after them.
+    world.switch.wait_for(1);
     running.kill();
     let health = world.sandbox.mdctl(&["health", "--json", "--as-of", AS_OF]).json();
     assert_eq!(health["last_execution"]["status"], "crashed", "{health}");
