@@ -233,6 +233,12 @@ impl Lane<'_> {
         }
     }
 
+    /// Whether the provider wants to be left alone for longer than a run waits.
+    fn is_long_wish(&self, lost: &Lost) -> bool {
+        let longest = self.line.settings.retry.max;
+        lost.fate == Fate::Failed && lost.fault.retry_after.is_some_and(|wait| wait > longest)
+    }
+
     /// A task's part of the answer to a request; `None` when each symbol is to be asked for alone.
     pub(super) async fn part(
         &self,
@@ -248,7 +254,16 @@ impl Lane<'_> {
             if let Some(lost) = self.crew.ending.lost(0) {
                 return Err(lost);
             }
-            *state = self.ask_for_all(task, shared, share, report).await;
+            let came = self.ask_for_all(task, shared, share, report).await;
+            if let State::Lost(lost) = &came
+                && self.is_long_wish(lost)
+            {
+                // One request met the wish: as it would be alone, one fails, and the others wait for another run.
+                let own = lost.clone();
+                *state = State::Lost(Lost::deferred(own.fault.message.clone()));
+                return Err(own);
+            }
+            *state = came;
         }
         let found = match &*state {
             State::Found(found) => Arc::clone(found),

@@ -42,8 +42,11 @@ struct Answered {
     actions: Vec<Action>,
     /// Days of which all was told: what is held of them besides is taken back.
     told: RangeSet,
-    /// Whether what is yet to come, and was not told again, is called off.
+    /// Whether what is yet to come, and was not told again, is called off: so says the present name alone, in an
+    /// answer of its own. A list by date may have been cut off before it.
     calls_off: bool,
+    /// Up to which day the names that answered reach.
+    reach: Option<i64>,
     /// Names whose answer does not count for all that there is.
     in_doubt: usize,
     unread: Unread,
@@ -71,7 +74,11 @@ impl Answers {
         answered.open = answered.open.saturating_sub(1);
         let told = whole.as_ref().and_then(|whole| told(task, whole));
         answered.told.insert(told.unwrap_or(NO_DAYS));
-        answered.calls_off = told.is_some();
+        if answered.reach <= Some(task.range.end) {
+            answered.reach = Some(task.range.end);
+            let is_listed = whole.as_ref().is_some_and(|whole| whole.listed.is_some());
+            answered.calls_off = told.is_some() && !is_listed;
+        }
         answered.in_doubt += usize::from(told.is_none());
         let whole = whole.unwrap_or_default();
         let within = |action: &Action| task.range.contains(midnight(action));

@@ -395,10 +395,13 @@ fn what_goes_from_a_full_list_is_taken_back_and_from_an_empty_one_nothing() {
     };
     server.answer_with(list(rows(&["2024-01-30", "2024-02-19"])));
     enrich(&sandbox, "2024-03-19").expect_code(0);
-    assert_eq!(told(&sandbox), all[..2], "what is yet to come was called off");
+    assert_eq!(told(&sandbox), all, "and calls nothing off that it does not reach");
     server.answer_with(list(rows(&["2024-01-30", "2024-02-21"])));
     enrich(&sandbox, "2024-03-20").expect_code(0);
-    assert_eq!(told(&sandbox), all[..1]);
+    assert_eq!(told(&sandbox), [all[0], all[2]]);
+    server.answer_with(list(rows(&["2024-01-30", "2024-04-11"])));
+    enrich(&sandbox, "2024-03-21").expect_code(0);
+    assert_eq!(told(&sandbox), all[..1], "one that reaches beyond it does");
 }
 
 #[test]

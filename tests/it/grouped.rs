@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::crash::{another, assert_alike, contents};
 use crate::support::market::{DAY, Market, Row, date, day, grouped_day, rows, sessions};
-use crate::support::server::{Answer, Request, Server};
+use crate::support::server::{Answer, Reply, Request, Server};
 use crate::support::shim::{Shim, Spoil};
 use crate::support::{DAILY, Sandbox, asked, group, polygon};
 
@@ -306,6 +306,21 @@ fn an_outage_is_no_reason_to_ask_for_each_symbol() {
     server.answer_with(move |request| market.polygon(request));
     sandbox.backfill_at(MONDAY, &[]).expect_code(0);
     assert_eq!(asked(&server.take_requests()), [grouped(MONDAY)]);
+}
+
+#[test]
+fn a_long_wish_to_be_left_alone_fails_one_and_defers_the_others() {
+    let (server, sandbox) = filled("", |market, request| match grouped_day(request) {
+        Some(_) => Answer::Whole(Reply::new(429, "{}").with("Retry-After", 3600)),
+        None => market.polygon(request),
+    });
+    settled_on(&sandbox, MONDAY);
+    sandbox.backfill_at(MONDAY, &[]).expect_code(1);
+    assert_eq!(asked(&server.take_requests()), [grouped(MONDAY)]);
+    let jobs = "SELECT status || ' ' || count(*) FROM jobs
+                 WHERE run_id = (SELECT max(run_id) FROM runs) GROUP BY status ORDER BY 1";
+    let others = SYMBOLS.len() - 1;
+    assert_eq!(sandbox.database().texts(jobs), [format!("deferred {others}"), "failed 1".into()]);
 }
 
 #[test]
