@@ -178,8 +178,9 @@ impl Crew {
             self.changed.notify_waiters();
             for (provider, assignment) in beginning {
                 let (crew, rank) = (Arc::clone(self), assignment.rank);
-                let working =
-                    round.at_work.spawn(async move { crew.job(assignment, more_rounds).await });
+                // Boxed, as it is large and handed on from hand to hand.
+                let job = Box::pin(async move { crew.job(assignment, more_rounds).await });
+                let working = round.at_work.spawn(job);
                 round.jobs.insert(working.id(), (provider, rank));
             }
             let more = queues.first().is_some();

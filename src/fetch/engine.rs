@@ -42,7 +42,9 @@ impl Engine {
         // Tokio breaks down when it cannot have the files that it needs.
         let spare: io::Result<Vec<File>> = (0..FILES).map(|_| File::open("/dev/null")).collect();
         drop(spare?);
-        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        // One thread decodes and judges faster than the writer writes; a second one would only pass
+        // requests to and fro.
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let stop = Arc::new(Stop::default());
         let _inside = runtime.enter();
         for (kind, meaning) in [

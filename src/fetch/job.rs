@@ -126,11 +126,12 @@ impl Tasks {
         self.lining_up = Some(went);
         let (crew, task) = (Arc::clone(&self.crew), Arc::clone(&self.tasks[index]));
         let rank = Rank { job: self.job, task: index };
-        self.at_work.spawn(async move {
+        // Boxed, as it is large and handed on from hand to hand.
+        self.at_work.spawn(Box::pin(async move {
             let mut report = Report { retries: 0, lining_up: Some(lining_up) };
             let ended = crew.task(&task, rank, &mut report).await;
             (index, ended, report)
-        });
+        }));
     }
 
     /// Whether a task waits for its turn in any case: the ranges of one series are asked for one after the
@@ -248,23 +249,30 @@ impl Crew {
     ) -> Result<(), Lost> {
         let line = self.line(&task.provider);
         match line.settings.source.clone() {
+            // What is rare is boxed: else every task is as large as the largest way that one can go.
             Source::Files { folder } if task.about == About::ActionsFile => {
                 let path = folder.join(actions_file::file_name(&task.key.symbol));
-                self.actions_file(task, path).await
+                Box::pin(self.actions_file(task, path)).await
             }
             Source::Files { folder } => {
                 let own = || file_path(&folder, &task.ask_symbol, task.key.timeframe);
                 let named = task.file.as_ref().map(|file| file.path.clone());
-                self.file(task, named.unwrap_or_else(own)).await
+                Box::pin(self.file(task, named.unwrap_or_else(own))).await
             }
             Source::Http { provider, base_url } => {
                 let lane = Lane { crew: self, line, provider, base_url: &base_url, rank };
                 if task.about != About::Bars {
-                    return lane.inquire(task, report).await;
+                    return Box::pin(lane.inquire(task, report)).await;
                 }
-                let Some(range) = lane.shared(task, report).await? else { return Ok(()) };
+                let alone = match task.shared.is_empty() {
+                    true => Some(task.range),
+                    false => Box::pin(lane.shared(task, report)).await?,
+                };
+                let Some(range) = alone else { return Ok(()) };
                 match lane.pages(task, range, report).await {
-                    Err(lost) if lost.is_refusal() => lane.narrowed(task, lost, report).await,
+                    Err(lost) if lost.is_refusal() => {
+                        Box::pin(lane.narrowed(task, lost, report)).await
+                    }
                     ended => ended,
                 }
             }

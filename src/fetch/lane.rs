@@ -325,7 +325,7 @@ impl Lane<'_> {
         let ending = &self.crew.ending;
         let mut attempt = attempt(wanted.task, wanted.range, number);
         attempt.pace.quota = flight.waited;
-        let asking = self.ask(http, wanted, elsewhere, &mut attempt);
+        let asking = Box::pin(self.ask(http, wanted, elsewhere, &mut attempt));
         let answered = ending.cut.run_until_cancelled(asking).await;
         let came = answered.unwrap_or_else(|| Err(ending.fault()));
         let fault = came.as_ref().err();

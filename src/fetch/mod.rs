@@ -1,6 +1,6 @@
 //! The network at work: the only async room. Jobs run side by side, each asking for its tasks in turn,
 //! page by page, or several at once where lanes would idle; what comes back is decoded and judged row by
-//! row right here, on all processors, and handed to synchronous code one message at a time.
+//! row right here, beside the writer, and handed to synchronous code one message at a time.
 //!
 //! The channel is bounded: slow storage slows fetching by itself, and memory does not grow with the
 //! range. Tokio's types never leave this room. The state machines (`retry`, `quota`, `breaker`,

@@ -197,9 +197,6 @@ impl Lane<'_> {
         task: &Arc<Task>,
         report: &mut Report,
     ) -> Result<Option<TimeRange>, Lost> {
-        if task.shared.is_empty() {
-            return Ok(Some(task.range));
-        }
         let mut alone: Option<TimeRange> = None;
         let mut gathered: Option<Fetched> = None;
         for shared in &task.shared {
