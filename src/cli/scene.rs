@@ -99,8 +99,11 @@ impl Scene {
             level(global, bar)
         };
         let log = log(global, &settings, level, &screen, tail.as_ref());
+        let settings = Arc::new(settings);
+        // The process ends with its command; to take thousands of symbols apart before is time for nothing.
+        std::mem::forget(Arc::clone(&settings));
         Ok(Self {
-            settings: Arc::new(settings),
+            settings,
             wall_now,
             as_of,
             json: global.json,
