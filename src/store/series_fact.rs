@@ -51,7 +51,7 @@ impl Store {
         self.series_to(Depth::Judged)
     }
 
-    /// Many are read in two halves at once. Each of them is of one moment, and a commit may lie between the
+    /// Many are read in two parts at once. Each of them is of one moment, and a commit may lie between the
     /// two, as it may between any two questions: a series is one row, and in one of them.
     fn series_to(&self, depth: Depth) -> StoreResult<SeriesFacts> {
         let last: Option<i64> = self.read(|connection| {
@@ -63,17 +63,18 @@ impl Store {
             self.series_of(depth, 0..end, &mut all)?;
             return Ok(all.into_iter().collect());
         }
-        let (path, half) = (&self.path, end / 2);
+        // The other thread has to open the database first.
+        let (path, part) = (&self.path, end / 8 * 5);
         let there = || {
-            let mut all = Vec::with_capacity(usize::try_from(end - half).unwrap_or(0).min(ROOM));
-            Self::open_read(path)?.series_of(depth, half..end, &mut all).map(|()| all)
+            let mut all = Vec::with_capacity(usize::try_from(end - part).unwrap_or(0).min(ROOM));
+            Self::open_read(path)?.series_of(depth, part..end, &mut all).map(|()| all)
         };
-        let (there, here) = both(there, || self.series_of(depth, 0..half, &mut all));
+        let (there, here) = both(there, || self.series_of(depth, 0..part, &mut all));
         here?;
         match there {
             Ok(more) => all.extend(more),
             // Where there may be no second connection, one has to do.
-            Err(_) => self.series_of(depth, half..end, &mut all)?,
+            Err(_) => self.series_of(depth, part..end, &mut all)?,
         }
         Ok(all.into_iter().collect())
     }
