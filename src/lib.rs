@@ -42,7 +42,8 @@
 //! | [`cli`] | flags, wiring, errors in words, exit codes | decide what a number means |
 //!
 //! [`clock`] is the only place that asks for the time or for chance, [`logging`] the only one that
-//! installs log lines, [`exit`] the one list of process codes, [`mod@file`] what replaces a file as a whole;
+//! installs log lines, [`exit`] the one list of process codes, [`mod@file`] what replaces a file as a whole,
+//! [`mod@both`] how two things are done at once;
 //! [`guide`] holds the pages for those who run it, [`guide::architecture`] how to change it.
 //!
 //! # What holds everywhere
@@ -59,6 +60,7 @@
 //! The arrows between rooms are kept by `tests/it/tidy.rs` and by the lints of `.clippy.toml`.
 
 pub mod action;
+pub mod both;
 pub mod calendar;
 pub mod cli;
 pub mod clock;

@@ -2,13 +2,16 @@
 
 use clap::Args;
 
+use crate::both::both;
 use crate::domain::shard::Shard;
 use crate::render;
-use crate::report::{health, staleness};
+use crate::report::Facts;
+use crate::report::health::{self, Evidence};
+use crate::report::staleness::{self, Staleness};
 
 use super::failure::Failure;
 use super::scene::Scene;
-use super::{Done, print};
+use super::{Done, ending, print};
 
 /// The verdict: can the data be trusted, and if not, what is to be done?
 ///
@@ -24,10 +27,17 @@ pub(super) struct Health {
     shard: Option<Shard>,
 }
 
+/// From so many series on it pays to judge them in two threads.
+const MANY: usize = 5_000;
+
 pub(super) fn exec(command: &Health, scene: &Scene) -> Done {
     let scene = &scene.anew(command.shard);
     let next_run = scene.next_run();
-    let report = judge(scene).unwrap_or_else(|why| health::unknown(&scene.settings, &why.line()));
+    let judged = judged(scene).map(|(report, facts)| {
+        ending::leave(facts);
+        report
+    });
+    let report = judged.unwrap_or_else(|why| health::unknown(&scene.settings, &why.line()));
     let next_run = next_run.at();
     print(|out| {
         if scene.json {
@@ -36,14 +46,29 @@ pub(super) fn exec(command: &Health, scene: &Scene) -> Done {
             render::health::table(out, &report, next_run, scene.look, scene.wall_now)
         }
     })?;
-    Ok(report.status.exit())
+    let exit = report.status.exit();
+    ending::leave(report);
+    Ok(exit)
 }
 
 /// The verdict.
 pub(super) fn judge(scene: &Scene) -> Result<health::Health, Failure> {
+    Ok(judged(scene)?.0)
+}
+
+/// The verdict, and what it was judged from.
+fn judged(scene: &Scene) -> Result<(health::Health, Facts), Failure> {
     let store = scene.reader()?;
     let facts = scene.facts(&store, false)?;
-    let staleness = staleness::judge(&scene.settings, &facts, scene.now());
-    let evidence = scene.evidence(&store, &facts, staleness)?;
-    Ok(health::judge(&scene.settings, evidence))
+    let (settings, now) = (&*scene.settings, scene.now());
+    // How late a series is needs nothing of what else is known.
+    let stale = || staleness::judge(settings, &facts, now);
+    let gather = || {
+        let low_quality = scene.low_quality(&store, &facts)?;
+        scene.evidence_with(&store, &facts, Staleness::default(), low_quality)
+    };
+    let is_long = facts.series.len() >= MANY;
+    let (staleness, evidence) = if is_long { both(stale, gather) } else { (stale(), gather()) };
+    let evidence = Evidence { staleness, ..evidence? };
+    Ok((health::judge(settings, evidence), facts))
 }

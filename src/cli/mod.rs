@@ -25,6 +25,7 @@ mod completions;
 mod db;
 mod deed;
 mod doctor;
+mod ending;
 mod enrich;
 mod failure;
 mod features;

@@ -1,6 +1,6 @@
 //! `mdctl quality`: how good the series are, and what was found wrong.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use clap::Args;
 use schemars::Schema;
@@ -10,6 +10,7 @@ use crate::domain::anomaly::{Anomaly, AnomalyCode};
 use crate::domain::bar::RejectReason;
 use crate::domain::fact::SeriesFact;
 use crate::domain::gap::Gap;
+use crate::domain::quick::QuickMap;
 use crate::domain::range::TimeRange;
 use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::timeframe::Timeframe;
@@ -137,8 +138,8 @@ pub(super) fn gaps_now(scene: &Scene, facts: &Facts) -> Vec<GapState> {
 }
 
 /// Gaps by the keys of their series.
-pub(super) fn by_series(facts: &Facts, rows: Vec<GapState>) -> HashMap<i64, Vec<Gap>> {
-    let mut by_series: HashMap<i64, Vec<_>> = HashMap::new();
+pub(super) fn by_series(facts: &Facts, rows: Vec<GapState>) -> QuickMap<i64, Vec<Gap>> {
+    let mut by_series: QuickMap<i64, Vec<_>> = QuickMap::default();
     for row in rows {
         if let Some(series) = facts.series.get(&row.key) {
             by_series.entry(series.series_id).or_default().push(row.gap);

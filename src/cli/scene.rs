@@ -31,7 +31,7 @@ use crate::systemd::NextRun;
 use crate::{fetch, pipeline};
 
 use super::failure::Failure;
-use super::{Colour, Global, LogFormat};
+use super::{Colour, Global, LogFormat, ending};
 
 /// Failures looked at by the verdict, at most.
 const MOST_FAILURES: u64 = 50;
@@ -99,8 +99,10 @@ impl Scene {
             level(global, bar)
         };
         let log = log(global, &settings, level, &screen, tail.as_ref());
+        let settings = Arc::new(settings);
+        ending::leave(Arc::clone(&settings));
         Ok(Self {
-            settings: Arc::new(settings),
+            settings,
             wall_now,
             as_of,
             json: global.json,
@@ -210,6 +212,15 @@ impl Scene {
         quality_report::judge(&self.settings, facts, now, counted, is_kept)
     }
 
+    /// The series whose score is low for what is held of them, the worst first.
+    pub(super) fn low_quality(
+        &self,
+        store: &Store,
+        facts: &Facts,
+    ) -> StoreResult<Vec<SeriesQuality>> {
+        self.quality_where(store, facts, SeriesQuality::is_held_low)
+    }
+
     /// The facts behind the verdict.
     pub(super) fn evidence(
         &self,
@@ -217,7 +228,7 @@ impl Scene {
         facts: &Facts,
         staleness: Staleness,
     ) -> StoreResult<Evidence> {
-        let low_quality = self.quality_where(store, facts, SeriesQuality::is_held_low)?;
+        let low_quality = self.low_quality(store, facts)?;
         self.evidence_with(store, facts, staleness, low_quality)
     }
 

@@ -11,7 +11,7 @@ use crate::report::staleness;
 
 use super::scene::Scene;
 use super::select::{Typed, selection};
-use super::{Done, print};
+use super::{Done, ending, print};
 
 /// Freshness of every series, worst first.
 ///
@@ -68,7 +68,9 @@ pub(super) fn exec(command: &Staleness, scene: &Scene) -> Done {
             render::staleness::table(out, &report, scene.look)
         }
     })?;
-    Ok(match report.worst() {
+    let worst = report.worst();
+    ending::leave((facts, report));
+    Ok(match worst {
         _ if !command.check => Exit::Success,
         Freshness::Fresh => Exit::Success,
         Freshness::Aging => Exit::Partial,

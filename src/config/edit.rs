@@ -7,8 +7,7 @@ use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value};
 
 use crate::file::{self, Mode};
 
-use super::file::File;
-use super::{ConfigError, resolve};
+use super::ConfigError;
 
 /// A config being edited.
 #[derive(Debug)]
@@ -104,9 +103,7 @@ impl Edit {
 ///
 /// When it could not be followed.
 pub fn check(path: &Path, text: &str) -> Result<(), ConfigError> {
-    let file: File =
-        toml::from_str(text).map_err(|error| ConfigError::of_toml(path, text, &error))?;
-    resolve::resolve(path, text, file, None).map(|_| ())
+    super::read(path, text, None).map(|_| ())
 }
 
 /// Checks `text` as the config at `path` and puts it in its place, whole or not at all.

@@ -247,7 +247,7 @@ pub(super) struct Group {
     pub provider: Spanned<String>,
     pub asset_class: Spanned<Text<AssetClass>>,
     pub calendar: Option<Spanned<String>>,
-    pub symbols: Option<Vec<Spanned<Member>>>,
+    pub symbols: Option<Spanned<Vec<Spanned<Member>>>>,
     pub symbols_file: Option<Spanned<String>>,
     pub timeframes: Spanned<Vec<Text<Timeframe>>>,
     #[serde(default)]

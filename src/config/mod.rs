@@ -33,12 +33,14 @@ pub mod edit;
 pub mod env;
 mod error;
 mod file;
+mod listed;
 mod notify;
 mod resolve;
 mod secret;
 mod values;
 
 pub use error::{ConfigError, nearest};
+use listed::Listed;
 pub use notify::{Notifier, NotifierKind};
 pub use resolve::symbols_of_csv;
 pub use secret::{Address, KeySource, SecretSource};
@@ -459,6 +461,13 @@ pub fn load(path: &Path, database: Option<&Path>) -> Result<Settings, ConfigErro
         let hint = format!("see who may read it: ls -l {}", quoted(path));
         ConfigError::whole(path, format!("cannot be read: {error}"), Some(hint))
     })?;
-    let file = toml::from_str(&text).map_err(|error| ConfigError::of_toml(path, &text, &error))?;
-    resolve::resolve(path, &text, file, database)
+    read(path, &text, database)
+}
+
+/// Checks `text` as the config at `path`, and follows it.
+fn read(path: &Path, text: &str, database: Option<&Path>) -> Result<Settings, ConfigError> {
+    let listed = Listed::of(text);
+    let file =
+        toml::from_str(&listed.text).map_err(|error| ConfigError::of_toml(path, text, &error))?;
+    resolve::resolve(path, text, &listed, file, database)
 }

@@ -8,7 +8,8 @@ use super::policy::Freshness;
 use super::run::{ErrorKind, IMPORT, JobStatus, RunId, RunStatus, Stage, Totals};
 use super::series::{SeriesKey, Symbol};
 
-/// A series as it is stored.
+/// A series as it is stored. Small, since reports look at tens of thousands at once: what few of them have
+/// and what only a plan rests on stands aside.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SeriesFact {
     /// Its row's id.
@@ -19,37 +20,73 @@ pub struct SeriesFact {
     pub first_ts: Option<i64>,
     /// The `ts` of its last stored bar; `None` without bars.
     pub watermark_ts: Option<i64>,
-    /// Up to which `ts` its bars are settled; `None` before any is.
-    pub settled_ts: Option<i64>,
     /// How many bars are stored.
     pub bar_count: u64,
-    /// What its prices contain.
-    pub adjustment: Adjustment,
-    /// When its provider last answered for it, epoch seconds UTC.
-    pub last_fetched_at: Option<i64>,
+    /// When its symbol came into the config, epoch seconds UTC.
+    pub added_at: i64,
+    /// Its features; `None` in a database of a schema that has none.
+    pub features: Option<FeaturesFact>,
+    /// What is noted of few series; `None` where nothing of it is.
+    pub marks: Option<Box<Marks>>,
+    /// What only a plan rests on; `None` where that was not asked for.
+    pub planned: Option<Box<Planned>>,
+}
+
+/// What is noted of a series when something is out of the ordinary.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
     /// Failed runs since the last good one.
     pub consecutive_failures: u32,
     /// What went wrong last; `None` once it went well again.
     pub last_error: Option<String>,
-    /// When its symbol came into the config, epoch seconds UTC.
-    pub added_at: i64,
-    /// When what is not settled of it was last read, by the instant that run was judged at; `None`
-    /// before the first time.
-    pub settle_read_at: Option<i64>,
     /// Bars before this `ts` are in the prices of before their provider restated them; `None` when none
     /// is.
     pub restated_to: Option<i64>,
     /// From which `ts` on its bars are due although it holds earlier ones, which were imported and are older
     /// than its lookback; `None` where there are none.
     pub due_from: Option<i64>,
-    /// Until when it is left alone after its failures, epoch seconds UTC; `None` when it is not.
-    pub rests_until: Option<i64>,
     /// From which `ts` on its bars are still to be looked at; `None` when all were.
     pub quality_from: Option<i64>,
-    /// Its features; `None` in a database of a schema that has none.
-    pub features: Option<FeaturesFact>,
+}
+
+impl Marks {
+    /// As a series holds them: `None` when nothing is noted.
+    #[must_use]
+    pub fn boxed(self) -> Option<Box<Self>> {
+        (self != Self::default()).then(|| Box::new(self))
+    }
+}
+
+/// What is noted of a series for the next plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// What its prices contain.
+    pub adjustment: Adjustment,
+    /// Up to which `ts` its bars are settled; `None` before any is.
+    pub settled_ts: Option<i64>,
+    /// When its provider last answered for it, epoch seconds UTC.
+    pub last_fetched_at: Option<i64>,
+    /// When what is not settled of it was last read, by the instant that run was judged at; `None`
+    /// before the first time.
+    pub settle_read_at: Option<i64>,
+    /// Until when it is left alone after its failures, epoch seconds UTC; `None` when it is not.
+    pub rests_until: Option<i64>,
     /// The file that was read for it; `None` where there is none, or it was never read to its end.
     pub file_mark: Option<FileMark>,
+}
+
+/// That of a series for which nothing was ever asked.
+impl Default for Planned {
+    fn default() -> Self {
+        Self {
+            adjustment: Adjustment::Raw,
+            settled_ts: None,
+            last_fetched_at: None,
+            settle_read_at: None,
+            rests_until: None,
+            file_mark: None,
+        }
+    }
 }
 
 impl SeriesFact {
@@ -57,7 +94,37 @@ impl SeriesFact {
     /// than its lookback left out; `None` without bars.
     #[must_use]
     pub fn first_due_ts(&self) -> Option<i64> {
-        self.first_ts.map(|first| self.due_from.map_or(first, |from| from.max(first)))
+        self.first_ts.map(|first| self.due_from().map_or(first, |from| from.max(first)))
+    }
+
+    /// [`Marks::consecutive_failures`].
+    #[must_use]
+    pub fn consecutive_failures(&self) -> u32 {
+        self.marks.as_ref().map_or(0, |marks| marks.consecutive_failures)
+    }
+
+    /// [`Marks::last_error`].
+    #[must_use]
+    pub fn last_error(&self) -> Option<&str> {
+        self.marks.as_ref()?.last_error.as_deref()
+    }
+
+    /// [`Marks::restated_to`].
+    #[must_use]
+    pub fn restated_to(&self) -> Option<i64> {
+        self.marks.as_ref()?.restated_to
+    }
+
+    /// [`Marks::due_from`].
+    #[must_use]
+    pub fn due_from(&self) -> Option<i64> {
+        self.marks.as_ref()?.due_from
+    }
+
+    /// [`Marks::quality_from`].
+    #[must_use]
+    pub fn quality_from(&self) -> Option<i64> {
+        self.marks.as_ref()?.quality_from
     }
 }
 

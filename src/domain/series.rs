@@ -45,6 +45,10 @@ impl FromStr for Symbol {
         if text.chars().all(|c| c == '.') {
             return Err("a symbol is more than dots".to_owned());
         }
+        // Nearly all are plain letters, and those are looked at byte by byte.
+        if text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
+            return Ok(Self(text.into()));
+        }
         match text.chars().find(|c| c.is_whitespace() || c.is_control() || *c == '\\') {
             Some(c) => Err(format!("a symbol cannot hold {c:?}")),
             None => Ok(Self(text.into())),

@@ -60,9 +60,10 @@ impl FromIterator<SeriesFact> for SeriesFacts {
         if !all.is_sorted_by(|one, two| one.key <= two.key) {
             all.sort_by(|one, two| one.key.cmp(&two.key));
         }
-        let mut places = HashMap::new();
+        let by_symbol = || all.chunk_by(|one, two| one.key.symbol == two.key.symbol);
+        let mut places = HashMap::with_capacity(by_symbol().count());
         let mut begin = 0;
-        for own in all.chunk_by(|one, two| one.key.symbol == two.key.symbol) {
+        for own in by_symbol() {
             let end = begin + own.len();
             places.insert(own[0].key.symbol.clone(), begin..end);
             begin = end;
@@ -83,7 +84,6 @@ impl IntoIterator for SeriesFacts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::bar::Adjustment;
     use crate::domain::timeframe::Timeframe;
 
     fn series(symbol: &str, timeframe: Timeframe, series_id: i64) -> SeriesFact {
@@ -92,20 +92,11 @@ mod tests {
             key: SeriesKey { symbol: symbol.parse().unwrap(), timeframe },
             first_ts: None,
             watermark_ts: None,
-            settled_ts: None,
             bar_count: 0,
-            adjustment: Adjustment::Raw,
-            last_fetched_at: None,
-            consecutive_failures: 0,
-            last_error: None,
             added_at: 0,
-            settle_read_at: None,
-            restated_to: None,
-            due_from: None,
-            rests_until: None,
-            quality_from: None,
             features: None,
-            file_mark: None,
+            marks: None,
+            planned: None,
         }
     }
 

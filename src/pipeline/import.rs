@@ -125,7 +125,7 @@ impl Import {
         Ok(Stored {
             closes: store.closes_across(fact.series_id, extent, COMPARED)?,
             bars: fact.bar_count,
-            adjustment: fact.adjustment,
+            adjustment: fact.planned.as_ref().map_or(Adjustment::Raw, |planned| planned.adjustment),
             splits: actions.filter_map(|fact| split(fact.action)).collect(),
             replaces: self.terms.replace,
         })

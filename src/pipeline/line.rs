@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::calendar::due::Due;
 use crate::domain::bar::{Adjustment, Bar};
-use crate::domain::fact::{FeaturesFact, FileMark, SeriesFact};
+use crate::domain::fact::{FeaturesFact, FileMark, Marks, Planned, SeriesFact};
 use crate::domain::gap::{Gap, GapReason};
 use crate::domain::range::{RangeSet, TimeRange};
 use crate::domain::timeframe::Timeframe;
@@ -61,30 +61,32 @@ pub(super) struct Line {
 
 impl Line {
     pub(super) fn new(fact: SeriesFact, coverage: RangeSet, gaps: Vec<Gap>) -> Self {
+        let marks = fact.marks.as_deref().cloned().unwrap_or_default();
+        let planned = fact.planned.as_deref().cloned().unwrap_or_default();
         Self {
             series_id: fact.series_id,
             timeframe: fact.key.timeframe,
-            adjustment: fact.adjustment,
+            adjustment: planned.adjustment,
             first_ts: fact.first_ts,
             watermark_ts: fact.watermark_ts,
-            settled_ts: fact.settled_ts,
+            settled_ts: planned.settled_ts,
             bar_count: fact.bar_count,
-            failures: fact.consecutive_failures,
-            last_error: fact.last_error.clone(),
-            rests_until: fact.rests_until,
-            fetched_at: fact.last_fetched_at,
-            last_fetched_at: fact.last_fetched_at,
-            file_mark: fact.file_mark,
-            settle_read_at: fact.settle_read_at,
+            failures: marks.consecutive_failures,
+            last_error: marks.last_error,
+            rests_until: planned.rests_until,
+            fetched_at: planned.last_fetched_at,
+            last_fetched_at: planned.last_fetched_at,
+            file_mark: planned.file_mark,
+            settle_read_at: planned.settle_read_at,
             coverage,
             gaps,
             asked: false,
-            restated_to: fact.restated_to,
-            due_from: fact.due_from,
+            restated_to: marks.restated_to,
+            due_from: marks.due_from,
             read: RangeSet::new(),
             unsettled_from: None,
             features: fact.features.unwrap_or_default(),
-            quality_from: fact.quality_from,
+            quality_from: marks.quality_from,
             is_touched: false,
             fact: Box::new(fact),
         }
@@ -96,19 +98,10 @@ impl Line {
         let mut fact = self.fact;
         fact.first_ts = row.first_ts;
         fact.watermark_ts = row.watermark_ts;
-        fact.settled_ts = row.settled_ts;
         fact.bar_count = row.bar_count;
-        fact.adjustment = row.adjustment;
-        fact.last_fetched_at = row.last_fetched_at;
-        fact.consecutive_failures = row.consecutive_failures;
-        fact.last_error = row.last_error;
-        fact.rests_until = row.rests_until;
-        fact.file_mark = row.file_mark;
-        fact.settle_read_at = row.settle_read_at;
-        fact.restated_to = row.restated_to;
-        fact.due_from = row.due_from;
-        fact.quality_from = row.quality_from;
         fact.features = Some(row.features);
+        fact.marks = row.marks.boxed();
+        fact.planned = Some(Box::new(row.planned));
         (*fact, self.coverage, self.gaps)
     }
 
@@ -117,19 +110,23 @@ impl Line {
         SeriesRow {
             first_ts: self.first_ts,
             watermark_ts: self.watermark_ts,
-            settled_ts: self.settled_ts,
             bar_count: self.bar_count,
-            adjustment: self.adjustment,
-            last_fetched_at: self.last_fetched_at,
-            consecutive_failures: self.failures,
-            last_error: self.last_error.clone(),
-            rests_until: self.rests_until,
-            file_mark: self.file_mark,
-            settle_read_at: self.settle_read_at,
-            restated_to: self.restated_to,
-            due_from: self.due_from,
-            quality_from: self.quality_from,
             features: self.features,
+            marks: Marks {
+                consecutive_failures: self.failures,
+                last_error: self.last_error.clone(),
+                restated_to: self.restated_to,
+                due_from: self.due_from,
+                quality_from: self.quality_from,
+            },
+            planned: Planned {
+                adjustment: self.adjustment,
+                settled_ts: self.settled_ts,
+                last_fetched_at: self.last_fetched_at,
+                settle_read_at: self.settle_read_at,
+                rests_until: self.rests_until,
+                file_mark: self.file_mark,
+            },
         }
     }
 

@@ -109,9 +109,9 @@ mod tests {
         store.write(|tx| held.save(tx)).expect("they are saved");
         let row = |store: &Store, key: &SeriesKey| lines(store).get(key).map(Line::row);
         let saved = row(&store, &days).expect("days");
-        assert_eq!((saved.bar_count, saved.last_fetched_at), (7, Some(100)));
+        assert_eq!((saved.bar_count, saved.planned.last_fetched_at), (7, Some(100)));
         assert_eq!((saved.first_ts, saved.watermark_ts), (Some(10), Some(20)));
-        assert_eq!((saved.features.from, saved.quality_from), (Some(10), Some(10)));
+        assert_eq!((saved.features.from, saved.marks.quality_from), (Some(10), Some(10)));
         assert_eq!(row(&store, &hours).and_then(|row| row.watermark_ts), Some(2));
 
         // Somebody else's word stays where nothing is to be said.

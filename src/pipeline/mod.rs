@@ -5,7 +5,7 @@
 //! and what the providers' quotas and breakers must remember; only then do the events go out. So after
 //! a kill at any moment the store tells the truth, and whatever it tells is not fetched again.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -16,6 +16,7 @@ use crate::config::{Group, JobRetries, ProviderSettings, Settings};
 use crate::domain::control::{Deed, Pause};
 use crate::domain::event::Event;
 use crate::domain::provider_state::micros;
+use crate::domain::quick::QuickMap;
 use crate::domain::range::RangeSet;
 use crate::domain::run::{JobStatus, RunId, RunStatus, Totals, WriterTimes};
 use crate::domain::series::Symbol;
@@ -218,7 +219,7 @@ fn refused(store: &Store) -> StoreResult<BTreeSet<(String, String)>> {
 pub fn wants_of(
     settings: &Settings,
     series: &SeriesFacts,
-    coverage: &HashMap<i64, RangeSet>,
+    coverage: &QuickMap<i64, RangeSet>,
     now: i64,
 ) -> Vec<Want> {
     let holdings =

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::config::{Group, Member, ProviderSettings, Settings, Source};
 use crate::domain::fact::{FileMark, SeriesFact};
 use crate::domain::gap::{Gap, GapReason};
+use crate::domain::quick::QuickMap;
 use crate::domain::range::RangeSet;
 use crate::domain::reference::{CheckedFact, ToldFact};
 use crate::domain::series::{AssetClass, SeriesKey, Symbol};
@@ -65,9 +66,9 @@ pub struct Holdings {
     /// Series by key.
     pub series: SeriesFacts,
     /// Coverage by series.
-    pub coverage: HashMap<i64, RangeSet>,
+    pub coverage: QuickMap<i64, RangeSet>,
     /// Gaps by series, ascending.
-    pub gaps: HashMap<i64, Vec<Gap>>,
+    pub gaps: QuickMap<i64, Vec<Gap>>,
     /// When each symbol was asked about.
     pub checked: BTreeMap<Symbol, CheckedFact>,
     /// What each provider, by its name in the config, refuses now to be asked for at once.
@@ -155,11 +156,11 @@ pub(super) fn wants(
                     coverage: of(&holdings.coverage, held),
                     empty: of(&empty, held),
                     look_again: of(&look_again, held),
-                    settle_read_at: held.and_then(|fact| fact.settle_read_at),
+                    settle_read_at: held.and_then(|fact| fact.planned.as_ref()?.settle_read_at),
                     first_ts,
                     watermark_ts,
                     added_at: held.map_or(now, |fact| fact.added_at),
-                    restated_to: held.and_then(|fact| fact.restated_to),
+                    restated_to: held.and_then(SeriesFact::restated_to),
                     rest: held.and_then(|fact| rests.get(&fact.series_id)).copied(),
                     file: file_state(provider, &key, held),
                     key,
@@ -180,9 +181,9 @@ fn rests(
     let named = |fact: &SeriesFact| selection.symbols.contains(&fact.key.symbol);
     let mut rests = HashMap::new();
     for fact in holdings.series.values().filter(|fact| !named(fact)) {
-        let failing = fact.rests_until;
+        let failing = fact.planned.as_ref().and_then(|planned| planned.rests_until);
         let rest =
-            failing.and_then(|until| Rest::of_failing(fact.consecutive_failures, until, now));
+            failing.and_then(|until| Rest::of_failing(fact.consecutive_failures(), until, now));
         rests.extend(rest.map(|rest| (fact.series_id, rest)));
     }
     // To look at a file costs nothing.
@@ -286,15 +287,15 @@ fn actions_file_changed(
     }
 }
 
-fn of(by_series: &HashMap<i64, RangeSet>, held: Option<&SeriesFact>) -> RangeSet {
+fn of(by_series: &QuickMap<i64, RangeSet>, held: Option<&SeriesFact>) -> RangeSet {
     held.and_then(|fact| by_series.get(&fact.series_id)).cloned().unwrap_or_default()
 }
 
 /// The stretches of those gaps that `meant` says yes to, by series.
 fn gaps_where(
-    gaps: &HashMap<i64, Vec<Gap>>,
+    gaps: &QuickMap<i64, Vec<Gap>>,
     meant: impl Fn(&Gap) -> bool,
-) -> HashMap<i64, RangeSet> {
+) -> QuickMap<i64, RangeSet> {
     let stretches = |gaps: &Vec<Gap>| -> RangeSet {
         gaps.iter().filter(|gap| meant(gap)).map(|gap| gap.range).collect()
     };
@@ -305,7 +306,7 @@ fn gaps_where(
 /// The first and the last of the stored bars that are to make a whole. Imported ones that are older than the
 /// lookback do not, unless the provider has restated its prices: then these are asked for, too.
 fn extent(fact: &SeriesFact) -> (Option<i64>, Option<i64>) {
-    match fact.due_from.filter(|_| fact.restated_to.is_none()) {
+    match fact.due_from().filter(|_| fact.restated_to().is_none()) {
         Some(from) if fact.watermark_ts < Some(from) => (None, None),
         Some(_) => (fact.first_due_ts(), fact.watermark_ts),
         None => (fact.first_ts, fact.watermark_ts),
@@ -393,7 +394,7 @@ fn file_state(
     let Source::Files { folder } = &provider.source else { return None };
     let path = file_path(folder, &key.symbol, key.timeframe);
     let mark = std::fs::metadata(path).ok().and_then(|metadata| FileMark::of(&metadata));
-    let read = held.and_then(|fact| fact.file_mark);
+    let read = held.and_then(|fact| fact.planned.as_ref()?.file_mark);
     Some(FileState { changed: read.is_some() && read != mark })
 }
 

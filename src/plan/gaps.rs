@@ -308,8 +308,8 @@ fn session_labels(known: &Known<'_>, ts: i64) -> Option<TimeRange> {
 
 /// What the bars of a series are called that nobody has answered for: whether its last try failed.
 #[must_use]
-pub const fn unanswered_reason(series: &SeriesFact) -> GapReason {
-    if series.consecutive_failures > 0 { GapReason::Failed } else { GapReason::Unfetched }
+pub fn unanswered_reason(series: &SeriesFact) -> GapReason {
+    if series.consecutive_failures() > 0 { GapReason::Failed } else { GapReason::Unfetched }
 }
 
 /// The due bars of `wanted` that nobody has answered for, as gaps of that reason.

@@ -44,7 +44,7 @@ impl DueCounts {
     /// Where stored bars of a series are not due: after the last one that is, and before the first.
     pub fn undue(&mut self, due: &Due, series: &SeriesFact) -> Vec<TimeRange> {
         let early = self.early_from(due, series).map(|from| TimeRange::new(from, i64::MAX));
-        let old = series.due_from.map(|from| TimeRange::new(i64::MIN, from));
+        let old = series.due_from().map(|from| TimeRange::new(i64::MIN, from));
         early.into_iter().chain(old).collect()
     }
 

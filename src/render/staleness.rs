@@ -206,9 +206,7 @@ mod tests {
             lag_seconds: i64::from(late) * 86_399,
             data_age_seconds: late.then_some(0),
             beyond_stale: false,
-            consecutive_failures: 0,
-            last_error: None,
-            restated_to: None,
+            marks: None,
             silent_since: None,
         }
     }

@@ -301,7 +301,7 @@ pub fn symbol_table(out: &mut dyn Write, status: &SymbolStatus, look: Look) -> i
             (state.status.to_string(), super::staleness::tone(state.status)),
             plain(score(quality)),
             plain(count(quality.rejected())),
-            plain(fact.last_error.clone().unwrap_or_default()),
+            plain(fact.last_error().unwrap_or_default().to_owned()),
         ]);
     }
     rows.write(out)

@@ -1,10 +1,8 @@
 //! Reports: facts, policy and an instant in; one value out, which `render` shows in every format and
 //! from which the exit code is read. Pure: nothing is fetched, opened or printed here.
 
-use std::collections::HashMap;
-
-use crate::domain::fact::SeriesFact;
 use crate::domain::gap::Gap;
+use crate::domain::quick::QuickMap;
 use crate::domain::range::RangeSet;
 use crate::domain::series_facts::SeriesFacts;
 
@@ -29,9 +27,9 @@ pub struct Facts {
     /// Series by key. As of an earlier instant, they end where they would have ended then.
     pub series: SeriesFacts,
     /// Gaps by series.
-    pub gaps: HashMap<i64, Vec<Gap>>,
+    pub gaps: QuickMap<i64, Vec<Gap>>,
     /// What was asked for and answered, by series; empty for reports that do not ask.
-    pub coverage: HashMap<i64, RangeSet>,
+    pub coverage: QuickMap<i64, RangeSet>,
 }
 
 impl Facts {
@@ -41,11 +39,12 @@ impl Facts {
         self.gaps.get(&series_id).map_or(&[], Vec::as_slice)
     }
 
-    /// The gaps after a series' last bar that are no holes, as a set.
+    /// The gaps of a series that are no holes, after its bar of `watermark_ts`, as a set; all of them where
+    /// that is `None`.
     #[must_use]
-    pub fn explained(&self, series: &SeriesFact) -> RangeSet {
-        let after = series.watermark_ts.unwrap_or(i64::MIN);
-        let gaps = self.gaps_of(series.series_id);
+    pub fn explained(&self, series_id: i64, watermark_ts: Option<i64>) -> RangeSet {
+        let after = watermark_ts.unwrap_or(i64::MIN);
+        let gaps = self.gaps_of(series_id);
         let first = gaps.partition_point(|gap| gap.range.end <= after);
         gaps[first..].iter().filter(|gap| !gap.reason.is_hole()).map(|gap| gap.range).collect()
     }

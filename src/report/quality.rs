@@ -136,7 +136,7 @@ fn one(
         key: series.key.clone(),
         fact: measure(&tally),
         held_score: measure(&held).quality_score,
-        left_from: series.quality_from,
+        left_from: series.quality_from(),
     }
 }
 
@@ -146,7 +146,7 @@ fn lacking_after(series: &SeriesFact, (due, counts): (&Due, &mut DueCounts), gap
     let explained = gaps.iter().filter(|gap| !gap.reason.is_hole() && gap.range.start > last);
     let explained: u64 = explained.map(|gap| gap.missing).sum();
     let after =
-        TimeRange::new(series.due_from.map_or(last + 1, |from| from.max(last + 1)), i64::MAX);
+        TimeRange::new(series.due_from().map_or(last + 1, |from| from.max(last + 1)), i64::MAX);
     counts.count(due, series.key.timeframe, after).saturating_sub(explained)
 }
 

@@ -6,10 +6,9 @@ use std::sync::Arc;
 
 use crate::calendar::due::Due;
 use crate::config::{Group, Settings};
-use crate::domain::fact::SeriesFact;
-use crate::domain::policy::Freshness;
+use crate::domain::fact::{Marks, SeriesFact};
+use crate::domain::policy::{Freshness, Thresholds};
 use crate::domain::quick::QuickMap;
-use crate::domain::range::RangeSet;
 use crate::domain::series::SeriesKey;
 use crate::domain::timeframe::Timeframe;
 use crate::freshness::{self, Held, Judged};
@@ -64,12 +63,8 @@ pub struct SeriesState {
     pub data_age_seconds: Option<i64>,
     /// Whether the lag is beyond what counts as critical.
     pub beyond_stale: bool,
-    /// Failed runs since the last good one.
-    pub consecutive_failures: u32,
-    /// What went wrong last.
-    pub last_error: Option<String>,
-    /// Bars before this `ts` are in the prices of before its provider restated them; `None` when none is.
-    pub restated_to: Option<i64>,
+    /// What is out of the ordinary with it; `None` when nothing is.
+    pub marks: Option<Box<Marks>>,
     /// Since when nothing has come for it, however often it was asked, while others of its feed went on;
     /// epoch seconds UTC. `None` while something comes.
     pub silent_since: Option<i64>,
@@ -79,14 +74,16 @@ impl Staleness {
     /// How many series are in which state.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        let count =
-            |status| self.series.iter().filter(|series| series.status == status).count() as u64;
-        Counts {
-            fresh: count(Freshness::Fresh),
-            aging: count(Freshness::Aging),
-            stale: count(Freshness::Stale),
-            missing: count(Freshness::Missing),
+        let mut counts = Counts::default();
+        for series in &self.series {
+            *match series.status {
+                Freshness::Fresh => &mut counts.fresh,
+                Freshness::Aging => &mut counts.aging,
+                Freshness::Stale => &mut counts.stale,
+                Freshness::Missing => &mut counts.missing,
+            } += 1;
         }
+        counts
     }
 
     /// The worst state of all; fresh when there is no series.
@@ -102,35 +99,34 @@ pub fn judge(settings: &Settings, facts: &Facts, now: i64) -> Staleness {
     let mut series = Vec::with_capacity(facts.series.len());
     let silent = silent(settings, facts);
     for group in &settings.groups {
-        let names = (Arc::from(group.name.as_str()), Arc::from(group.provider.as_str()));
-        let mut judge = Judge { group, now, known: QuickMap::default() };
+        let mut judge = Judge::new(group, facts, now);
+        let terms: Vec<Terms> =
+            group.timeframe_list.iter().map(|it| Terms::of(group, *it)).collect();
         for member in &group.members {
             let due = settings.due(group, member);
             let own = facts.series.of(&member.symbol);
-            for timeframe in &group.timeframe_list {
-                let key = SeriesKey { symbol: member.symbol.clone(), timeframe: *timeframe };
-                let fact = own.iter().find(|fact| fact.key.timeframe == *timeframe);
-                let explained = fact.map(|fact| facts.explained(fact)).unwrap_or_default();
-                let verdict = judge.judge(&due, *timeframe, fact, &explained);
-                let beyond = group.freshness.thresholds(*timeframe).stale.as_secs();
+            for terms in &terms {
+                let key = SeriesKey { symbol: member.symbol.clone(), timeframe: terms.timeframe };
+                let fact = own.iter().find(|fact| fact.key.timeframe == terms.timeframe);
                 let silent_since = silent.get(&key).copied();
-                let row = state(key, &names, fact, verdict, beyond, now);
-                let features_status = judge.features(&due, *timeframe, fact, facts, verdict.0);
-                let status = features_status.map_or(row.status, |status| status.max(row.status));
-                series.push(SeriesState { silent_since, features_status, status, ..row });
+                series.push(judge.state(key, terms, &due, fact, silent_since));
             }
         }
     }
-    let badness = |row: &SeriesState| (Reverse(row.status), Reverse(row.lag_seconds));
-    let worst_first = |one: &SeriesState, two: &SeriesState| {
-        badness(one).cmp(&badness(two)).then_with(|| one.key.cmp(&two.key))
-    };
-    // Where all are fresh and the config has its symbols by name, they are in order; else by small keys: a
-    // row is larger than what sorting likes to move again and again.
-    if !series.is_sorted_by(|one, two| worst_first(one, two).is_le()) {
-        series.sort_by_cached_key(|row| (badness(row), row.key.clone()));
-    }
+    worst_first(&mut series);
     Staleness { series }
+}
+
+/// The worst first, and of those that are as bad by key. Mostly the config has its symbols by name, and what
+/// is in order already stays; a row is larger than what sorting likes to move again and again.
+fn worst_first(series: &mut [SeriesState]) {
+    if !series.is_sorted_by(|one, two| one.key <= two.key) {
+        series.sort_by_cached_key(|row| row.key.clone());
+    }
+    let badness = |row: &SeriesState| (Reverse(row.status), Reverse(row.lag_seconds));
+    if !series.is_sorted_by_key(badness) {
+        series.sort_by_cached_key(badness);
+    }
 }
 
 /// Since when which series are silent.
@@ -153,86 +149,106 @@ fn silent(settings: &Settings, facts: &Facts) -> HashMap<SeriesKey, i64> {
     silent.map(|(key, silence)| (key.clone(), silence.first_seen_at)).collect()
 }
 
+/// What the series of one timeframe of a group are held against.
+struct Terms {
+    timeframe: Timeframe,
+    thresholds: Thresholds,
+    /// Whether they are to have features.
+    computed: bool,
+}
+
+impl Terms {
+    fn of(group: &Group, timeframe: Timeframe) -> Self {
+        let thresholds = group.freshness.thresholds(timeframe);
+        Self { timeframe, thresholds, computed: !group.features(timeframe).is_empty() }
+    }
+}
+
 /// Judges the series of one group. Most of them end with the same bar and share its verdict.
 struct Judge<'a> {
-    group: &'a Group,
+    group: Arc<str>,
+    provider: Arc<str>,
+    facts: &'a Facts,
     now: i64,
     known: QuickMap<(Timeframe, i64), (Judged, i64)>,
 }
 
-impl Judge<'_> {
-    /// The verdict on a series, and when its last bar closed.
+impl<'a> Judge<'a> {
+    fn new(group: &Group, facts: &'a Facts, now: i64) -> Self {
+        let (group, provider) = (group.name.as_str().into(), group.provider.as_str().into());
+        Self { group, provider, facts, now, known: QuickMap::default() }
+    }
+
+    fn state(
+        &mut self,
+        key: SeriesKey,
+        terms: &Terms,
+        due: &Due,
+        fact: Option<&SeriesFact>,
+        silent_since: Option<i64>,
+    ) -> SeriesState {
+        let last_bar_ts = fact.and_then(|fact| fact.watermark_ts);
+        let (bars, closed_at) = self.judge(terms, due, fact, last_bar_ts);
+        let features_status = self.features(terms, due, fact, bars);
+        SeriesState {
+            key,
+            group: Arc::clone(&self.group),
+            provider: Arc::clone(&self.provider),
+            status: features_status.map_or(bars.status, |status| status.max(bars.status)),
+            bars_status: bars.status,
+            features_status,
+            last_computed_at: fact.and_then(|fact| fact.features?.computed_at),
+            last_bar_ts,
+            due_at: bars.due_at,
+            lag_seconds: bars.lag_seconds,
+            data_age_seconds: closed_at.map(|at| self.now.saturating_sub(at).max(0)),
+            beyond_stale: bars.lag_seconds.unsigned_abs() >= terms.thresholds.stale.as_secs(),
+            marks: fact.and_then(|fact| fact.marks.clone()),
+            silent_since,
+        }
+    }
+
+    /// The verdict on a series whose last bar is that of `watermark_ts`, and when that one closed.
     fn judge(
         &mut self,
+        terms: &Terms,
         due: &Due,
-        timeframe: Timeframe,
         fact: Option<&SeriesFact>,
-        explained: &RangeSet,
+        watermark_ts: Option<i64>,
     ) -> (Judged, Option<i64>) {
-        let thresholds = self.group.freshness.thresholds(timeframe);
-        let watermark_ts = fact.and_then(|fact| fact.watermark_ts);
-        let added_at = fact.map_or(self.now, |fact| fact.added_at);
+        let (timeframe, now) = (terms.timeframe, self.now);
+        let explained = fact.map(|fact| self.facts.explained(fact.series_id, watermark_ts));
+        let explained = &explained.unwrap_or_default();
+        let added_at = fact.map_or(now, |fact| fact.added_at);
         let held = Held { due, timeframe, watermark_ts, added_at, explained };
-        let judge = |now| freshness::judge(&held, thresholds, now);
-        let Some(last) = watermark_ts else { return (judge(self.now), None) };
+        let judge = || freshness::judge(&held, terms.thresholds, now);
+        let Some(last) = watermark_ts else { return (judge(), None) };
         let close_at = || due.calendar.close_at(timeframe, due.layout, last);
         if due.delisted.is_some() || !explained.is_empty() {
-            return (judge(self.now), Some(close_at()));
+            return (judge(), Some(close_at()));
         }
-        let now = self.now;
         let (judged, closed_at) =
-            *self.known.entry((timeframe, last)).or_insert_with(|| (judge(now), close_at()));
+            *self.known.entry((timeframe, last)).or_insert_with(|| (judge(), close_at()));
         (judged, Some(closed_at))
     }
 
     /// How fresh the features of a series are, whose bars are judged already: their lag counts from the
-    /// newest bar that has them.
+    /// newest bar that has them. `None` where there are to be none.
     fn features(
         &mut self,
+        terms: &Terms,
         due: &Due,
-        timeframe: Timeframe,
         fact: Option<&SeriesFact>,
-        facts: &Facts,
         bars: Judged,
     ) -> Option<Freshness> {
-        if self.group.features(timeframe).is_empty() {
+        if !terms.computed {
             return None;
         }
         let Some(fact) = fact else { return Some(Freshness::Missing) };
-        let watermark_ts = fact.features?.up_to();
-        if watermark_ts == fact.watermark_ts {
+        let computed_ts = fact.features?.up_to();
+        if computed_ts == fact.watermark_ts {
             return Some(bars.status);
         }
-        let computed = SeriesFact { watermark_ts, ..fact.clone() };
-        let explained = facts.explained(&computed);
-        Some(self.judge(due, timeframe, Some(&computed), &explained).0.status)
-    }
-}
-
-fn state(
-    key: SeriesKey,
-    (group, provider): &(Arc<str>, Arc<str>),
-    fact: Option<&SeriesFact>,
-    (judged, closed_at): (Judged, Option<i64>),
-    beyond_seconds: u64,
-    now: i64,
-) -> SeriesState {
-    SeriesState {
-        key,
-        group: Arc::clone(group),
-        provider: Arc::clone(provider),
-        status: judged.status,
-        bars_status: judged.status,
-        features_status: None,
-        last_computed_at: fact.and_then(|fact| fact.features?.computed_at),
-        last_bar_ts: fact.and_then(|fact| fact.watermark_ts),
-        due_at: judged.due_at,
-        lag_seconds: judged.lag_seconds,
-        data_age_seconds: closed_at.map(|at| now.saturating_sub(at).max(0)),
-        beyond_stale: judged.lag_seconds.unsigned_abs() >= beyond_seconds,
-        consecutive_failures: fact.map_or(0, |fact| fact.consecutive_failures),
-        last_error: fact.and_then(|fact| fact.last_error.clone()),
-        restated_to: fact.and_then(|fact| fact.restated_to),
-        silent_since: None,
+        Some(self.judge(terms, due, Some(fact), computed_ts).0.status)
     }
 }

@@ -1,10 +1,9 @@
 //! What is known of completeness: coverage, and the gaps within it.
 
-use std::collections::HashMap;
-
 use rusqlite::{Row, params};
 
 use crate::domain::gap::{Gap, GapReason};
+use crate::domain::quick::QuickMap;
 use crate::domain::range::{RangeSet, TimeRange};
 use crate::domain::timeframe::Timeframe;
 
@@ -52,7 +51,7 @@ impl Writer<'_> {
     /// # Errors
     ///
     /// When the database cannot be read.
-    pub fn coverage_all(&self) -> StoreResult<HashMap<i64, RangeSet>> {
+    pub fn coverage_all(&self) -> StoreResult<QuickMap<i64, RangeSet>> {
         coverage_all(self.connection)
     }
 
@@ -62,7 +61,7 @@ impl Writer<'_> {
     ///
     /// When the database cannot be written.
     pub fn coverage_reopen(&self) -> StoreResult<()> {
-        let mut gone: HashMap<i64, Vec<TimeRange>> = HashMap::new();
+        let mut gone: QuickMap<i64, Vec<TimeRange>> = QuickMap::default();
         for (series_id, range) in bars_gone(self.connection)? {
             gone.entry(series_id).or_default().push(range);
         }
@@ -126,7 +125,7 @@ impl Writer<'_> {
     /// # Errors
     ///
     /// When the database cannot be read.
-    pub fn gaps_all(&self) -> StoreResult<HashMap<i64, Vec<Gap>>> {
+    pub fn gaps_all(&self) -> StoreResult<QuickMap<i64, Vec<Gap>>> {
         gaps_all(self.connection)
     }
 }
@@ -137,7 +136,7 @@ impl Store {
     /// # Errors
     ///
     /// When the database cannot be read.
-    pub fn coverage_all(&self) -> StoreResult<HashMap<i64, RangeSet>> {
+    pub fn coverage_all(&self) -> StoreResult<QuickMap<i64, RangeSet>> {
         self.read(coverage_all)
     }
 
@@ -146,17 +145,17 @@ impl Store {
     /// # Errors
     ///
     /// When the database cannot be read.
-    pub fn gaps_all(&self) -> StoreResult<HashMap<i64, Vec<Gap>>> {
+    pub fn gaps_all(&self) -> StoreResult<QuickMap<i64, Vec<Gap>>> {
         self.read(gaps_all)
     }
 }
 
 /// Bars that were deleted are not covered any more.
-fn coverage_all(connection: &rusqlite::Connection) -> StoreResult<HashMap<i64, RangeSet>> {
+fn coverage_all(connection: &rusqlite::Connection) -> StoreResult<QuickMap<i64, RangeSet>> {
     let mut statement =
         connection.prepare_cached("SELECT series_id, from_ts, to_ts FROM coverage")?;
     let mut rows = statement.query([])?;
-    let mut all: HashMap<i64, RangeSet> = HashMap::new();
+    let mut all: QuickMap<i64, RangeSet> = QuickMap::default();
     while let Some(row) = rows.next()? {
         all.entry(row.get(0)?).or_default().insert(TimeRange::new(row.get(1)?, row.get(2)?));
     }
@@ -183,11 +182,11 @@ fn bars_gone(connection: &rusqlite::Connection) -> StoreResult<Vec<(i64, TimeRan
     Ok(gone)
 }
 
-fn gaps_all(connection: &rusqlite::Connection) -> StoreResult<HashMap<i64, Vec<Gap>>> {
+fn gaps_all(connection: &rusqlite::Connection) -> StoreResult<QuickMap<i64, Vec<Gap>>> {
     let mut statement = connection
         .prepare_cached(&format!("SELECT {GAP_COLUMNS} FROM gaps ORDER BY series_id, from_ts"))?;
     let mut rows = statement.query([])?;
-    let mut all: HashMap<i64, Vec<Gap>> = HashMap::new();
+    let mut all: QuickMap<i64, Vec<Gap>> = QuickMap::default();
     while let Some(row) = rows.next()? {
         all.entry(row.get(0)?).or_default().push(gap_of(row)?);
     }

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Row, TransactionBehavior};
 
 mod access;
 mod action;
@@ -41,6 +41,7 @@ mod rejection;
 mod run;
 mod scratch;
 mod series;
+mod series_fact;
 mod service;
 mod sound;
 mod state;
@@ -264,6 +265,11 @@ fn settle(connection: &Connection) -> rusqlite::Result<()> {
 /// Reads a word that this program wrote into the database.
 fn word<T: std::str::FromStr>(text: &str) -> StoreResult<T> {
     text.parse().map_err(|_| StoreError::Value(format!("`{text}`")))
+}
+
+/// A text of a row.
+fn text<'row>(row: &'row Row<'_>, column: usize) -> StoreResult<&'row str> {
+    Ok(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?)
 }
 
 /// A count for the database.

@@ -7,6 +7,7 @@ use rusqlite::{Connection, Row, params};
 use crate::domain::anomaly::{Anomaly, AnomalyCode};
 use crate::domain::bar::RejectReason;
 use crate::domain::fact::{Found, QualityRow, RejectedFact};
+use crate::domain::quick::QuickMap;
 use crate::domain::range::TimeRange;
 
 use super::many::write_many;
@@ -166,7 +167,7 @@ impl Writer<'_> {
     /// # Errors
     ///
     /// When the database cannot be read.
-    pub fn found_all(&self) -> StoreResult<HashMap<i64, Found>> {
+    pub fn found_all(&self) -> StoreResult<QuickMap<i64, Found>> {
         found_all(self.connection)
     }
 
@@ -230,7 +231,7 @@ impl Store {
     /// # Errors
     ///
     /// When the database cannot be read.
-    pub fn found_all(&self) -> StoreResult<HashMap<i64, Found>> {
+    pub fn found_all(&self) -> StoreResult<QuickMap<i64, Found>> {
         self.read(found_all)
     }
 
@@ -432,8 +433,8 @@ fn bars_in_session(connection: &Connection, series_id: i64, range: TimeRange) ->
     Ok(statement.query_row([series_id, range.start, range.end], |row| row.get(0).map(count))?)
 }
 
-fn found_all(connection: &Connection) -> StoreResult<HashMap<i64, Found>> {
-    let mut all: HashMap<i64, Found> = HashMap::new();
+fn found_all(connection: &Connection) -> StoreResult<QuickMap<i64, Found>> {
+    let mut all: QuickMap<i64, Found> = QuickMap::default();
     let mut statement = connection.prepare_cached(&format!(
         "SELECT series_id, count(*) FROM rejected_bars WHERE {} GROUP BY series_id",
         is_providers(connection)?

@@ -2,16 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use rusqlite::{Row, params};
+use rusqlite::params;
 
-use crate::domain::bar::Adjustment;
-use crate::domain::fact::{FeaturesFact, FileMark, SeriesFact};
+use crate::domain::fact::{FeaturesFact, Marks, Planned};
 use crate::domain::feature::FeatureSet;
-use crate::domain::series::{SeriesKey, Symbol};
-use crate::domain::series_facts::SeriesFacts;
+use crate::domain::series::Symbol;
 use crate::domain::timeframe::Timeframe;
 
-use super::{Store, StoreError, StoreResult, Writer, count, sql_count, word};
+use super::{StoreResult, Writer, sql_count, text, word};
 
 /// A symbol as the config tracks it.
 #[derive(Clone, Debug)]
@@ -32,39 +30,21 @@ pub struct Tracked<'a> {
     pub timeframes: &'a [Timeframe],
 }
 
-/// What of a series' row changes as runs go; times and `ts` are epoch seconds UTC.
+/// What of a series' row changes as runs go, as [`SeriesFact`](crate::domain::fact::SeriesFact) tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeriesRow {
     /// Its first stored bar; `None` without bars.
     pub first_ts: Option<i64>,
     /// Its last stored bar; `None` without bars.
     pub watermark_ts: Option<i64>,
-    /// Up to which `ts` its bars are settled; `None` before any is.
-    pub settled_ts: Option<i64>,
     /// How many bars are stored.
     pub bar_count: u64,
-    /// What its prices contain.
-    pub adjustment: Adjustment,
-    /// When its provider last answered for it; `None` before it ever did.
-    pub last_fetched_at: Option<i64>,
-    /// Failed runs since the last good one.
-    pub consecutive_failures: u32,
-    /// What went wrong last; `None` once it went well again.
-    pub last_error: Option<String>,
-    /// Until when it is left alone after its failures; `None` when it is not.
-    pub rests_until: Option<i64>,
-    /// The file that was read for it to its end; `None` where there is none.
-    pub file_mark: Option<FileMark>,
-    /// When what is not settled was last read, by the instant that run was judged at.
-    pub settle_read_at: Option<i64>,
-    /// Bars before it are in prices that its provider has restated since; `None` once none is.
-    pub restated_to: Option<i64>,
-    /// From which `ts` on its bars are due although it holds earlier ones; `None` where it holds none.
-    pub due_from: Option<i64>,
-    /// From which `ts` on its bars are still to be looked at; `None` when all were.
-    pub quality_from: Option<i64>,
     /// Its features.
     pub features: FeaturesFact,
+    /// What is out of the ordinary.
+    pub marks: Marks,
+    /// What the next plan rests on.
+    pub planned: Planned,
 }
 
 impl Writer<'_> {
@@ -201,7 +181,7 @@ impl Writer<'_> {
     ///
     /// When the database cannot be written.
     pub fn series_set(&self, series_id: i64, row: &SeriesRow) -> StoreResult<()> {
-        let SeriesRow { features, file_mark, .. } = row;
+        let SeriesRow { features, marks, planned, .. } = row;
         let set = (features.set != FeatureSet::NONE).then(|| features.set.to_string());
         self.connection
             .prepare_cached(
@@ -215,19 +195,19 @@ impl Writer<'_> {
             .execute(params![
                 row.first_ts,
                 row.watermark_ts,
-                row.settled_ts,
+                planned.settled_ts,
                 sql_count(row.bar_count),
-                row.adjustment.as_str(),
-                row.last_fetched_at,
-                row.consecutive_failures,
-                row.last_error,
-                row.rests_until,
-                file_mark.map(|mark| mark.modified_ns),
-                file_mark.map(|mark| mark.bytes),
-                row.settle_read_at,
-                row.restated_to,
-                row.due_from,
-                row.quality_from,
+                planned.adjustment.as_str(),
+                planned.last_fetched_at,
+                marks.consecutive_failures,
+                marks.last_error,
+                planned.rests_until,
+                planned.file_mark.map(|mark| mark.modified_ns),
+                planned.file_mark.map(|mark| mark.bytes),
+                planned.settle_read_at,
+                marks.restated_to,
+                marks.due_from,
+                marks.quality_from,
                 set,
                 features.from,
                 features.last_ts,
@@ -236,175 +216,15 @@ impl Writer<'_> {
             ])?;
         Ok(())
     }
-
-    /// Every series, also of symbols that left the config.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
-    pub fn series_all(&self) -> StoreResult<SeriesFacts> {
-        read_all(self.connection, Depth::Whole)
-    }
-}
-
-impl Store {
-    /// Every series, also of symbols that left the config.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
-    pub fn series_all(&self) -> StoreResult<SeriesFacts> {
-        self.read(|connection| read_all(connection, Depth::Whole))
-    }
-
-    /// Every series as far as its bars and features are judged: what only a plan rests on is left out, as
-    /// if it had never been noted. Of many series that is a third of their columns.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
-    pub fn series_judged(&self) -> StoreResult<SeriesFacts> {
-        self.read(|connection| read_all(connection, Depth::Judged))
-    }
-}
-
-/// How much of each series is read.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Depth {
-    /// What is judged of it.
-    Judged,
-    /// What a plan rests on, too.
-    Whole,
-}
-
-/// Read in the order of the table, which is nearly that of the keys; neighbours share a symbol.
-fn read_all(connection: &rusqlite::Connection, depth: Depth) -> StoreResult<SeriesFacts> {
-    let added = tracked_since(connection)?;
-    let known = connection.column_exists(None, "series", "features_from")?;
-    let columns = columns(connection, depth, known)?;
-    let sql = format!("SELECT {columns} FROM series ORDER BY series_id");
-    let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query([])?;
-    let many = connection.query_row("SELECT count(*) FROM series", [], |row| row.get(0))?;
-    let mut all: Vec<SeriesFact> =
-        Vec::with_capacity(usize::try_from(count(many)).unwrap_or_default());
-    while let Some(row) = rows.next()? {
-        let name = text(row, 1)?;
-        let before = all.last().filter(|fact| fact.key.symbol.as_str() == name);
-        let (symbol, added_at) = match (before, added.get_key_value(name)) {
-            (Some(fact), _) => (fact.key.symbol.clone(), fact.added_at),
-            (None, Some((symbol, added_at))) => (symbol.clone(), *added_at),
-            (None, None) => return Err(StoreError::Value(format!("the untracked `{name}`"))),
-        };
-        let mut fact = fact_of(row, symbol, added_at)?;
-        fact.features = known.then(|| features_of(row)).transpose()?;
-        if depth == Depth::Whole {
-            note_plan(row, &mut fact)?;
-        }
-        all.push(fact);
-    }
-    Ok(all.into_iter().collect())
-}
-
-/// What is read of a series, in the order in which it is read; a database of an older schema has not noted
-/// all of it.
-fn columns(
-    connection: &rusqlite::Connection,
-    depth: Depth,
-    has_features: bool,
-) -> StoreResult<String> {
-    let column = |name: &'static str| -> StoreResult<&str> {
-        Ok(if connection.column_exists(None, "series", name)? { name } else { "NULL" })
-    };
-    let features = if has_features {
-        "features_from, features_ts, features_computed_at, restated_to, quality_from"
-    } else {
-        "NULL, NULL, NULL, NULL, NULL"
-    };
-    let judged = format!(
-        "series_id, symbol, timeframe, first_ts, watermark_ts, bar_count, consecutive_failures, last_error,
-         {}, {features}",
-        column("due_from")?
-    );
-    if depth == Depth::Judged {
-        return Ok(judged);
-    }
-    let newer = if has_features { "rests_until, feature_set" } else { "NULL, NULL" };
-    Ok(format!(
-        "{judged}, adjustment, last_fetched_at, file_modified_ns, file_bytes, {}, {newer}, settled_ts",
-        column("settle_read_at")?
-    ))
-}
-
-/// Since when each symbol is tracked, or was.
-fn tracked_since(connection: &rusqlite::Connection) -> StoreResult<HashMap<Symbol, i64>> {
-    let mut statement =
-        connection.prepare_cached("SELECT symbol, added_at FROM tracked_symbols")?;
-    let mut rows = statement.query([])?;
-    let mut added = HashMap::new();
-    while let Some(row) = rows.next()? {
-        added.insert(word(text(row, 0)?)?, row.get(1)?);
-    }
-    Ok(added)
-}
-
-fn text<'row>(row: &'row Row<'_>, column: usize) -> StoreResult<&'row str> {
-    Ok(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?)
-}
-
-fn features_of(row: &Row<'_>) -> StoreResult<FeaturesFact> {
-    Ok(FeaturesFact {
-        set: FeatureSet::default(),
-        from: row.get(9)?,
-        last_ts: row.get(10)?,
-        computed_at: row.get(11)?,
-    })
-}
-
-fn fact_of(row: &Row<'_>, symbol: Symbol, added_at: i64) -> StoreResult<SeriesFact> {
-    Ok(SeriesFact {
-        series_id: row.get(0)?,
-        key: SeriesKey { symbol, timeframe: word(text(row, 2)?)? },
-        first_ts: row.get(3)?,
-        watermark_ts: row.get(4)?,
-        settled_ts: None,
-        bar_count: count(row.get(5)?),
-        consecutive_failures: row.get(6)?,
-        last_error: row.get(7)?,
-        added_at,
-        due_from: row.get(8)?,
-        restated_to: row.get(12)?,
-        quality_from: row.get(13)?,
-        features: None,
-        adjustment: Adjustment::Raw,
-        last_fetched_at: None,
-        settle_read_at: None,
-        rests_until: None,
-        file_mark: None,
-    })
-}
-
-/// Adds what a plan rests on.
-fn note_plan(row: &Row<'_>, fact: &mut SeriesFact) -> StoreResult<()> {
-    fact.adjustment = word(text(row, 14)?)?;
-    fact.last_fetched_at = row.get(15)?;
-    fact.file_mark = row
-        .get::<_, Option<i64>>(16)?
-        .zip(row.get(17)?)
-        .map(|(modified_ns, bytes)| FileMark { modified_ns, bytes });
-    fact.settle_read_at = row.get(18)?;
-    fact.rests_until = row.get(19)?;
-    fact.settled_ts = row.get(21)?;
-    let set = row.get_ref(20)?.as_str_or_null().map_err(rusqlite::Error::from)?;
-    if let (Some(features), Some(set)) = (&mut fact.features, set) {
-        features.set = word(set)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::bar::Adjustment;
+    use crate::domain::fact::{FileMark, SeriesFact};
+    use crate::domain::series::SeriesKey;
+    use crate::domain::series_facts::SeriesFacts;
     use crate::store::Store;
 
     const DAYS: &[Timeframe] = &[Timeframe::D1, Timeframe::W1];
@@ -486,43 +306,46 @@ mod tests {
             last_ts: Some(15),
             computed_at: Some(16),
         };
-        let row = SeriesRow {
-            first_ts: Some(1),
-            watermark_ts: Some(2),
-            settled_ts: Some(3),
-            bar_count: 4,
-            adjustment: Adjustment::Splits,
-            last_fetched_at: Some(5),
+        let marks = Marks {
             consecutive_failures: 6,
             last_error: Some("it broke".to_owned()),
-            rests_until: Some(7),
-            file_mark: Some(FileMark { modified_ns: 8, bytes: 9 }),
-            settle_read_at: Some(10),
             restated_to: Some(11),
             due_from: Some(12),
             quality_from: Some(13),
+        };
+        let planned = Planned {
+            adjustment: Adjustment::Splits,
+            settled_ts: Some(3),
+            last_fetched_at: Some(5),
+            settle_read_at: Some(10),
+            rests_until: Some(7),
+            file_mark: Some(FileMark { modified_ns: 8, bytes: 9 }),
+        };
+        let row = SeriesRow {
+            first_ts: Some(1),
+            watermark_ts: Some(2),
+            bar_count: 4,
             features,
+            marks: marks.clone(),
+            planned: planned.clone(),
         };
         store.write(|tx| tx.series_set(1, &row)).expect("the row is set");
-        let all = store.series_all().expect("the series");
-        let fact = all.values().find(|fact| fact.series_id == 1).expect("the series");
-        let read = SeriesRow {
-            first_ts: fact.first_ts,
-            watermark_ts: fact.watermark_ts,
-            settled_ts: fact.settled_ts,
-            bar_count: fact.bar_count,
-            adjustment: fact.adjustment,
-            last_fetched_at: fact.last_fetched_at,
-            consecutive_failures: fact.consecutive_failures,
-            last_error: fact.last_error.clone(),
-            rests_until: fact.rests_until,
-            file_mark: fact.file_mark,
-            settle_read_at: fact.settle_read_at,
-            restated_to: fact.restated_to,
-            due_from: fact.due_from,
-            quality_from: fact.quality_from,
-            features: fact.features.expect("its features"),
+        let fact = |all: SeriesFacts| all.into_iter().find(|fact| fact.series_id == 1);
+        let whole = fact(store.series_all().expect("the series")).expect("the series");
+        let wanted = SeriesFact {
+            series_id: 1,
+            key: SeriesKey { symbol: symbols[0].clone(), timeframe: Timeframe::D1 },
+            first_ts: Some(1),
+            watermark_ts: Some(2),
+            bar_count: 4,
+            added_at: 10,
+            features: Some(features),
+            marks: marks.boxed(),
+            planned: Some(Box::new(planned)),
         };
-        assert_eq!(read, row);
+        assert_eq!(whole, wanted);
+        let judged = fact(store.series_judged().expect("the series")).expect("the series");
+        let features = Some(FeaturesFact { set: FeatureSet::NONE, ..features });
+        assert_eq!(judged, SeriesFact { features, planned: None, ..wanted });
     }
 }

@@ -18,10 +18,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("freshness", &["domain", "calendar"]),
     ("quality", &["domain", "calendar"]),
     ("file", &["domain"]),
+    ("both", &[]),
     ("guide", &[]),
     ("config", &["domain", "calendar", "provider", "file"]),
     ("fetch", &["domain", "calendar", "provider", "validate", "clock", "config"]),
-    ("store", &["domain", "file"]),
+    ("store", &["domain", "file", "both"]),
     ("exit", &["config", "domain", "store"]),
     (
         "pipeline",

@@ -5,9 +5,10 @@ use std::io;
 
 use serde_json::Value;
 
+use crate::domain::alert::Rule;
 use crate::domain::timeframe::DAY;
 use crate::render;
-use crate::report::alerts::Documents;
+use crate::report::alerts::{self, Documents};
 use crate::report::metrics::Metrics;
 use crate::report::quality::SeriesQuality;
 use crate::report::slo::{self, Slo};
@@ -32,12 +33,12 @@ pub(super) fn of(scene: &Scene) -> Result<Documents, Failure> {
     let store = scene.reader()?;
     let read = read(scene, &store).map_err(|error| Failure::of_reader(&error))?;
     let Reading { health, metrics, quality, slo } = &read;
-    let (next_run, now) = (next_run.at(), scene.now());
+    let (next_run, now, rules) = (next_run.at(), scene.now(), &scene.settings.alerts);
     Ok(Documents::new(
-        document(|out| render::health::json(out, health, &scene.settings, next_run, now))?,
-        document(|out| render::metrics::json(out, metrics, now))?,
-        document(|out| render::quality::json(out, quality, now))?,
-        document(|out| render::slo::json(out, slo, scene.wall_now))?,
+        document(rules, |out| render::health::json(out, health, &scene.settings, next_run, now))?,
+        document(rules, |out| render::metrics::json(out, metrics, now))?,
+        document(rules, |out| render::quality::json(out, quality, now))?,
+        document(rules, |out| render::slo::json(out, slo, scene.wall_now))?,
     ))
 }
 
@@ -59,8 +60,12 @@ fn read(scene: &Scene, store: &Store) -> StoreResult<Reading> {
     })
 }
 
-fn document(write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> Result<Value, Failure> {
+/// What a report prints, as far as the rules look into it.
+fn document(
+    rules: &[Rule],
+    write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
+) -> Result<Value, Failure> {
     let mut text = Vec::new();
     write(&mut text)?;
-    serde_json::from_slice(&text).map_err(|error| Failure::from(io::Error::from(error)))
+    alerts::excerpt(&text, rules).map_err(|error| Failure::from(io::Error::from(error)))
 }

@@ -2,12 +2,14 @@
 //! the provider offers.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
 use toml::Spanned;
 
 use crate::calendar::{Calendar, Overrides};
+use crate::config::listed::Listed;
 use crate::config::values::{Span, Text};
 use crate::config::{ConfigError, Group, Member, ProviderSettings, Source, Stored, file, nearest};
 use crate::domain::feature::{FeatureSet, words};
@@ -211,9 +213,30 @@ fn members(context: &Context<'_>, table: &file::Group) -> Result<Vec<Member>> {
             &table.name,
             format!("group `{}` has neither `symbols` nor `symbols_file`", table.name.get_ref()),
         )),
-        (Some(symbols), None) => symbols.iter().map(|symbol| member(context, symbol)).collect(),
+        (Some(symbols), None) => match context.listed.at(symbols.span().start) {
+            Some(listed) => Ok(listed.iter().cloned().map(plain).collect()),
+            None => symbols.get_ref().iter().map(|symbol| member(context, symbol)).collect(),
+        },
         (None, Some(path)) => members_of_file(context, path),
     }
+}
+
+/// Where a group's symbol of that index stands in the config; `None` when it stands in a file of its own.
+pub(super) fn place(
+    context: &Context<'_>,
+    table: &file::Group,
+    index: usize,
+) -> Option<Range<usize>> {
+    let symbols = table.symbols.as_ref()?;
+    match symbols.get_ref().get(index) {
+        Some(symbol) => Some(symbol.span()),
+        None => Listed::place(context.text, symbols.span().start, index),
+    }
+}
+
+/// A symbol of which the config says nothing else.
+const fn plain(symbol: Symbol) -> Member {
+    Member { symbol, aliases: Vec::new(), delisted: None }
 }
 
 fn member(context: &Context<'_>, spanned: &Spanned<file::Member>) -> Result<Member> {
@@ -236,7 +259,6 @@ fn members_of_file(context: &Context<'_>, path: &Spanned<String>) -> Result<Vec<
     let file = context.file(path.get_ref());
     let symbols = symbols_of_csv(&file)
         .map_err(|what| context.at(path, format!("{}: {what}", file.display())))?;
-    let plain = |symbol| Member { symbol, aliases: Vec::new(), delisted: None };
     Ok(symbols.into_iter().map(plain).collect())
 }
 

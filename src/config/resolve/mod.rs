@@ -14,6 +14,7 @@ use crate::domain::policy::{FreshnessPolicy, HealthPolicy, Thresholds};
 use crate::domain::series::Symbol;
 use crate::domain::timeframe::Timeframe;
 
+use super::listed::Listed;
 use super::values::{Span, Text};
 use super::{
     ConfigError, Group, JobRetries, LogFile, Retention, RunSettings, SecretPlace, SecretSource,
@@ -35,6 +36,7 @@ const HOUR: u64 = 3_600;
 struct Context<'a> {
     path: &'a Path,
     text: &'a str,
+    listed: &'a Listed,
     folder: &'a Path,
 }
 
@@ -57,11 +59,12 @@ impl Context<'_> {
 pub(super) fn resolve(
     path: &Path,
     text: &str,
+    listed: &Listed,
     file: file::File,
     database: Option<&Path>,
 ) -> Result<Settings> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let context = Context { path, text, folder };
+    let context = Context { path, text, listed, folder };
     let providers = file
         .providers
         .iter()
@@ -285,14 +288,18 @@ fn unique_symbols(
     tables: &[Spanned<file::Group>],
     groups: &[Group],
 ) -> Result<()> {
+    let all = || groups.iter().flat_map(|group| &group.members).map(|member| &member.symbol);
+    // Long lists mostly are by name, and then to look at neighbours is enough.
+    let by_name = all().is_sorted_by(|one, two| one < two);
     let mut names: HashMap<&str, ()> = HashMap::new();
     let mut seen: HashMap<&Symbol, &str> = HashMap::new();
     for (table, group) in tables.iter().zip(groups) {
-        let name = &table.get_ref().name;
+        let table = table.get_ref();
         if names.insert(&group.name, ()).is_some() {
-            return Err(context.at(name, format!("there are two groups named `{}`", group.name)));
+            let message = format!("there are two groups named `{}`", group.name);
+            return Err(context.at(&table.name, message));
         }
-        for (index, member) in group.members.iter().enumerate() {
+        for (index, member) in group.members.iter().enumerate().filter(|_| !by_name) {
             let Some(other) = seen.insert(&member.symbol, &group.name) else { continue };
             let message = if other == group.name {
                 format!("`{}` stands twice in group `{other}`", member.symbol)
@@ -302,11 +309,8 @@ fn unique_symbols(
                     member.symbol
                 )
             };
-            let span = table.get_ref().symbols.as_ref().and_then(|symbols| symbols.get(index));
-            return Err(match span {
-                Some(symbol) => context.at(symbol, message),
-                None => context.at(name, message),
-            });
+            let place = group::place(context, table, index);
+            return Err(context.span(place.unwrap_or_else(|| table.name.span()), message));
         }
     }
     Ok(())

@@ -188,7 +188,9 @@ fn series_table(
             (row.status.to_string(), staleness::tone(row.status)),
             plain(fit(&lag, 8)),
             plain(instant_or_dash(row.last_bar_ts)),
-            plain(row.last_error.clone().unwrap_or_default()),
+            plain(
+                row.marks.as_ref().and_then(|marks| marks.last_error.clone()).unwrap_or_default(),
+            ),
         ]
     };
     table(COLUMNS, &series.iter().map(row).collect::<Vec<_>>(), room, ink)

@@ -7,7 +7,7 @@ use ratatui::backend::TestBackend;
 
 use super::*;
 use crate::domain::alert::Severity;
-use crate::domain::fact::{JobFact, Traffic};
+use crate::domain::fact::{JobFact, Marks, Traffic};
 use crate::domain::policy::Freshness;
 use crate::domain::provider_state::BreakerStatus;
 use crate::domain::run::{ErrorKind, JobStatus, RunId, RunStatus, Stage, Totals};
@@ -56,9 +56,9 @@ fn series(symbol: &str, status: Freshness, lag_seconds: i64) -> SeriesState {
         lag_seconds,
         data_age_seconds: None,
         beyond_stale: false,
-        consecutive_failures: 0,
-        last_error: (lag_seconds > 0).then(|| "server: HTTP 500".to_owned()),
-        restated_to: None,
+        marks: (lag_seconds > 0).then(|| {
+            Box::new(Marks { last_error: Some("server: HTTP 500".to_owned()), ..Marks::default() })
+        }),
         silent_since: None,
     }
 }

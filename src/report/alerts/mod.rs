@@ -11,6 +11,7 @@ use super::health::Status;
 
 mod changes;
 mod document;
+mod excerpt;
 mod field;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ mod words;
 
 pub use changes::{Change, Changes, Delivery, Kind, changes};
 pub use document::{Document, Documents};
+pub use excerpt::excerpt;
 
 use field::{Found, Hit, find};
 use words::{about, hint, message};

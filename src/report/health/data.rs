@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use crate::config::Settings;
 use crate::domain::alert::Severity;
+use crate::domain::fact::Marks;
 use crate::domain::policy::Freshness;
 use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::words::{instant, span};
@@ -90,10 +91,13 @@ pub(super) fn features_stale(series: &[&SeriesState]) -> Option<Issue> {
 }
 
 pub(super) fn keeps_failing(series: &[&SeriesState]) -> Option<Issue> {
-    let failing: Vec<_> =
-        series.iter().filter(|row| row.consecutive_failures >= rest::FAILURES).collect();
-    let worst = failing.iter().max_by_key(|row| row.consecutive_failures)?;
-    let error = worst.last_error.as_deref().unwrap_or("no reason recorded");
+    let failing: Vec<(&SeriesState, &Marks)> = series
+        .iter()
+        .filter_map(|row| Some((*row, row.marks.as_deref()?)))
+        .filter(|(_, marks)| marks.consecutive_failures >= rest::FAILURES)
+        .collect();
+    let (worst, marks) = failing.iter().max_by_key(|(_, marks)| marks.consecutive_failures)?;
+    let error = marks.last_error.as_deref().unwrap_or("no reason recorded");
     Some(Issue {
         code: Code::KeepsFailing,
         severity: Severity::Warning,
@@ -102,7 +106,7 @@ pub(super) fn keeps_failing(series: &[&SeriesState]) -> Option<Issue> {
         since: None,
         message: format!(
             "{} failed {} runs running: {error}",
-            worst.key, worst.consecutive_failures
+            worst.key, marks.consecutive_failures
         ),
         hint: format!("mdctl status {}", worst.key.symbol),
     })
@@ -134,9 +138,10 @@ pub(super) fn suspected_delisted(series: &[&SeriesState]) -> Option<Issue> {
 
 /// Series whose provider restated its prices, and of which not all was to be had again.
 pub(super) fn half_restated(series: &[&SeriesState]) -> Option<Issue> {
-    let half: Vec<_> = series.iter().filter(|row| row.restated_to.is_some()).collect();
-    let first = half.first()?;
-    let end = first.restated_to.map(instant).unwrap_or_default();
+    let half: Vec<(&SeriesState, i64)> =
+        series.iter().filter_map(|row| Some((*row, row.marks.as_deref()?.restated_to?))).collect();
+    let (first, end) = half.first()?;
+    let end = instant(*end);
     Some(Issue {
         code: Code::LowQuality,
         severity: Severity::Warning,

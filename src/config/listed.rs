@@ -1,0 +1,162 @@
+//! Long lists of plain symbols, read ahead of the parser.
+//!
+//! A config of 5,000 symbols is one list, and to parse it takes longer than a short report does. A list of
+//! plain texts is read here, and its symbols are left blank for the parser: whatever else it reads or refuses
+//! stands where it stands in the file, so that lines and columns are those of the file. A list that holds
+//! anything else (a table, a comment, an escape, what is no symbol) is left to the parser as a whole.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::domain::series::Symbol;
+
+/// What may stand between the symbols of a list.
+const BLANK: [char; 3] = [' ', '\t', '\n'];
+
+/// A config without its plain lists, and what stands in them.
+#[derive(Debug)]
+pub(super) struct Listed {
+    /// What is left for the parser, as long as the file's text.
+    pub(super) text: String,
+    /// The symbols, by where the bracket before them stands.
+    lists: BTreeMap<usize, Vec<Symbol>>,
+}
+
+impl Listed {
+    pub(super) fn of(text: &str) -> Self {
+        let mut listed = Self { text: String::with_capacity(text.len()), lists: BTreeMap::new() };
+        let mut begin = 0;
+        for open in opened(text) {
+            let Some((symbols, close)) = plain(text, open) else { continue };
+            listed.text.push_str(&text[begin..=open]);
+            blank(&text[open + 1..close], &mut listed.text);
+            listed.lists.insert(open, symbols);
+            begin = close;
+        }
+        listed.text.push_str(&text[begin..]);
+        listed
+    }
+
+    /// The symbols of the list whose bracket stands at `open`; `None` where it was left to the parser.
+    pub(super) fn at(&self, open: usize) -> Option<&[Symbol]> {
+        self.lists.get(&open).map(Vec::as_slice)
+    }
+
+    /// Where the symbol of that index stands in such a list of the file's text.
+    pub(super) fn place(text: &str, open: usize, index: usize) -> Option<Range<usize>> {
+        let mut quotes = text.get(open..)?.match_indices('"').map(|(at, _)| open + at);
+        Some(quotes.nth(2 * index)?..quotes.next()? + 1)
+    }
+}
+
+/// Where the brackets stand that may begin the list of a group: behind `symbols =` at the beginning of a line.
+/// A text of several lines may hold such a line that is no list: then none is looked for.
+fn opened(text: &str) -> Vec<usize> {
+    if text.contains("\"\"\"") || text.contains("'''") {
+        return Vec::new();
+    }
+    let open = |(at, word): (usize, &str)| {
+        let line = text[..at].rfind('\n').map_or(0, |at| at + 1);
+        let rest = text[at + word.len()..].trim_start_matches(BLANK);
+        let rest = rest.strip_prefix('=')?.trim_start_matches(BLANK);
+        let begins = text[line..at].trim().is_empty() && rest.starts_with('[');
+        begins.then_some(text.len() - rest.len())
+    };
+    text.match_indices("symbols").filter_map(open).collect()
+}
+
+/// The symbols of the list whose bracket stands at `open`, and where the one stands that ends it; `None` when
+/// they are not all of it.
+fn plain(text: &str, open: usize) -> Option<(Vec<Symbol>, usize)> {
+    let mut symbols = Vec::new();
+    let mut rest = text[open + 1..].trim_start_matches(BLANK);
+    while let Some(quoted) = rest.strip_prefix('"') {
+        let (symbol, after) = quoted.split_once('"')?;
+        symbols.push(symbol.parse().ok()?);
+        rest = after.trim_start_matches(BLANK);
+        let Some(next) = rest.strip_prefix(',') else { break };
+        rest = next.trim_start_matches(BLANK);
+    }
+    rest.starts_with(']').then_some((symbols, text.len() - rest.len()))
+}
+
+/// Adds as many spaces as `list` has bytes; its lines stay.
+fn blank(list: &str, out: &mut String) {
+    for line in list.split_inclusive('\n') {
+        let ends = line.ends_with('\n');
+        out.extend(std::iter::repeat_n(' ', line.len() - usize::from(ends)));
+        out.extend(ends.then_some('\n'));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(text: &str) -> (String, Vec<Vec<String>>) {
+        let Listed { text, lists } = Listed::of(text);
+        let texts = |list: Vec<Symbol>| list.iter().map(ToString::to_string).collect();
+        (text, lists.into_values().map(texts).collect())
+    }
+
+    #[test]
+    fn plain_lists_are_read_and_left_blank() {
+        let (text, lists) = read("a = 1\n symbols\t= [ \"A\",\n\t\"É.B\" , ]\nb = [\"C\"]\n");
+        assert_eq!(text, "a = 1\n symbols\t= [     \n          ]\nb = [\"C\"]\n");
+        assert_eq!(lists, [["A", "É.B"]]);
+        assert_eq!(read("symbols = []").0, "symbols = []");
+    }
+
+    #[test]
+    fn what_is_not_plain_is_the_parsers() {
+        for text in [
+            "symbols = [\"A\", { symbol = \"B\" }]",
+            "symbols = [\"A\", # B\n]",
+            "symbols = [\"A\\u0042\"]",
+            "symbols = [\"A B\"]",
+            "symbols = [\"\"]",
+            "symbols = [\"A\" \"B\"]",
+            "symbols = [, \"A\"]",
+            "symbols = [\"A\",, \"B\"]",
+            "symbols = ['A']",
+            "symbols = [\"A\"",
+            "symbols = [\"A",
+            "symbols = \"A\"",
+            "symbols_file = [\"A\"]",
+            "my_symbols = [\"A\"]",
+            "# symbols = [\"A\"]",
+            "text = \"\"\"\nsymbols = [\"A\"]\n\"\"\"",
+            "text = '''\nsymbols = [\"A\"]\n'''",
+        ] {
+            assert_eq!(read(text), (text.to_owned(), Vec::new()), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn each_symbol_stands_where_its_place_says(
+            names in prop::collection::vec("[A-Z]{1,5}", 1..20),
+            between in prop::collection::vec("[ \n\t]{0,3}", 40),
+        ) {
+            let mut text = "name = \"x\"\nsymbols = [".to_owned();
+            let open = text.len() - 1;
+            for (index, name) in names.iter().enumerate() {
+                let [before, after] = [&between[2 * index], &between[2 * index + 1]];
+                text += &format!("{before}\"{name}\"{after},");
+            }
+            text += "]\n";
+            let listed = Listed::of(&text);
+            prop_assert_eq!(listed.text.len(), text.len());
+            let lines = |text: &str| text.match_indices('\n').map(|(at, _)| at).collect::<Vec<_>>();
+            prop_assert_eq!(lines(&listed.text), lines(&text));
+            let symbols = listed.at(open).unwrap_or_default();
+            prop_assert_eq!(symbols.iter().map(Symbol::as_str).collect::<Vec<_>>(), names.clone());
+            for (index, name) in names.iter().enumerate() {
+                let place = Listed::place(&text, open, index).unwrap_or_default();
+                prop_assert_eq!(&text[place], format!("\"{name}\""));
+            }
+        }
+    }
+}
