@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0004_what_monitoring_remembers.sql"),
     include_str!("../../migrations/0005_what_operation_remembers.sql"),
     include_str!("../../migrations/0006_what_speed_needs.sql"),
+    include_str!("../../migrations/0007_checks_that_cost_little.sql"),
 ];
 
 /// The schema version that this program writes.
@@ -63,4 +64,68 @@ pub(super) fn version(connection: &Connection) -> StoreResult<i64> {
         return Err(StoreError::Newer { found, known: NEWEST });
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// For each column that holds one of so many words: a statement that writes one, and the words.
+    const WORDS: [(&str, &[&str]); 4] = [
+        (
+            "INSERT INTO series (symbol, timeframe, provider, adjustment)
+             VALUES ('A', hex(randomblob(8)), 'p', ?)",
+            &["raw", "splits", "all"],
+        ),
+        (
+            "INSERT INTO gaps (series_id, from_ts, to_ts, missing, reason, first_seen_at)
+             VALUES (1, (SELECT count(*) FROM gaps), 99, 1, ?, 0)",
+            &[
+                "unfetched",
+                "failed",
+                "rejected",
+                "provider_empty",
+                "no_trade",
+                "pre_listing",
+                "delisted",
+            ],
+        ),
+        (
+            "INSERT INTO jobs (run_id, symbol, status) VALUES ('r', hex(randomblob(8)), ?)",
+            &["pending", "in_progress", "retry", "completed", "deferred", "failed", "skipped"],
+        ),
+        (
+            "INSERT INTO freshness (symbol, timeframe, lag_seconds, status, checked_at)
+             VALUES (hex(randomblob(8)), '1d', 0, ?, 0)",
+            &["fresh", "aging", "stale", "missing"],
+        ),
+    ];
+
+    #[test]
+    fn cheaper_checks_let_the_same_words_through() {
+        for version in [6, 7] {
+            let connection = fresh(version).expect("a schema");
+            connection
+                .execute_batch("PRAGMA foreign_keys = OFF")
+                .expect("no parents are asked for");
+            for (sql, words) in WORDS {
+                for word in words {
+                    connection.execute(sql, [word]).expect("a known word");
+                }
+                let refused = connection.execute(sql, ["unheard-of"]);
+                assert!(refused.is_err_and(|error| error.to_string().contains("CHECK")), "{sql}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_written_for_every_symbol_is_checked_against_no_long_list() {
+        let connection = fresh(NEWEST).expect("a schema");
+        let sql = "SELECT count(*) FROM sqlite_schema
+                    WHERE name IN ('series', 'gaps', 'jobs', 'freshness', 'coverage', 'bars', 'fetch_log',
+                                   'features', 'quality_metrics') AND sql LIKE '% IN (%,%,%)%'
+                      AND sql NOT LIKE '% IN (0, 1)%'";
+        let lists: i64 = connection.query_row(sql, [], |row| row.get(0)).expect("a count");
+        assert_eq!(lists, 0);
+    }
 }
