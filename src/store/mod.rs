@@ -18,6 +18,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 mod access;
 mod action;
+mod ahead;
 mod alert;
 mod bar;
 mod check;
@@ -52,6 +53,7 @@ mod vacuum;
 mod whole;
 
 pub use access::mode as mode_of;
+pub use ahead::{Ahead, Wanted};
 pub use alert::Holding;
 pub use bar::{Again, BarQuery, Claim, Put};
 pub use copy::Progress;
