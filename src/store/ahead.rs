@@ -1,10 +1,8 @@
 //! Bars that a writer will want next, read by a thread of its own while it writes.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::{self, JoinHandle};
-
 use crate::domain::bar::Bar;
 
+use super::aide::Aide;
 use super::bar::read_slice;
 use super::{Store, StoreResult, open_shared};
 
@@ -25,12 +23,9 @@ pub struct Wanted {
 /// to the writer, who reads for himself then, and can say why that fails.
 #[derive(Debug)]
 pub struct Ahead {
-    /// `None` only while it ends.
-    asks: Option<Sender<Wanted>>,
-    read: Receiver<Vec<Bar>>,
-    /// What was asked for, and not taken yet.
+    aide: Aide<Wanted, Vec<Bar>>,
+    /// What was asked for last.
     asked: Option<Wanted>,
-    thread: Option<JoinHandle<()>>,
 }
 
 impl Store {
@@ -41,44 +36,25 @@ impl Store {
     /// When the database cannot be opened to read.
     pub fn ahead(&self) -> StoreResult<Option<Ahead>> {
         let (connection, _) = open_shared(&self.path).map_err(|error| error.at(&self.path))?;
-        let (asks, asked) = channel::<Wanted>();
-        let (answer, read) = channel();
-        let work = move || {
-            while let Ok(Wanted { series_id, from, most }) = asked.recv() {
-                let bars = read_slice(&connection, series_id, (from, i64::MAX, most));
-                if bars.map_or(true, |bars| answer.send(bars).is_err()) {
-                    break;
-                }
-            }
-        };
-        let thread = thread::Builder::new().name("ahead".to_owned()).spawn(work).ok();
-        Ok(thread.map(|thread| Ahead { asks: Some(asks), read, asked: None, thread: Some(thread) }))
+        let aide = Aide::start(move |Wanted { series_id, from, most }| {
+            read_slice(&connection, series_id, (from, i64::MAX, most)).ok()
+        });
+        Ok(aide.map(|aide| Ahead { aide, asked: None }))
     }
 }
 
 impl Ahead {
     /// Lets bars be read that will be wanted.
     pub fn ask(&mut self, wanted: Wanted) {
-        self.take(wanted);
-        let asks = self.asks.as_ref();
-        self.asked = asks.is_some_and(|asks| asks.send(wanted).is_ok()).then_some(wanted);
+        self.aide.ask(wanted);
+        self.asked = Some(wanted);
     }
 
     /// The bars that were asked for last, waited for while they are read; `None` when others are wanted now,
     /// or they could not be read.
     pub fn take(&mut self, wanted: Wanted) -> Option<Vec<Bar>> {
-        let asked = self.asked.take()?;
-        let bars = self.read.recv().ok();
-        bars.filter(|_| asked == wanted)
-    }
-}
-
-impl Drop for Ahead {
-    fn drop(&mut self) {
-        self.asks = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        let bars = self.aide.answer();
+        bars.filter(|_| self.asked == Some(wanted))
     }
 }
 
