@@ -16,7 +16,7 @@ use crate::domain::task::About;
 use crate::feature::engine::Engine;
 use crate::feature::state::State;
 use crate::feature::{LOOKBACK, NEAR};
-use crate::store::{StoreError, StoreResult, Writer};
+use crate::store::{Ahead, StoreError, StoreResult, Wanted, Writer};
 
 use super::desk::Desk;
 
@@ -76,7 +76,8 @@ impl Desk<'_> {
         let mut so_far = self.computed.remove(key).unwrap_or_else(Computing::begin);
         let started = Instant::now();
         let most = (*room as u64).max(1);
-        let slice = match tx.attempt(|tx| compute_slice(tx, &mut self.engine, &work, most))? {
+        let (engine, ahead) = (&mut self.engine, self.ahead.as_mut());
+        let slice = match tx.attempt(|tx| compute_slice(tx, engine, ahead, &work, most))? {
             Ok(slice) => slice,
             Err(error) => {
                 so_far.took += started.elapsed();
@@ -181,6 +182,7 @@ impl Desk<'_> {
 fn compute_slice(
     tx: &Writer<'_>,
     engine: &mut Engine,
+    mut ahead: Option<&mut Ahead>,
     work: &Work<'_>,
     most: u64,
 ) -> StoreResult<Slice> {
@@ -198,7 +200,8 @@ fn compute_slice(
     let mut rows: Vec<Row> = Vec::new();
     while slice.rows < most {
         let step = STEP - engine.state().seen() % STEP;
-        let mut bars = tx.bars_from(id, next, step)?;
+        let wanted = Wanted { series_id: id, from: next, most: step };
+        let mut bars = next_bars(tx, ahead.as_deref_mut(), wanted)?;
         adjust(&factors, &mut bars);
         let Some(last) = bars.last().map(|bar| bar.ts) else { break };
         rows.clear();
@@ -222,6 +225,17 @@ fn compute_slice(
         slice.last = tx.bars_before(id, i64::MAX, 1)?.first().map(|bar| bar.ts);
     }
     Ok(slice)
+}
+
+/// The bars to go on with. Where somebody reads ahead he is told which ones follow, before these are worked on.
+fn next_bars(tx: &Writer<'_>, ahead: Option<&mut Ahead>, wanted: Wanted) -> StoreResult<Vec<Bar>> {
+    let read = || tx.bars_from(wanted.series_id, wanted.from, wanted.most);
+    let Some(ahead) = ahead else { return read() };
+    let bars = ahead.take(wanted).map_or_else(read, Ok)?;
+    if let Some(last) = bars.last().filter(|_| bars.len() as u64 == wanted.most) {
+        ahead.ask(Wanted { from: last.ts + 1, most: STEP, ..wanted });
+    }
+    Ok(bars)
 }
 
 /// Puts bars of a series into shares of today.

@@ -17,7 +17,7 @@ use crate::domain::timeframe::Timeframe;
 use crate::feature::engine::Engine;
 use crate::fetch::{Answered, Exhausted, Fetching, Message};
 use crate::plan::{Plan, rest};
-use crate::store::{Put, Store, StoreResult, Writer};
+use crate::store::{Ahead, Put, Store, StoreResult, Writer};
 
 use super::compute::Computing;
 use super::import::Terms;
@@ -59,6 +59,8 @@ pub(super) struct Desk<'a> {
     pub(super) engine: Engine,
     /// Series whose features are being computed.
     pub(super) computed: BTreeMap<SeriesKey, Computing>,
+    /// Who reads the bars that they need next; `None` while such may still be written.
+    pub(super) ahead: Option<Ahead>,
     /// Series whose features could not be computed in this run.
     pub(super) uncomputed: BTreeSet<SeriesKey>,
     /// What is to be said once it is committed.
@@ -145,6 +147,7 @@ impl<'a> Desk<'a> {
             no_features,
             engine: Engine::new(None),
             computed: BTreeMap::new(),
+            ahead: None,
             uncomputed: BTreeSet::new(),
             said: Vec::new(),
             to_conclude: VecDeque::new(),

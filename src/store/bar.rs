@@ -456,7 +456,7 @@ fn read_range(connection: &Connection, series_id: i64, range: TimeRange) -> Stor
 }
 
 /// The first bars of `[from, to)`, ascending, at most so many.
-fn read_slice(
+pub(super) fn read_slice(
     connection: &Connection,
     series_id: i64,
     (from, to, most): (i64, i64, u64),

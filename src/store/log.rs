@@ -1,17 +1,23 @@
-//! The write-ahead log's length. SQLite empties the log by itself, unless a reader holds on to what
+//! The write-ahead log's length. What it holds is moved into the database by a thread of its own, while the
+//! writer goes on; the next commit after all of it was moved begins it anew. A reader can hold on to what
 //! stands in it: then it grows, until it is as long as a foreign transaction is forgotten.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::{Connection, OpenFlags};
+
 use crate::domain::beside::Beside;
 
-use super::{BUSY, Store, StoreError, StoreResult};
+use super::aide::Aide;
+use super::{BUSY, Store, StoreError, StoreResult, migrate};
 
 /// How long the log may become, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
+    /// From so many pages on what it holds is moved.
+    pub(super) pages: i64,
     /// Beyond it, and again after every further stretch of this length, it is emptied with patience.
     pub(super) step: u64,
     /// Beyond it, who cannot empty it writes no more.
@@ -21,9 +27,9 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// Emptied by SQLite at 16 MiB, a log only becomes so long while somebody reads.
+    /// Moved at 16 MiB, and emptied by SQLite at 48, a log only becomes so long while somebody reads.
     pub(super) const USUAL: Self =
-        Self { step: 64 << 20, most: 1 << 30, patience: Duration::from_secs(1) };
+        Self { pages: 4_000, step: 64 << 20, most: 1 << 30, patience: Duration::from_secs(1) };
 }
 
 /// The log of a database that is written to.
@@ -50,6 +56,7 @@ impl Log {
 impl Store {
     /// Keeps the log within its limits, after a commit.
     pub(super) fn log_tame(&mut self) -> StoreResult<()> {
+        self.log_move()?;
         let bytes = self.log.bytes();
         if bytes < self.log.next {
             return Ok(());
@@ -67,13 +74,37 @@ impl Store {
         Ok(())
     }
 
+    /// Lets what the log holds be moved into the database, once it is worth that.
+    fn log_move(&mut self) -> StoreResult<()> {
+        if self.mover.as_mut().is_some_and(Aide::is_at_work) {
+            return Ok(());
+        }
+        let (held, moved): (i64, i64) = self
+            .connection
+            .prepare_cached("PRAGMA wal_checkpoint(NOOP)")?
+            .query_row([], |row| Ok((row.get(1)?, row.get(2)?)))?;
+        if held < self.log.limits.pages || moved == held {
+            return Ok(());
+        }
+        if self.mover.is_none() {
+            self.mover = start_mover(&self.path);
+        }
+        if let Some(mover) = &mut self.mover {
+            mover.ask(());
+        }
+        Ok(())
+    }
+
     /// The length of the log, if it has grown behind a reader since this was last asked for.
     pub fn log_grown(&mut self) -> Option<u64> {
         self.log.in_the_way.take()
     }
 
     /// Moves what the log holds into the database and empties it; `false` when a reader is in the way.
-    pub(super) fn log_empty(&self) -> StoreResult<bool> {
+    pub(super) fn log_empty(&mut self) -> StoreResult<bool> {
+        if let Some(mover) = &mut self.mover {
+            mover.answer();
+        }
         self.connection.busy_timeout(self.log.limits.patience)?;
         let busy = self
             .connection
@@ -83,20 +114,33 @@ impl Store {
     }
 }
 
+/// Who moves what the log holds into the database, as far as nobody reads it. What he cannot do is done when
+/// the log is emptied, which tells why that fails.
+fn start_mover(database: &Path) -> Option<Aide<(), ()>> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(database, flags).ok()?;
+    // As the writer's own: the disk has a page in the log before it gets it in its place.
+    connection.execute_batch("PRAGMA synchronous = NORMAL").ok()?;
+    // A connection that has read nothing yet knows of no log.
+    migrate::version(&connection).ok()?;
+    Aide::start(move |()| {
+        connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).ok()
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use rusqlite::Connection;
     use tempfile::TempDir;
 
     use super::*;
 
     const LIMITS: Limits =
-        Limits { step: 128 << 10, most: 512 << 10, patience: Duration::from_millis(1) };
+        Limits { pages: 20, step: 128 << 10, most: 512 << 10, patience: Duration::from_millis(1) };
 
     fn store() -> (TempDir, PathBuf, Store) {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("mdctl.db");
-        let store = Store::open_limited(&path, LIMITS).expect("a database");
+        let mut store = Store::open_limited(&path, LIMITS).expect("a database");
         // What making the schema left in it.
         assert!(store.log_empty().expect("nobody is in the way"));
         (folder, path, store)
@@ -135,6 +179,28 @@ mod tests {
             write(&mut store).expect("a write");
             assert!(store.log.bytes() < LIMITS.step + (128 << 10), "{}", store.log.bytes());
         }
+    }
+
+    #[test]
+    fn a_log_that_was_moved_meanwhile_begins_anew() {
+        let (_folder, path, mut store) = store();
+        let pages = |store: &Store| {
+            let sql = "PRAGMA wal_checkpoint(NOOP)";
+            let both = store.connection.query_row(sql, [], |row| Ok((row.get(1)?, row.get(2)?)));
+            both.expect("it is looked at")
+        };
+        while store.mover.is_none() {
+            write(&mut store).expect("a write");
+        }
+        store.mover.as_mut().and_then(Aide::answer).expect("it is moved");
+        let (all, moved): (i64, i64) = pages(&store);
+        assert!(all >= LIMITS.pages && moved == all, "{moved} of {all} pages");
+        write(&mut store).expect("a write");
+        let (held, moved): (i64, i64) = pages(&store);
+        assert!(held > 0 && moved == 0, "{moved} of {held} pages: it goes on behind the old ones");
+        // Who moves it is no reason to keep it, or to remove it.
+        drop(store);
+        assert!(!Beside::Log.of(&path).exists());
     }
 
     #[test]

@@ -18,6 +18,8 @@ use rusqlite::{Connection, OpenFlags, Row, TransactionBehavior};
 
 mod access;
 mod action;
+mod ahead;
+mod aide;
 mod alert;
 mod bar;
 mod check;
@@ -53,6 +55,7 @@ mod vacuum;
 mod whole;
 
 pub use access::mode as mode_of;
+pub use ahead::{Ahead, Wanted};
 pub use alert::Holding;
 pub use bar::{Again, BarQuery, Claim, Put};
 pub use copy::Progress;
@@ -66,6 +69,7 @@ pub use trouble::{StoreError, StoreResult, Trouble, too_many_files};
 
 use crate::domain::beside::Beside;
 
+use aide::Aide;
 use log::{Limits, Log};
 
 /// How long a writer waits for a foreign one, and a reader for a checkpoint.
@@ -77,6 +81,8 @@ pub struct Store {
     connection: Connection,
     path: PathBuf,
     log: Log,
+    /// Who moves what the log holds into the database; `None` while that was never much.
+    mover: Option<Aide<(), ()>>,
     /// Whether the log stays when nobody has the database open any more.
     keeps_log: bool,
 }
@@ -113,7 +119,8 @@ impl Store {
         connection
             .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keeps_log)
             .map_err(|error| StoreError::from(error).at(path))?;
-        Ok(Self { connection, path: path.to_owned(), log: Log::of(path, limits), keeps_log })
+        let log = Log::of(path, limits);
+        Ok(Self { connection, path: path.to_owned(), log, mover: None, keeps_log })
     }
 
     /// Opens `path` to read; it may be written to meanwhile.
@@ -138,7 +145,7 @@ impl Store {
             .execute_batch("PRAGMA cache_size = -16000; PRAGMA query_only = ON;")
             .map_err(|error| StoreError::from(error).at(path))?;
         let log = Log::of(path, Limits::USUAL);
-        Ok(Self { connection, path: path.to_owned(), log, keeps_log: false })
+        Ok(Self { connection, path: path.to_owned(), log, mover: None, keeps_log: false })
     }
 
     /// Runs `work` in one transaction: all of it is written, or nothing.
@@ -169,7 +176,7 @@ impl Store {
     /// # Errors
     ///
     /// When the database cannot be written.
-    pub fn checkpoint(&self) -> StoreResult<()> {
+    pub fn checkpoint(&mut self) -> StoreResult<()> {
         self.log_empty().map_err(|error| error.at(&self.path))?;
         Ok(())
     }
@@ -177,6 +184,8 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
+        // Its connection is not to be the last one, with which SQLite removes the log.
+        self.mover = None;
         if self.keeps_log {
             // SQLite empties a log as it removes it. Who is in the way is not waited for: the next one does.
             let _ = self.connection.busy_timeout(Duration::ZERO);
@@ -221,10 +230,11 @@ fn connect_to_write(path: &Path) -> StoreResult<Connection> {
     whole::whole(&connection, path)?;
     vacuum::prepare(&connection)?;
     // A page's commit need not wait for the disk: the WAL keeps the file whole, and what a power
-    // loss takes back is planned again. A longer WAL saves writing hot pages again and again.
+    // loss takes back is planned again. A longer WAL saves writing hot pages again and again; long before it
+    // is so long that a commit empties it, a thread of its own has (`log.rs`).
     connection.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;
-         PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY;",
+         PRAGMA wal_autocheckpoint = 12000; PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY;",
     )?;
     connection.set_prepared_statement_cache_capacity(64);
     migrate::migrate(&mut connection)?;

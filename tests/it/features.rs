@@ -176,6 +176,31 @@ fn bars_that_somebody_deletes_take_their_features_along() {
 }
 
 #[test]
+fn features_of_a_long_history_are_those_of_all_bars_at_once() {
+    let minutes = "timeframes = [\"1m\"]\nfeatures = { \"1m\" = [\"default\"] }";
+    let files = "[providers.local]\nkind = \"files\"\npath = \"data\"\n".to_owned();
+    let sandbox = Sandbox::with(&(files + &group("local", "crypto", &["AAA", "BBB"], minutes)));
+    let first = day("2024-02-01");
+    for (symbol, bars) in [("AAA", 45_000), ("BBB", 20_000)] {
+        let mut text = "ts,open,high,low,close,volume\n".to_owned();
+        for row in rows(&(0..bars).map(|index| first + index * 60).collect::<Vec<_>>()) {
+            let Row { ts, open, high, low, close, volume, .. } = row;
+            text += &format!("{ts},{open},{high},{low},{close},{volume}\n");
+        }
+        sandbox.write(&format!("data/{symbol}_1m.csv"), text);
+    }
+    // So that all of it is there when computing begins, a part of it at a time.
+    sandbox.backfill(&["--no-features"]).expect_code(0);
+    sandbox.backfill(&[]).expect_code(0);
+    let database = sandbox.database();
+    for symbol in ["AAA", "BBB"] {
+        let series = format!("symbol = '{symbol}' AND timeframe = '1m'");
+        assert_whole(&database, &series, Some(Tz::UTC));
+    }
+    assert_eq!(written(&database), [45_000, 20_000]);
+}
+
+#[test]
 fn intraday_and_derived_bars_have_features_too() {
     let held = hours("2024-03-01T00:00:00Z", "2024-03-16T00:00:00Z");
     let market = Market::new().with("X:BTCUSD", "1h", rows(&held));
