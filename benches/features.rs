@@ -8,8 +8,8 @@
 //! times of each. With the memory to be had from the system first, as by default, it is 150 ns in all.
 //!
 //! Then the program as a whole: the same series lie stored, without features, and a run as of the last
-//! bar, for which no file has to be read, computes and writes all of them. The floor is a bare loop that inserts the same rows, computed beforehand, into the
-//! same table of a new database, 20,000 a transaction.
+//! bar, for which no file has to be read, computes and writes all of them. The floor is a bare loop that
+//! inserts the same rows, computed beforehand, into the same table of a new database, 20,000 a transaction.
 //!
 //! ```text
 //! cargo bench --bench features            ten rounds

@@ -49,11 +49,12 @@ impl Store {
         let at_target = |error: StoreError| error.at(target);
         let real =
             real(target).map_err(|error| StoreError::Create { path: target.into(), error })?;
-        let source = self.connection.unchecked_transaction()?;
-        let schema_version = migrate::version(&source)?;
-        let Some(tables) = interrupt::unless(&source, is_over, || info::rows(&source))? else {
-            return Ok(None);
-        };
+        let at_source = |error: StoreError| error.at(&self.path);
+        let source = self.connection.unchecked_transaction();
+        let source = source.map_err(|error| at_source(error.into()))?;
+        let schema_version = migrate::version(&source).map_err(at_source)?;
+        let tables = interrupt::unless(&source, is_over, || info::rows(&source));
+        let Some(tables) = tables.map_err(at_source)? else { return Ok(None) };
         let mut go_on = |at| {
             tell(at);
             !is_over()
