@@ -22,9 +22,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use chrono_tz::Tz;
 use mdctl::domain::bar::Bar;
 use mdctl::domain::feature::{COUNT, Row};
+use mdctl::domain::zone::Zone;
 use mdctl::feature::LOOKBACK;
 use mdctl::feature::engine::Engine;
 use rusqlite::params_from_iter;
@@ -76,7 +76,7 @@ fn main() {
 fn stored(bars: &[Bar], rounds: usize) {
     let filled = fill(bars);
     let mut rows = Vec::with_capacity(bars.len());
-    Engine::new(Some(Tz::UTC)).push_all(bars, &mut rows);
+    Engine::new(Some(Zone::UTC)).push_all(bars, &mut rows);
     let (mut program, mut floor) = (Times::new(), Times::new());
     let mut peak_mb = 0.0_f64;
     for _ in 0..rounds {
@@ -187,7 +187,7 @@ fn compute(bars: &[Bar]) -> Duration {
     let mut sum = 0.0;
     let started = Instant::now();
     for _ in 0..SERIES {
-        let mut engine = Engine::new(Some(Tz::UTC));
+        let mut engine = Engine::new(Some(Zone::UTC));
         for portion in bars.chunks(PORTION) {
             rows.clear();
             engine.push_all(portion, &mut rows);
@@ -202,7 +202,7 @@ fn compute(bars: &[Bar]) -> Duration {
 
 /// One bar more, from a stored state and the bars before.
 fn grow(bars: &[Bar]) -> Duration {
-    let mut engine = Engine::new(Some(Tz::UTC));
+    let mut engine = Engine::new(Some(Zone::UTC));
     let (old, new) = bars.split_at(bars.len() / 2);
     let mut rows = Vec::new();
     engine.push_all(old, &mut rows);
@@ -211,7 +211,7 @@ fn grow(bars: &[Bar]) -> Duration {
     let started = Instant::now();
     for _ in 0..GROWING {
         let earlier = &old[old.len() - LOOKBACK..];
-        let engine = Engine::resume(state, earlier, Some(Tz::UTC));
+        let engine = Engine::resume(state, earlier, Some(Zone::UTC));
         engine.expect("bars enough").push_all(&new[..1], &mut rows);
     }
     started.elapsed()

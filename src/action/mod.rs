@@ -11,7 +11,7 @@
 //! One jump is one split. Of those that are told of the same one only the best counts, by this order:
 //! the one that a person accepted, the one that the bars show best, the one that was told first.
 
-use chrono::{DateTime, NaiveDate, NaiveTime, TimeZone as _};
+use chrono::{NaiveDate, NaiveTime};
 
 use crate::calendar::due::Due;
 use crate::domain::action::{ActionFact, ActionKind, ActionStatus};
@@ -86,25 +86,18 @@ pub fn holds_from(due: &Due, timeframe: Timeframe, ex_date: NaiveDate) -> i64 {
             // 1970-01-05 was a Monday.
             session - (session - 4 * DAY).rem_euclid(7 * DAY)
         }
-        _ => {
-            let local = due.calendar.zone().from_local_datetime(&midnight).earliest();
-            local.map_or(date, |at| at.timestamp())
-        }
+        _ => due.calendar.zone().earliest(midnight).unwrap_or(date),
     }
 }
 
 /// Sessions between two bars of a series of which neither is a part.
 #[must_use]
 pub fn sessions_between(due: &Due, timeframe: Timeframe, before: i64, after: i64) -> u64 {
-    let day = |ts: i64| {
-        let zone = due.calendar.zone();
-        match DateTime::from_timestamp(ts, 0) {
-            Some(at) if timeframe.is_intraday() => {
-                let date = at.with_timezone(&zone).date_naive();
-                date.and_time(NaiveTime::MIN).and_utc().timestamp()
-            }
-            _ => ts,
+    let day = |ts: i64| match due.calendar.zone().date(ts) {
+        Some(date) if timeframe.is_intraday() => {
+            date.and_time(NaiveTime::MIN).and_utc().timestamp()
         }
+        _ => ts,
     };
     let between = TimeRange::new(day(before).saturating_add(DAY), day(after));
     due.calendar.count(Timeframe::D1, due.layout, between)

@@ -3,7 +3,7 @@
 //! A bar is due once its window has closed, inside its session, and the provider's publication lag
 //! has passed. Plan, gaps, lag and freshness all ask here.
 
-use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeZone as _};
+use chrono::{Days, NaiveDate, NaiveTime};
 
 use crate::domain::policy::{EndOfDay, Publication};
 use crate::domain::range::{RangeSet, TimeRange};
@@ -183,8 +183,8 @@ impl Due {
         let after = self.delisted?.checked_add_days(Days::new(1))?;
         let midnight = after.and_time(NaiveTime::MIN);
         Some(if timeframe.is_intraday() {
-            let local = self.calendar.zone().from_local_datetime(&midnight).earliest();
-            local.map_or(midnight.and_utc().timestamp(), |at| at.timestamp())
+            let local = self.calendar.zone().earliest(midnight);
+            local.unwrap_or_else(|| midnight.and_utc().timestamp())
         } else {
             midnight.and_utc().timestamp()
         })
@@ -203,11 +203,10 @@ fn earliest(end_of_day: EndOfDay, at: i64) -> i64 {
 
 /// The `end_of_day` of the days around `at`, ascending.
 fn instants(end_of_day: EndOfDay, at: i64) -> impl Iterator<Item = i64> {
-    let today = DateTime::from_timestamp(at, 0)
-        .map(|instant| instant.with_timezone(&end_of_day.zone).date_naive());
+    let today = end_of_day.zone.date(at);
     let first = today.and_then(|date| date.checked_sub_days(Days::new(1)));
-    first.into_iter().flat_map(|date| date.iter_days().take(3)).filter_map(move |date| {
-        let local = end_of_day.zone.from_local_datetime(&date.and_time(end_of_day.time));
-        local.earliest().map(|instant| instant.timestamp())
-    })
+    first
+        .into_iter()
+        .flat_map(|date| date.iter_days().take(3))
+        .filter_map(move |date| end_of_day.zone.earliest(date.and_time(end_of_day.time)))
 }

@@ -1,7 +1,7 @@
 //! `Market`: what a file of rules says about one market, in local time.
 
-use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone};
-use chrono_tz::Tz;
+use crate::domain::zone::Zone;
+use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 
 use super::{Overrides, Session};
 use crate::domain::range::TimeRange;
@@ -9,7 +9,7 @@ use crate::domain::range::TimeRange;
 /// The rules of one market.
 pub(super) struct Market {
     /// The zone of all its hours.
-    pub(super) zone: Tz,
+    pub(super) zone: Zone,
     /// Whether it closes for the day.
     pub(super) has_sessions: bool,
     /// The hours of a date; `None` when it does not open.
@@ -43,8 +43,8 @@ impl Market {
 
     /// The first instant with that local time. One that the clocks skip is taken an hour later.
     fn instant(&self, local: NaiveDateTime) -> Option<i64> {
-        let at = |local| self.zone.from_local_datetime(&local).earliest();
-        at(local).or_else(|| at(local + TimeDelta::hours(1))).map(|at| at.timestamp())
+        let at = |local| self.zone.earliest(local);
+        at(local).or_else(|| at(local + TimeDelta::hours(1)))
     }
 }
 

@@ -35,8 +35,8 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock};
 
+use crate::domain::zone::Zone;
 use chrono::{Datelike, NaiveDate, NaiveTime};
-use chrono_tz::Tz;
 
 use self::market::Market;
 use self::year::{Cut, Piece, Year};
@@ -176,7 +176,7 @@ impl Calendar {
 
     /// The zone in which its hours are stated: UTC for `24x7`, New York for `FX`.
     #[must_use]
-    pub fn zone(&self) -> Tz {
+    pub fn zone(&self) -> Zone {
         self.market.zone
     }
 

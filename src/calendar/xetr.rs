@@ -2,13 +2,13 @@
 //!
 //! Its hours are 09:00 to 17:30 in all years, although until 2003 it traded into the evening.
 
+use crate::domain::zone::Zone;
 use chrono::{Datelike, NaiveDate};
-use chrono_tz::Europe::Berlin;
 
 use super::market::{Hours, Market};
 use super::rules::{days_after_easter, is_day, is_last_weekday_to, is_one_of, is_weekend};
 
-pub(super) const MARKET: Market = Market { zone: Berlin, has_sessions: true, hours };
+pub(super) const MARKET: Market = Market { zone: Zone::BERLIN, has_sessions: true, hours };
 
 /// 500 years of Reformation.
 const SPECIAL_CLOSURES: &[(i32, u32, u32)] = &[(2017, 10, 31)];

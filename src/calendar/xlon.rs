@@ -1,8 +1,8 @@
 //! `XLON`: the London Stock Exchange.
 
+use crate::domain::zone::Zone;
 use chrono::Weekday::{Mon, Tue};
 use chrono::{Datelike, NaiveDate};
-use chrono_tz::Europe::London;
 
 use super::market::{Hours, Market};
 use super::rules::{
@@ -10,7 +10,7 @@ use super::rules::{
     is_one_of, is_weekend,
 };
 
-pub(super) const MARKET: Market = Market { zone: London, has_sessions: true, hours };
+pub(super) const MARKET: Market = Market { zone: Zone::LONDON, has_sessions: true, hours };
 
 /// Days closed beyond the yearly ones, and the days to which a yearly one was moved.
 const EXTRA_CLOSURES: &[(i32, u32, u32)] = &[

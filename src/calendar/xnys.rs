@@ -2,9 +2,9 @@
 //!
 //! Exact from 1990 on, but for early closes in the middle of a storm or after a death.
 
+use crate::domain::zone::Zone;
 use chrono::Weekday::{Fri, Mon, Thu, Tue, Wed};
 use chrono::{Datelike, NaiveDate};
-use chrono_tz::America::New_York;
 
 use super::market::{Hours, Market};
 use super::rules::{
@@ -12,7 +12,7 @@ use super::rules::{
     is_weekend,
 };
 
-pub(super) const MARKET: Market = Market { zone: New_York, has_sessions: true, hours };
+pub(super) const MARKET: Market = Market { zone: Zone::NEW_YORK, has_sessions: true, hours };
 
 /// Nixon, the attacks of 2001, Reagan, Ford, Sandy, G. H. W. Bush, Carter.
 const SPECIAL_CLOSURES: &[(i32, u32, u32)] = &[

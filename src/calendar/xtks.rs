@@ -3,14 +3,14 @@
 //! It closes on Japan's national holidays and from Dec 31 to Jan 3. Today's lunch break is used for
 //! all years, although until 2011 it began at 11:00; half days of the past are not modelled.
 
+use crate::domain::zone::Zone;
 use chrono::Weekday::{Mon, Sun};
 use chrono::{Datelike, NaiveDate};
-use chrono_tz::Asia::Tokyo;
 
 use super::market::{Hours, Market, local};
 use super::rules::{after, before, is_day, is_nth, is_one_of, is_weekend};
 
-pub(super) const MARKET: Market = Market { zone: Tokyo, has_sessions: true, hours };
+pub(super) const MARKET: Market = Market { zone: Zone::TOKYO, has_sessions: true, hours };
 
 /// The day the trading system failed.
 const SPECIAL_CLOSURES: &[(i32, u32, u32)] = &[(2020, 10, 1)];

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use schemars::Schema;
 
 use crate::config::env;
@@ -156,9 +156,28 @@ enum LogFormat {
     Json,
 }
 
-// What each one is for stands on its own struct: a word here would take the place of all of it.
-#[derive(Debug, Subcommand)]
-enum Command {
+/// The commands, each with its arguments; what each one is for stands on its own struct: a word here would take
+/// the place of all of it.
+macro_rules! commands {
+    ($($name:ident($arguments:ty),)*) => {
+        #[derive(Debug, Subcommand)]
+        enum Command {
+            $($name($arguments),)*
+        }
+
+        impl Command {
+            /// What the command of that name takes, without all others.
+            fn only(name: &str) -> Option<clap::Command> {
+                $(if name == stringify!($name).to_ascii_lowercase() {
+                    return Some(<$arguments>::augment_args(clap::Command::new(name.to_owned())));
+                })*
+                None
+            }
+        }
+    };
+}
+
+commands! {
     Init(init::Init),
     Symbols(symbols::Symbols),
     Backfill(backfill::Backfill),
@@ -207,7 +226,7 @@ pub fn main() -> Exit {
         return version();
     }
     let wants_json = arguments.iter().any(|argument| argument == "--json");
-    let cli = match Cli::try_parse_from(arguments) {
+    let cli = match parse(arguments) {
         Ok(cli) => cli,
         Err(error) => return parse_trouble(&error, wants_json),
     };
@@ -217,6 +236,20 @@ pub fn main() -> Exit {
         let _ = failure.tell(json).or_else(|_| failure.tell(false));
         failure.exit
     })
+}
+
+/// Reads the command line. All commands and their arguments take longer to put together than most reports
+/// to make: where the first word names a command, that one is enough, unless something is wrong or asked of it.
+fn parse(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
+    let named = arguments.get(1).and_then(|word| Command::only(word.to_str()?));
+    if let Some(command) = named {
+        let program = Global::augment_args(clap::Command::new("mdctl")).subcommand(command);
+        let read = program.try_get_matches_from(&arguments);
+        if let Ok(cli) = read.and_then(|matches| Cli::from_arg_matches(&matches)) {
+            return Ok(cli);
+        }
+    }
+    Cli::try_parse_from(arguments)
 }
 
 /// Says the version: that takes no command line of all commands, as long as nothing else is asked.

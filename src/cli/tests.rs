@@ -55,6 +55,21 @@ fn check_call(whose: &str, line: &str) {
 }
 
 #[test]
+fn a_command_by_itself_takes_what_it_takes_among_all() {
+    let takes = |command: &clap::Command| {
+        let arguments = command.get_arguments().map(|it| it.get_id().to_string());
+        let below = command.get_subcommands().map(|it| it.get_name().to_owned());
+        arguments.chain(below).collect::<Vec<_>>()
+    };
+    for command in Cli::command().get_subcommands() {
+        let name = command.get_name();
+        let only = Command::only(name).unwrap_or_else(|| panic!("{name} is not found"));
+        assert_eq!(takes(&only), takes(command), "{name}");
+    }
+    assert!(Command::only("History").is_none() && Command::only("help").is_none());
+}
+
+#[test]
 fn every_command_has_examples_that_it_follows() {
     let commands = commands();
     assert!(commands.len() > 30, "only {} commands are found", commands.len());

@@ -8,7 +8,8 @@
 //! store remembers ([`fact`], [`provider_state`], [`total`]) and in which files ([`database`], [`beside`]),
 //! what people order ([`control`]), by which rules all of that is judged ([`policy`]), what is watched and
 //! promised ([`alert`]), what is tried ([`probe`]) and what happens by itself ([`schedule`]); last, where a
-//! system install has its files ([`place`]), and how times and counts are said ([`words`]).
+//! system install has its files ([`place`]), how times and counts are said ([`words`]),
+//! and what clocks show where ([`zone`]).
 
 pub mod action;
 pub mod alert;
@@ -39,3 +40,4 @@ pub mod task;
 pub mod timeframe;
 pub mod total;
 pub mod words;
+pub mod zone;

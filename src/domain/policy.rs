@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use super::zone::Zone;
 use chrono::NaiveTime;
-use chrono_tz::Tz;
 
 use super::timeframe::Timeframe;
 
@@ -110,7 +110,7 @@ pub struct EndOfDay {
     /// The local time.
     pub time: NaiveTime,
     /// Whose local time.
-    pub zone: Tz,
+    pub zone: Zone,
 }
 
 /// Up to which lag a series counts as what.

@@ -1,6 +1,6 @@
 //! The engine: bars in, rows out.
 
-use chrono_tz::Tz;
+use crate::domain::zone::Zone;
 
 use crate::domain::bar::Bar;
 use crate::domain::feature::{COUNT, Row};
@@ -72,7 +72,7 @@ impl Engine {
     /// session's (UTC for what trades around the clock); `None` for daily and weekly bars, which have
     /// no `vwap_session`.
     #[must_use]
-    pub fn new(session: Option<Tz>) -> Self {
+    pub fn new(session: Option<Zone>) -> Self {
         let lane = || vec![f64::NAN; LOOKBACK + BLOCK];
         Self {
             state: State::new(),
@@ -94,7 +94,7 @@ impl Engine {
     /// An engine after the bars that `state` is the state after, of which `earlier` are the last ones, as
     /// [`Engine::go_on`] has it.
     #[must_use]
-    pub fn resume(state: State, earlier: &[Bar], session: Option<Tz>) -> Option<Self> {
+    pub fn resume(state: State, earlier: &[Bar], session: Option<Zone>) -> Option<Self> {
         let mut engine = Self::new(session);
         let (far, near) = earlier.split_at(earlier.len().saturating_sub(NEAR));
         let closes: Vec<f64> = far.iter().map(|bar| bar.close).collect();
@@ -103,7 +103,7 @@ impl Engine {
 
     /// Begins before the first bar of another series, as a new engine would, which is larger than what it
     /// does for one bar. `session` as for [`Engine::new`].
-    pub fn begin(&mut self, session: Option<Tz>) {
+    pub fn begin(&mut self, session: Option<Zone>) {
         self.state = State::new();
         self.sessions = session.map(Sessions::new);
         for lane in
@@ -125,7 +125,7 @@ impl Engine {
         state: State,
         closes: &[f64],
         near: &[Bar],
-        session: Option<Tz>,
+        session: Option<Zone>,
     ) -> bool {
         self.begin(session);
         let needed = usize::try_from(state.seen).unwrap_or(LOOKBACK).min(LOOKBACK);

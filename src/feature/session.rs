@@ -1,14 +1,14 @@
 //! Which session an instant belongs to: the local date of a zone, looked up once a day.
 
-use chrono::{DateTime, Datelike, Offset, TimeZone};
-use chrono_tz::Tz;
+use crate::domain::zone::Zone;
+use chrono::Datelike as _;
 
 const DAY: i64 = 86_400;
 
 /// A zone, and the stretch of time whose local date was looked up last.
 #[derive(Clone, Debug)]
 pub(super) struct Sessions {
-    zone: Tz,
+    zone: Zone,
     held: Session,
 }
 
@@ -24,7 +24,7 @@ pub(super) struct Session {
 }
 
 impl Sessions {
-    pub(super) const fn new(zone: Tz) -> Self {
+    pub(super) const fn new(zone: Zone) -> Self {
         Self { zone, held: Session { date: 0, start: 0, end: 0 } }
     }
 
@@ -47,9 +47,8 @@ impl Sessions {
 
     /// How far the zone is ahead of UTC at `ts`, in seconds, and its date.
     fn local(&self, ts: i64) -> (i64, i64) {
-        let at = DateTime::from_timestamp(ts, 0).unwrap_or_default().naive_utc();
-        let local = self.zone.from_utc_datetime(&at);
-        (i64::from(local.offset().fix().local_minus_utc()), i64::from(local.num_days_from_ce()))
+        let date = self.zone.date(ts).unwrap_or_default();
+        (self.zone.offset(ts), i64::from(date.num_days_from_ce()))
     }
 }
 
@@ -59,11 +58,11 @@ mod tests {
 
     #[test]
     fn dates_are_those_of_the_zone_also_when_clocks_change() {
-        for zone in [Tz::UTC, Tz::America__New_York, Tz::Asia__Tokyo, Tz::America__Sao_Paulo] {
+        for zone in [Zone::UTC, Zone::NEW_YORK, Zone::TOKYO, "America/Sao_Paulo".parse().unwrap()] {
             let mut sessions = Sessions::new(zone);
             // Half hours through 2018, with both changes of the clocks, Brazil's at midnight.
             for ts in (1_514_764_800..1_546_300_800).step_by(1_800) {
-                let at = zone.timestamp_opt(ts, 0).unwrap();
+                let at = zone.date(ts).unwrap();
                 let session = sessions.at(ts);
                 assert_eq!(session.date, i64::from(at.num_days_from_ce()), "{at}");
                 assert!(session.start <= ts && ts < session.end, "{at}");
@@ -73,7 +72,7 @@ mod tests {
 
     #[test]
     fn going_back_in_time_is_looked_up_again() {
-        let mut sessions = Sessions::new(Tz::UTC);
+        let mut sessions = Sessions::new(Zone::UTC);
         let later = sessions.at(10 * DAY).date;
         assert_eq!(sessions.at(9 * DAY).date, later - 1);
     }

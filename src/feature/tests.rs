@@ -3,7 +3,7 @@
 mod plain;
 mod properties;
 
-use chrono_tz::Tz;
+use crate::domain::zone::Zone;
 
 use super::engine::Engine;
 use super::state::State;
@@ -31,7 +31,7 @@ fn hours(count: usize) -> Vec<Bar> {
 
 fn rows(bars: &[Bar]) -> Vec<Row> {
     let mut rows = Vec::new();
-    Engine::new(Some(Tz::UTC)).push_all(bars, &mut rows);
+    Engine::new(Some(Zone::UTC)).push_all(bars, &mut rows);
     rows
 }
 
@@ -102,7 +102,7 @@ fn volumes_of_zero_are_volumes() {
 #[test]
 fn a_session_begins_at_midnight_of_its_zone() {
     let bars: Vec<Bar> = (0..48).map(|hour| bar(hour, 1.0 + hour as f64, Some(1.0))).collect();
-    for (zone, first) in [(Tz::UTC, 24), (Tz::Asia__Tokyo, 15), (Tz::America__New_York, 5)] {
+    for (zone, first) in [(Zone::UTC, 24), (Zone::TOKYO, 15), (Zone::NEW_YORK, 5)] {
         let mut rows = Vec::new();
         Engine::new(Some(zone)).push_all(&bars, &mut rows);
         let begins: Vec<usize> = (1..48)
@@ -113,8 +113,8 @@ fn a_session_begins_at_midnight_of_its_zone() {
                 (vwap - typical).abs() < 1e-12
             })
             .collect();
-        assert_eq!(begins.first(), Some(&first), "{zone}");
-        assert!(begins.iter().all(|begin| (begin - first) * 3_600 % DAY as usize == 0), "{zone}");
+        assert_eq!(begins.first(), Some(&first), "{zone:?}");
+        assert!(begins.iter().all(|begin| (begin - first) * 3_600 % DAY as usize == 0), "{zone:?}");
     }
     let mut rows = Vec::new();
     Engine::new(None).push_all(&bars, &mut rows);
@@ -160,21 +160,21 @@ fn an_engine_takes_nothing_of_one_series_into_the_next() {
         let bits = |value: f64| (!value.is_nan()).then(|| value.to_bits());
         rows.iter().flat_map(|row| row.values.map(bits)).collect()
     };
-    for zone in [None, Some(Tz::UTC)] {
+    for zone in [None, Some(Zone::UTC)] {
         let mut expected = Vec::new();
         let mut fresh = Engine::new(zone);
         fresh.push_all(&own, &mut expected);
         let mut state = Engine::new(zone);
         state.push_all(&own[..300], &mut Vec::new());
 
-        let mut used = Engine::new(Some(Tz::UTC));
+        let mut used = Engine::new(Some(Zone::UTC));
         used.push_all(&huge, &mut Vec::new());
         let mut found = Vec::new();
         used.begin(zone);
         used.push_all(&own, &mut found);
         assert_eq!(bytes(&found), bytes(&expected), "{zone:?}");
 
-        used.begin(Some(Tz::UTC));
+        used.begin(Some(Zone::UTC));
         used.push_all(&huge, &mut Vec::new());
         let mut found = Vec::new();
         let closes = |from: usize| -> Vec<f64> {

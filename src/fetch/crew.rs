@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use chrono_tz::Tz;
+use crate::domain::zone::Zone;
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::{Id, JoinError, JoinSet};
@@ -311,8 +311,8 @@ impl Crew {
     }
 
     /// The zone of a symbol's calendar.
-    pub(super) fn zone(&self, symbol: &Symbol) -> Tz {
-        self.options.markets.get(symbol).map_or(Tz::UTC, |due| due.calendar.zone())
+    pub(super) fn zone(&self, symbol: &Symbol) -> Zone {
+        self.options.markets.get(symbol).map_or(Zone::UTC, |due| due.calendar.zone())
     }
 
     pub(super) fn line(&self, provider: &str) -> &Line {

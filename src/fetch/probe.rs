@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chrono_tz::Tz;
+use crate::domain::zone::Zone;
 use tokio::task::JoinSet;
 
 use crate::clock::{self, Timeline};
@@ -51,7 +51,7 @@ pub struct Question {
     /// Which `ts`.
     pub range: TimeRange,
     /// The zone of its calendar.
-    pub zone: Tz,
+    pub zone: Zone,
 }
 
 /// Asks every question, at most one a provider; tells what came of it by provider. `remembered` is what is

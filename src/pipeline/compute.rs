@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use chrono_tz::Tz;
+use crate::domain::zone::Zone;
 
 use crate::clock;
 use crate::domain::action::Factors;
@@ -37,7 +37,7 @@ struct Work<'a> {
     /// The last bar that has any; `None` when none has.
     held_to: Option<i64>,
     /// The zone in which its sessions have dates; `None` for days and weeks.
-    zone: Option<Tz>,
+    zone: Option<Zone>,
 }
 
 /// The computing of a series' features, a slice at a time.
@@ -280,7 +280,7 @@ fn resume(
     tx: &Writer<'_>,
     engine: &mut Engine,
     (series_id, from): (i64, i64),
-    zone: Option<Tz>,
+    zone: Option<Zone>,
     factors: &Factors,
 ) -> StoreResult<i64> {
     let held = tx.feature_state_before(series_id, from)?;
@@ -302,7 +302,7 @@ fn resume(
 pub(super) fn state_after(
     tx: &Writer<'_>,
     series_id: i64,
-    zone: Option<Tz>,
+    zone: Option<Zone>,
     ts: i64,
 ) -> StoreResult<State> {
     let factors = tx.factors_of(series_id)?;

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono_tz::Tz;
+use crate::domain::zone::Zone;
 
 use crate::config::{Group, Member, Settings};
 use crate::derive;
@@ -153,7 +153,7 @@ fn ending(tx: &Writer<'_>, (fact, place): Kept<'_>, cut: i64) -> StoreResult<Opt
 fn keep_state(
     tx: &Writer<'_>,
     series_id: i64,
-    zone: Option<Tz>,
+    zone: Option<Zone>,
     cut: i64,
 ) -> StoreResult<Option<Ending>> {
     let earlier = tx.bars_before(series_id, cut, LOOKBACK as u64)?;

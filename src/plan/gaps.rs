@@ -300,7 +300,7 @@ fn was_not_traded(known: &Known<'_>, session: TimeRange, part: &Gap) -> bool {
 /// The labels of the session in which the bar labelled `ts` lies; ends at the session's close.
 fn session_labels(known: &Known<'_>, ts: i64) -> Option<TimeRange> {
     let zone = known.due.calendar.zone();
-    let date = chrono::DateTime::from_timestamp(ts, 0)?.with_timezone(&zone).date_naive();
+    let date = zone.date(ts)?;
     let session = known.due.calendar.session(date)?;
     // The window in which the session opens may be named by an earlier full hour.
     Some(TimeRange::new(session.open - known.timeframe.seconds() + 1, session.close))

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{NaiveDate, NaiveTime, TimeZone as _};
+use chrono::{NaiveDate, NaiveTime};
 
 use crate::calendar::due::Due;
 use crate::domain::range::{RangeSet, TimeRange};
@@ -406,10 +406,7 @@ fn session_labels(due: &Due, timeframe: Timeframe, date: NaiveDate) -> TimeRange
         return TimeRange::new(utc, utc + 1);
     }
     let zone = due.calendar.zone();
-    let midnight = |date: NaiveDate| {
-        let local = zone.from_local_datetime(&date.and_time(NaiveTime::MIN)).earliest();
-        local.map_or(utc, |at| at.timestamp())
-    };
+    let midnight = |date: NaiveDate| zone.earliest(date.and_time(NaiveTime::MIN)).unwrap_or(utc);
     let next = date.succ_opt().map_or(utc + DAY, midnight);
     match due.calendar.session(date) {
         Some(session) if session.open < midnight(date) => {

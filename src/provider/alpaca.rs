@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
+use crate::domain::zone::Zone;
 use chrono::DateTime;
-use chrono_tz::{America::New_York, UTC};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -205,7 +205,7 @@ impl Row {
 /// stamped with midnight in several places, all of them on the same date there.
 fn label(ask: &Ask<'_>, stamp: &str) -> Option<i64> {
     let seconds = DateTime::parse_from_rfc3339(stamp).ok()?.timestamp();
-    let zone = if ask.asset_class == AssetClass::Crypto { UTC } else { New_York };
+    let zone = if ask.asset_class == AssetClass::Crypto { Zone::UTC } else { Zone::NEW_YORK };
     Some(if ask.timeframe.is_intraday() { seconds } else { day_label(seconds, zone) })
 }
 

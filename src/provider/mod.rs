@@ -14,7 +14,7 @@
 
 use std::time::Duration;
 
-use chrono_tz::Tz;
+use crate::domain::zone::Zone;
 
 use crate::calendar::Layout;
 use crate::domain::bar::{Adjustment, Bar, Rejection};
@@ -193,7 +193,7 @@ pub struct Ask<'a> {
     /// Rows a page, at most.
     pub page_limit: u32,
     /// The zone of the market's calendar.
-    pub zone: Tz,
+    pub zone: Zone,
     /// Where the last page ended; `None` for the first.
     pub cursor: Option<&'a Cursor>,
 }

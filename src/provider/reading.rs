@@ -3,8 +3,8 @@
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, Offset, SecondsFormat, TimeZone};
-use chrono_tz::Tz;
+use crate::domain::zone::Zone;
+use chrono::{DateTime, SecondsFormat};
 use serde_json::value::RawValue;
 
 use crate::domain::bar::{Bar, BarFields, RejectReason, Rejection};
@@ -195,15 +195,12 @@ pub(super) fn only_symbol<'a>(ask: &Ask<'a>) -> &'a str {
 }
 
 /// `seconds` as a clock on the wall in `zone` shows them, counted as if it were UTC.
-pub(super) fn wall_clock(seconds: i64, zone: Tz) -> i64 {
-    DateTime::from_timestamp(seconds, 0).map_or(seconds, |at| {
-        let offset = zone.offset_from_utc_datetime(&at.naive_utc()).fix();
-        seconds.saturating_add(i64::from(offset.local_minus_utc()))
-    })
+pub(super) fn wall_clock(seconds: i64, zone: Zone) -> i64 {
+    seconds.saturating_add(zone.offset(seconds))
 }
 
 /// The label of a day: 00:00:00 UTC of the date that `seconds` has in `zone`.
-pub(super) fn day_label(seconds: i64, zone: Tz) -> i64 {
+pub(super) fn day_label(seconds: i64, zone: Zone) -> i64 {
     let local = wall_clock(seconds, zone);
     local.saturating_sub(local.rem_euclid(DAY))
 }
@@ -222,23 +219,25 @@ pub(super) fn pair(name: &str, value: impl ToString) -> (String, String) {
 
 #[cfg(test)]
 mod tests {
-    use chrono_tz::{America::New_York, Australia::Sydney};
-
     use super::*;
+
+    fn sydney() -> Zone {
+        "Australia/Sydney".parse().unwrap()
+    }
 
     #[test]
     fn a_day_is_labelled_by_its_date_in_the_zone_of_then() {
         // 2005-04-01 05:00Z and 2005-04-04 04:00Z: midnight either side of the change of clocks.
-        assert_eq!(day_label(1_112_331_600, New_York), 1_112_313_600);
-        assert_eq!(day_label(1_112_587_200, New_York), 1_112_572_800);
+        assert_eq!(day_label(1_112_331_600, Zone::NEW_YORK), 1_112_313_600);
+        assert_eq!(day_label(1_112_587_200, Zone::NEW_YORK), 1_112_572_800);
         // 2024-01-01 23:00Z is 2024-01-02 10:00 in Sydney.
-        assert_eq!(day_label(1_704_150_000, Sydney), 1_704_153_600);
+        assert_eq!(day_label(1_704_150_000, sydney()), 1_704_153_600);
     }
 
     #[test]
     fn instants_beyond_every_calendar_stay_numbers() {
         for seconds in [i64::MIN, -8_334_601_228_800, 8_210_266_876_799, i64::MAX] {
-            let _ = (day_label(seconds, New_York), wall_clock(seconds, Sydney));
+            let _ = (day_label(seconds, Zone::NEW_YORK), wall_clock(seconds, sydney()));
         }
         assert_eq!(rfc3339(i64::MIN), "1970-01-01T00:00:00Z");
         assert_eq!(rfc3339(i64::MAX), "9999-12-31T23:59:59Z");

@@ -1,8 +1,8 @@
 //! What every provider is held to: recorded answers, synthetic answers of the same shapes, the exact
 //! wording of requests, and bodies that nobody would send.
 
+use crate::domain::zone::Zone;
 use chrono::DateTime;
-use chrono_tz::America::New_York;
 
 use super::*;
 use crate::domain::run::ErrorKind;
@@ -57,7 +57,7 @@ impl Case {
             range: self.range,
             adjusted: self.adjusted,
             page_limit: self.page_limit,
-            zone: New_York,
+            zone: Zone::NEW_YORK,
             cursor: self.cursor.as_ref(),
         }
     }

@@ -1,9 +1,9 @@
 //! Features in the database: computed of what changed, and of nothing else, as if all were computed at
 //! once.
 
-use chrono_tz::Tz;
 use mdctl::domain::bar::Bar;
 use mdctl::domain::feature::{COUNT, NAMES};
+use mdctl::domain::zone::Zone;
 use mdctl::feature::engine::Engine;
 use serde_json::Value;
 
@@ -12,7 +12,11 @@ use crate::support::server::Server;
 use crate::support::{AS_OF, Database, Sandbox, daily_sessions, daily_stocks, group, polygon};
 
 /// What a full computation of the bars of `series` gives.
-fn computed_at_once(database: &Database, series: &str, zone: Option<Tz>) -> Vec<Vec<Option<f64>>> {
+fn computed_at_once(
+    database: &Database,
+    series: &str,
+    zone: Option<Zone>,
+) -> Vec<Vec<Option<f64>>> {
     let bars = database.rows(
         &format!(
             "SELECT ts, open, high, low, close, volume FROM candles WHERE {series} ORDER BY ts"
@@ -45,7 +49,7 @@ fn stored(database: &Database, series: &str) -> Vec<Vec<Option<f64>>> {
     database.rows(&sql, |row| (0..COUNT).map(|feature| row.get(feature)).collect())
 }
 
-fn assert_whole(database: &Database, series: &str, zone: Option<Tz>) {
+fn assert_whole(database: &Database, series: &str, zone: Option<Zone>) {
     let (stored, computed) = (stored(database, series), computed_at_once(database, series, zone));
     assert_eq!(stored.len(), computed.len(), "a row for every bar");
     for (at, (stored, computed)) in stored.iter().zip(&computed).enumerate() {
@@ -213,7 +217,7 @@ fn intraday_and_derived_bars_have_features_too() {
         sandbox.backfill_at(as_of, &[]).expect_code(0);
         for timeframe in ["1h", "4h"] {
             let series = format!("symbol = 'X:BTCUSD' AND timeframe = '{timeframe}'");
-            assert_whole(&sandbox.database(), &series, Some(Tz::UTC));
+            assert_whole(&sandbox.database(), &series, Some(Zone::UTC));
         }
     }
     let vwap = sandbox.database().number("SELECT count(vwap_session) FROM features");

@@ -8,27 +8,27 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use chrono::DateTime;
-use chrono_tz::Tz;
 use mdctl::domain::bar::Bar;
 use mdctl::domain::feature::{COUNT, NAMES, Row};
+use mdctl::domain::zone::Zone;
 use mdctl::feature::engine::Engine;
 
 /// The series, and the zone whose date is a session's where there are any.
-const SHIPPED: [(&str, Option<Tz>); 4] = [
+const SHIPPED: [(&str, Option<Zone>); 4] = [
     ("IBM.B26_1d", None),
-    ("AZN.L_1m", Some(Tz::Europe__London)),
-    ("BTCUSDT_1h", Some(Tz::UTC)),
+    ("AZN.L_1m", Some(Zone::LONDON)),
+    ("BTCUSDT_1h", Some(Zone::UTC)),
     ("EURUSD_1h", None),
 ];
 
 /// The series beside the repository, likewise, with the folders of their bars.
-const OTHERS: [(&str, &str, Option<Tz>); 6] = [
+const OTHERS: [(&str, &str, Option<Zone>); 6] = [
     ("IBM.B26_1d", "stock_alt", None),
-    ("AZN.L_1m", "stock", Some(Tz::Europe__London)),
-    ("BTCUSDT_1h", "crypto", Some(Tz::UTC)),
+    ("AZN.L_1m", "stock", Some(Zone::LONDON)),
+    ("BTCUSDT_1h", "crypto", Some(Zone::UTC)),
     ("EURUSD_1h", "fx", None),
     ("SPY_1d", "stock", None),
-    ("ETHBTC_5m", "crypto", Some(Tz::UTC)),
+    ("ETHBTC_5m", "crypto", Some(Zone::UTC)),
 ];
 
 fn root() -> PathBuf {
@@ -95,7 +95,7 @@ fn absolute_tolerance(feature: &str, close: f64) -> f64 {
 }
 
 /// Compares the features of `bars` with the rows of the oracle.
-fn compare(name: &str, bars: &[Bar], oracle: &Table, session: Option<Tz>) {
+fn compare(name: &str, bars: &[Bar], oracle: &Table, session: Option<Zone>) {
     let mut rows = Vec::new();
     Engine::new(session).push_all(bars, &mut rows);
     assert!(rows.iter().map(|row| row.ts).eq(bars.iter().map(|bar| bar.ts)), "{name}");
@@ -124,7 +124,7 @@ fn compare(name: &str, bars: &[Bar], oracle: &Table, session: Option<Tz>) {
 }
 
 /// A series without sessions has no VWAP of them; every number is one.
-fn undefined_where_not_computed(rows: &[Row], session: Option<Tz>) -> bool {
+fn undefined_where_not_computed(rows: &[Row], session: Option<Zone>) -> bool {
     let finite = |row: &Row| row.values.iter().all(|value| !value.is_infinite());
     rows.iter().all(|row| finite(row) && (session.is_some() || row.value(COUNT - 1).is_none()))
 }

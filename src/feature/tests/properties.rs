@@ -1,6 +1,6 @@
 //! Any series, in any portions.
 
-use chrono_tz::Tz;
+use crate::domain::zone::Zone;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -69,14 +69,14 @@ fn series(steps: &[Step], first: f64, bounds: (f64, f64)) -> Vec<Bar> {
     bars
 }
 
-fn whole(bars: &[Bar], zone: Tz) -> Vec<Row> {
+fn whole(bars: &[Bar], zone: Zone) -> Vec<Row> {
     let mut rows = Vec::new();
     Engine::new(Some(zone)).push_all(bars, &mut rows);
     rows
 }
 
 /// The same in portions, with nothing but a state's bytes and earlier bars in between.
-fn in_portions(bars: &[Bar], zone: Tz, portions: &[usize]) -> Vec<Row> {
+fn in_portions(bars: &[Bar], zone: Zone, portions: &[usize]) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut bytes = State::new().to_bytes();
     let mut at = 0;
@@ -104,7 +104,7 @@ proptest! {
         steps in vec(step(-400.0..400.0), 1..500),
         first in prop_oneof![Just(1e-8), Just(60_000.0), Just(1e-200), Just(1e200)],
         portions in vec(prop_oneof![3 => 0_usize..4, 3 => 0_usize..60, 1 => 0_usize..1_500], 0..30),
-        zone in prop_oneof![Just(Tz::UTC), Just(Tz::America__New_York)],
+        zone in prop_oneof![Just(Zone::UTC), Just(Zone::NEW_YORK)],
     ) {
         let bars = series(&steps, first, (1e-300, 1e300));
         let (whole, portioned) = (whole(&bars, zone), in_portions(&bars, zone, &portions));
@@ -122,7 +122,7 @@ proptest! {
         first in prop_oneof![Just(0.01), Just(1.1), Just(60_000.0)],
     ) {
         let bars = series(&steps, first, (0.001, 1e8));
-        let rows = whole(&bars, Tz::UTC);
+        let rows = whole(&bars, Zone::UTC);
         let plain = plain::columns(&bars);
         for (column, wanted) in plain.iter().enumerate() {
             for (index, row) in rows.iter().enumerate() {
@@ -172,7 +172,7 @@ fn a_jump_leaves_nothing_behind() {
         })
         .collect();
     let bars = series(&steps, 1e-3, (1e-300, 1e300));
-    let (rows, plain) = (whole(&bars, Tz::UTC), plain::columns(&bars));
+    let (rows, plain) = (whole(&bars, Zone::UTC), plain::columns(&bars));
     for name in ["sma_200", "bb_upper", "bb_lower", "volatility_20", "stoch_k"] {
         let column = index_of(name);
         for index in 510..1_000 {

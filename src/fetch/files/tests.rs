@@ -21,7 +21,7 @@ fn whose() -> Whose {
         symbol: "X".parse().unwrap(),
         timeframe: Timeframe::M1,
         asset_class: AssetClass::Crypto,
-        zone: chrono_tz::Tz::UTC,
+        zone: crate::domain::zone::Zone::UTC,
     }
 }
 

@@ -11,7 +11,7 @@
 //! 14 digits that are a date of the years 1800 to 2199 are that date. A date that begins with its day
 //! or its month is refused. A `1d` bar may be stamped with any instant of its session's date.
 
-use chrono_tz::Tz;
+use crate::domain::zone::Zone;
 
 use crate::domain::bar::{Bar, BarFields, RejectReason, Rejection};
 use crate::domain::run::{ErrorKind, Fault};
@@ -56,7 +56,7 @@ pub struct Whose {
     /// What kind of thing it is.
     pub asset_class: AssetClass,
     /// The zone of the market's calendar.
-    pub zone: Tz,
+    pub zone: Zone,
 }
 
 /// How the lines of a file are read.
@@ -66,7 +66,7 @@ pub struct Columns {
     /// How many columns of a row are looked at.
     columns: usize,
     timeframe: Timeframe,
-    zone: Tz,
+    zone: Zone,
     /// How long before its date a session begins, in seconds.
     ahead: i64,
 }
@@ -211,13 +211,13 @@ mod tests {
 
     const MIDNIGHT: i64 = 1_362_096_000;
 
-    fn columns(header: &str, timeframe: Timeframe, class: AssetClass, zone: Tz) -> Columns {
+    fn columns(header: &str, timeframe: Timeframe, class: AssetClass, zone: Zone) -> Columns {
         let whose = Whose { symbol: "X".parse().unwrap(), timeframe, asset_class: class, zone };
         Columns::of_header(header, &whose).unwrap()
     }
 
     fn daily(header: &str) -> Columns {
-        columns(header, Timeframe::D1, AssetClass::Stock, Tz::America__New_York)
+        columns(header, Timeframe::D1, AssetClass::Stock, Zone::NEW_YORK)
     }
 
     #[test]
@@ -256,7 +256,7 @@ mod tests {
             columns.ts(&format!("{ts},1,1,1,1"), &mut Fields::default()).unwrap()
         };
         use AssetClass::{Crypto, Forex, Stock};
-        let (new_york, tokyo) = (Tz::America__New_York, Tz::Asia__Tokyo);
+        let (new_york, tokyo) = (Zone::NEW_YORK, Zone::TOKYO);
         for (class, zone, ts) in [
             (Stock, new_york, "2013-03-01T05:00:00Z"),
             (Stock, new_york, "2013-03-01 00:00:00-05:00"),
@@ -267,12 +267,12 @@ mod tests {
             (Stock, tokyo, "2013-02-28T15:00:00Z"),
             (Stock, tokyo, "2013-03-01T00:00:00+09:00"),
             (Stock, tokyo, "2013-03-01"),
-            (Crypto, Tz::UTC, "2013-03-01T23:59:59Z"),
+            (Crypto, Zone::UTC, "2013-03-01T23:59:59Z"),
             (Forex, new_york, "2013-02-28T22:00:00Z"),
             (Forex, new_york, "2013-03-01T05:00:00Z"),
             (Forex, new_york, "2013-03-01"),
         ] {
-            assert_eq!(label(class, zone, ts), MIDNIGHT, "{class:?} {zone} {ts}");
+            assert_eq!(label(class, zone, ts), MIDNIGHT, "{class:?} {zone:?} {ts}");
         }
         let hourly = columns(header, Timeframe::H1, Stock, new_york);
         let ts = hourly.ts("2013-03-01T05:00:34Z,1,1,1,1", &mut Fields::default());

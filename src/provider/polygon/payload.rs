@@ -1,6 +1,6 @@
 //! The payload: an envelope, and aggregates in it.
 
-use chrono_tz::{America::New_York, Tz, UTC};
+use crate::domain::zone::Zone;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -139,9 +139,9 @@ pub(super) fn label(ask: &Ask<'_>, millis: i64) -> i64 {
     if ask.timeframe.is_intraday() {
         return seconds;
     }
-    let zone: Tz = match ask.asset_class {
-        AssetClass::Crypto | AssetClass::Forex => UTC,
-        AssetClass::Stock | AssetClass::Etf | AssetClass::Index => New_York,
+    let zone = match ask.asset_class {
+        AssetClass::Crypto | AssetClass::Forex => Zone::UTC,
+        AssetClass::Stock | AssetClass::Etf | AssetClass::Index => Zone::NEW_YORK,
     };
     day_label(seconds, zone)
 }

@@ -4,7 +4,7 @@
 //! start of its window, and the closing print, which is stamped with the end of the session and has no
 //! volume.
 
-use chrono_tz::Tz;
+use crate::domain::zone::Zone;
 
 use crate::domain::series::AssetClass;
 use crate::domain::timeframe::{DAY, Timeframe};
@@ -16,7 +16,7 @@ use super::chart::{Meta, Period, Row};
 
 /// When the market trades, as far as the answer says.
 pub(super) struct Sessions {
-    zone: Tz,
+    zone: Zone,
     timeframe: Timeframe,
     /// Whether the market closes for the day.
     closes: bool,
