@@ -16,16 +16,12 @@ use crate::domain::task::About;
 use crate::feature::engine::Engine;
 use crate::feature::state::State;
 use crate::feature::{LOOKBACK, NEAR};
-use crate::store::{self, Store, StoreError, StoreResult, Wanted, Writer};
+use crate::store::{Ahead, StoreError, StoreResult, Wanted, Writer};
 
 use super::desk::Desk;
 
 /// Bars after which a state is kept for good: how far back computing begins at most.
 const STEP: u64 = 20_000;
-
-/// Computes the rows of bars that lie before the writer, starting with an engine and the factors of their
-/// series; gives the engine after them, too.
-pub(super) type Ahead = store::Ahead<(Engine, Factors), (Vec<Row>, Engine)>;
 
 /// A series whose features are to be computed.
 struct Work<'a> {
@@ -201,11 +197,15 @@ fn compute_slice(
     }
     let mut next = resume(tx, engine, (id, from), work.zone, &factors)?;
     let mut slice = Slice { rows: 0, last: None, left: None };
+    let mut rows: Vec<Row> = Vec::new();
     while slice.rows < most {
         let step = STEP - engine.state().seen() % STEP;
         let wanted = Wanted { series_id: id, from: next, most: step };
-        let rows = next_rows(tx, ahead.as_deref_mut(), engine, &factors, wanted)?;
-        let Some(last) = rows.last().map(|row| row.ts) else { break };
+        let mut bars = next_bars(tx, ahead.as_deref_mut(), wanted)?;
+        adjust(&factors, &mut bars);
+        let Some(last) = bars.last().map(|bar| bar.ts) else { break };
+        rows.clear();
+        engine.push_all(&bars, &mut rows);
         // Those before the first changed bar are what they were.
         let kept = rows.partition_point(|row| row.ts < from);
         tx.features_put(id, &rows[kept..], work.set)?;
@@ -213,7 +213,7 @@ fn compute_slice(
         (slice.last, next) = (Some(last), last + 1);
         let state = engine.state();
         tx.feature_state_put(id, last, (state.seen(), STEP), &state.to_bytes())?;
-        if (rows.len() as u64) < step {
+        if (bars.len() as u64) < step {
             break;
         }
         slice.left = Some(next);
@@ -227,44 +227,15 @@ fn compute_slice(
     Ok(slice)
 }
 
-/// The rows of the bars that are wanted; the engine is that after them. Who computes ahead goes on from there
-/// at once, before these are worked on.
-fn next_rows(
-    tx: &Writer<'_>,
-    mut ahead: Option<&mut Ahead>,
-    engine: &mut Engine,
-    factors: &Factors,
-    wanted: Wanted,
-) -> StoreResult<Vec<Row>> {
-    let made = ahead.as_mut().and_then(|ahead| ahead.take(wanted));
-    let rows = if let Some((rows, after)) = made {
-        *engine = after;
-        rows
-    } else {
-        let Wanted { series_id, from, most } = wanted;
-        rows_of(tx.bars_from(series_id, from, most)?, engine, factors)
-    };
-    let last = rows.last().filter(|_| rows.len() as u64 == wanted.most);
-    if let (Some(ahead), Some(last)) = (ahead, last) {
-        let next = Wanted { from: last.ts + 1, most: STEP, ..wanted };
-        ahead.ask(next, (engine.clone(), factors.clone()));
+/// The bars to go on with. Where somebody reads ahead he is told which ones follow, before these are worked on.
+fn next_bars(tx: &Writer<'_>, ahead: Option<&mut Ahead>, wanted: Wanted) -> StoreResult<Vec<Bar>> {
+    let read = || tx.bars_from(wanted.series_id, wanted.from, wanted.most);
+    let Some(ahead) = ahead else { return read() };
+    let bars = ahead.take(wanted).map_or_else(read, Ok)?;
+    if let Some(last) = bars.last().filter(|_| bars.len() as u64 == wanted.most) {
+        ahead.ask(Wanted { from: last.ts + 1, most: STEP, ..wanted });
     }
-    Ok(rows)
-}
-
-/// The rows of bars that the engine takes next.
-fn rows_of(mut bars: Vec<Bar>, engine: &mut Engine, factors: &Factors) -> Vec<Row> {
-    adjust(factors, &mut bars);
-    let mut rows = Vec::new();
-    engine.push_all(&bars, &mut rows);
-    rows
-}
-
-/// Who computes ahead of the writer.
-pub(super) fn ahead(store: &Store) -> StoreResult<Option<Ahead>> {
-    store.ahead(|bars, (mut engine, factors): (Engine, Factors)| {
-        (rows_of(bars, &mut engine, &factors), engine)
-    })
+    Ok(bars)
 }
 
 /// Puts bars of a series into shares of today.

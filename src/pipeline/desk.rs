@@ -17,9 +17,9 @@ use crate::domain::timeframe::Timeframe;
 use crate::feature::engine::Engine;
 use crate::fetch::{Answered, Exhausted, Fetching, Message};
 use crate::plan::{Plan, rest};
-use crate::store::{Put, Store, StoreResult, Writer};
+use crate::store::{Ahead, Put, Store, StoreResult, Writer};
 
-use super::compute::{Ahead, Computing};
+use super::compute::Computing;
 use super::import::Terms;
 use super::inquiry::Answers;
 use super::line::Line;
@@ -59,7 +59,7 @@ pub(super) struct Desk<'a> {
     pub(super) engine: Engine,
     /// Series whose features are being computed.
     pub(super) computed: BTreeMap<SeriesKey, Computing>,
-    /// Who computes those of the bars that follow; `None` while such may still be written.
+    /// Who reads the bars that they need next; `None` while such may still be written.
     pub(super) ahead: Option<Ahead>,
     /// Series whose features could not be computed in this run.
     pub(super) uncomputed: BTreeSet<SeriesKey>,

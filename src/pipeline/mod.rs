@@ -543,10 +543,10 @@ fn conclude(
     while desk.has_to_conclude() && !is_over() {
         let began = Instant::now();
         write(store, desk, |desk, tx| desk.conclude(tx, BATCH_ROWS))?;
-        // All bars are committed by now, and none is written before this ends: features of a long
-        // series can be computed while those before them are written.
+        // All bars are committed by now, and none is written before this ends: those of a long series can
+        // be read while its features are written.
         if desk.ahead.is_none() && !desk.computed.is_empty() {
-            desk.ahead = compute::ahead(store)?;
+            desk.ahead = store.ahead()?;
         }
         desk.times.concluding += began.elapsed();
         std::mem::take(&mut desk.said).into_iter().for_each(&mut *sink);

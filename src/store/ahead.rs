@@ -1,4 +1,4 @@
-//! Bars that a writer will want next, read and worked on by a thread of its own while it writes.
+//! Bars that a writer will want next, read by a thread of its own while it writes.
 
 use crate::domain::bar::Bar;
 
@@ -17,49 +17,44 @@ pub struct Wanted {
     pub most: u64,
 }
 
-/// Reads bars ahead of a writer and makes a `T` of them, one slice at a time, so that no more than one lies in
-/// memory. An `S` says what it starts from.
+/// Reads bars ahead of a writer, one slice at a time, so that no more than one lies in memory.
 ///
 /// It sees what is committed: who writes bars meanwhile must not ask for these. What it cannot read it leaves
 /// to the writer, who reads for himself then, and can say why that fails.
 #[derive(Debug)]
-pub struct Ahead<S, T> {
-    aide: Aide<(Wanted, S), T>,
+pub struct Ahead {
+    aide: Aide<Wanted, Vec<Bar>>,
     /// What was asked for last.
     asked: Option<Wanted>,
 }
 
 impl Store {
-    /// A reader ahead of this writer, that makes what `work` makes; `None` when the system has no thread for it.
+    /// A reader ahead of this writer; `None` when the system has no thread for it.
     ///
     /// # Errors
     ///
     /// When the database cannot be opened to read.
-    pub fn ahead<S: Send + 'static, T: Send + 'static>(
-        &self,
-        work: impl Fn(Vec<Bar>, S) -> T + Send + 'static,
-    ) -> StoreResult<Option<Ahead<S, T>>> {
+    pub fn ahead(&self) -> StoreResult<Option<Ahead>> {
         let (connection, _) = open_shared(&self.path).map_err(|error| error.at(&self.path))?;
-        let aide = Aide::start(move |(Wanted { series_id, from, most }, start)| {
-            let bars = read_slice(&connection, series_id, (from, i64::MAX, most)).ok()?;
-            Some(work(bars, start))
+        let aide = Aide::start(move |Wanted { series_id, from, most }| {
+            read_slice(&connection, series_id, (from, i64::MAX, most)).ok()
         });
         Ok(aide.map(|aide| Ahead { aide, asked: None }))
     }
 }
 
-impl<S: Send + 'static, T: Send + 'static> Ahead<S, T> {
-    /// Lets be made what will be wanted.
-    pub fn ask(&mut self, wanted: Wanted, start: S) {
-        self.aide.ask((wanted, start));
+impl Ahead {
+    /// Lets bars be read that will be wanted.
+    pub fn ask(&mut self, wanted: Wanted) {
+        self.aide.ask(wanted);
         self.asked = Some(wanted);
     }
 
-    /// What was asked for last, waited for while it is made; `None` when something else is wanted now, or
-    /// the bars could not be read.
-    pub fn take(&mut self, wanted: Wanted) -> Option<T> {
-        let made = self.aide.answer();
-        made.filter(|_| self.asked == Some(wanted))
+    /// The bars that were asked for last, waited for while they are read; `None` when others are wanted now,
+    /// or they could not be read.
+    pub fn take(&mut self, wanted: Wanted) -> Option<Vec<Bar>> {
+        let bars = self.aide.answer();
+        bars.filter(|_| self.asked == Some(wanted))
     }
 }
 
@@ -82,21 +77,21 @@ mod tests {
         let run = RunId("run".to_owned());
         let put = store.write(|tx| tx.bars_put(1, &run, 0, &bars, Claim::Provider));
         put.expect("the bars are stored");
-        let mut ahead = store.ahead(|bars, ()| bars).expect("it opens").expect("a thread");
+        let mut ahead = store.ahead().expect("it opens").expect("a thread");
         let wanted = |from, most| Wanted { series_id: 1, from, most };
 
         assert_eq!(ahead.take(wanted(0, 4)), None, "nothing was asked for");
-        ahead.ask(wanted(4, 4), ());
+        ahead.ask(wanted(4, 4));
         assert_eq!(ahead.take(wanted(4, 4)).as_deref(), Some(&bars[4..8]));
         assert_eq!(ahead.take(wanted(4, 4)), None, "it was taken");
-        ahead.ask(wanted(8, 4), ());
+        ahead.ask(wanted(8, 4));
         assert_eq!(ahead.take(wanted(8, 4)).as_deref(), Some(&bars[8..]));
-        ahead.ask(wanted(0, 4), ());
+        ahead.ask(wanted(0, 4));
         assert_eq!(ahead.take(wanted(1, 4)), None, "others are wanted");
-        ahead.ask(wanted(2, 2), ());
-        ahead.ask(wanted(6, 2), ());
+        ahead.ask(wanted(2, 2));
+        ahead.ask(wanted(6, 2));
         assert_eq!(ahead.take(wanted(6, 2)).as_deref(), Some(&bars[6..8]), "the last ones");
-        ahead.ask(wanted(2, 2), ());
+        ahead.ask(wanted(2, 2));
         drop(ahead);
         let log = store.log_empty().expect("the log is emptied");
         assert!(log, "whoever read ahead is gone");
