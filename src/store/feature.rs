@@ -12,7 +12,7 @@ use super::bar::bar_of;
 use super::{Store, StoreResult, Writer, count, sql_count};
 
 /// Rows a statement when many come at once.
-const ROWS: usize = 50;
+const ROWS: usize = 100;
 const COLUMNS: usize = COUNT + 2;
 
 /// Columns of a bar, where one is read together with its features.

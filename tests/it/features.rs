@@ -199,7 +199,7 @@ fn features_of_a_long_history_are_those_of_all_bars_at_once() {
     let database = sandbox.database();
     for symbol in ["AAA", "BBB"] {
         let series = format!("symbol = '{symbol}' AND timeframe = '1m'");
-        assert_whole(&database, &series, Some(Tz::UTC));
+        assert_whole(&database, &series, Some(Zone::UTC));
     }
     assert_eq!(written(&database), [45_000, 20_000]);
 }
