@@ -27,9 +27,9 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// Moved at 16 MiB, and emptied by SQLite at 48, a log only becomes so long while somebody reads.
+    /// Moved at 4 MiB, and emptied by SQLite at 48, a log only becomes so long while somebody reads.
     pub(super) const USUAL: Self =
-        Self { pages: 4_000, step: 64 << 20, most: 1 << 30, patience: Duration::from_secs(1) };
+        Self { pages: 1_000, step: 64 << 20, most: 1 << 30, patience: Duration::from_secs(1) };
 }
 
 /// The log of a database that is written to.
