@@ -1,10 +1,10 @@
 //! `Market`: what a file of rules says about one market, in local time.
 
-use crate::domain::zone::Zone;
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 
 use super::{Overrides, Session};
 use crate::domain::range::TimeRange;
+use crate::domain::zone::Zone;
 
 /// The rules of one market.
 pub(super) struct Market {

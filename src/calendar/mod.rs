@@ -35,13 +35,13 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock};
 
-use crate::domain::zone::Zone;
 use chrono::{Datelike, NaiveDate, NaiveTime};
 
 use self::market::Market;
 use self::year::{Cut, Piece, Year};
 use crate::domain::range::TimeRange;
 use crate::domain::timeframe::{DAY, Timeframe};
+use crate::domain::zone::Zone;
 
 /// The sessions of one market. Cheap to clone; clones share their tables.
 #[derive(Clone)]

@@ -1,9 +1,8 @@
 //! The engine: bars in, rows out.
 
-use crate::domain::zone::Zone;
-
 use crate::domain::bar::Bar;
 use crate::domain::feature::{COUNT, Row};
+use crate::domain::zone::Zone;
 
 use super::recursive::{self, Movements, MovingAverages};
 use super::session::Sessions;

@@ -3,13 +3,12 @@
 mod plain;
 mod properties;
 
-use crate::domain::zone::Zone;
-
 use super::engine::Engine;
 use super::state::State;
 use super::{FIRST, LOOKBACK, NEAR};
 use crate::domain::bar::Bar;
 use crate::domain::feature::{NAMES, Row};
+use crate::domain::zone::Zone;
 
 const DAY: i64 = 86_400;
 

@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::domain::zone::Zone;
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::{Id, JoinError, JoinSet};
@@ -17,6 +16,7 @@ use crate::domain::provider_state::micros;
 use crate::domain::run::Failure;
 use crate::domain::series::Symbol;
 use crate::domain::task::Job;
+use crate::domain::zone::Zone;
 
 use super::ending::Ending;
 use super::gate::Gates;

@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::domain::zone::Zone;
 use tokio::task::JoinSet;
 
 use crate::clock::{self, Timeline};
@@ -20,6 +19,7 @@ use crate::domain::series::{AssetClass, Symbol};
 use crate::domain::task::About;
 use crate::domain::timeframe::Timeframe;
 use crate::domain::words::instant;
+use crate::domain::zone::Zone;
 use crate::provider::{Ask, Provider};
 
 use super::exchange;

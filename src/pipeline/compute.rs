@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use crate::domain::zone::Zone;
-
 use crate::clock;
 use crate::domain::action::Factors;
 use crate::domain::bar::Bar;
@@ -13,6 +11,7 @@ use crate::domain::feature::{FeatureSet, Row};
 use crate::domain::run::{ComputeFact, ErrorKind, Failure, Stage};
 use crate::domain::series::SeriesKey;
 use crate::domain::task::About;
+use crate::domain::zone::Zone;
 use crate::feature::engine::Engine;
 use crate::feature::state::State;
 use crate::feature::{LOOKBACK, NEAR};

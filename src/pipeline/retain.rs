@@ -7,8 +7,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::zone::Zone;
-
 use crate::config::{Group, Member, Settings};
 use crate::derive;
 use crate::domain::database::BarsGone;
@@ -16,6 +14,7 @@ use crate::domain::fact::SeriesFact;
 use crate::domain::range::{RangeSet, TimeRange};
 use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::timeframe::{DAY, Timeframe};
+use crate::domain::zone::Zone;
 use crate::feature::LOOKBACK;
 use crate::store::{Store, StoreResult, Writer};
 

@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use crate::domain::zone::Zone;
 use chrono::DateTime;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -18,6 +17,7 @@ use crate::domain::range::TimeRange;
 use crate::domain::run::{ErrorKind, Fault};
 use crate::domain::series::AssetClass;
 use crate::domain::timeframe::{DAY, Timeframe};
+use crate::domain::zone::Zone;
 
 use super::bounded::{ByName, Rows, Words};
 use super::reading::{

@@ -14,8 +14,6 @@
 
 use std::time::Duration;
 
-use crate::domain::zone::Zone;
-
 use crate::calendar::Layout;
 use crate::domain::bar::{Adjustment, Bar, Rejection};
 use crate::domain::policy::{Publication, RateLimit};
@@ -24,6 +22,7 @@ use crate::domain::run::Fault;
 use crate::domain::series::{AssetClass, Symbol};
 use crate::domain::task::About;
 use crate::domain::timeframe::Timeframe;
+use crate::domain::zone::Zone;
 
 pub mod actions_file;
 mod alpaca;

@@ -3,13 +3,13 @@
 
 use std::borrow::Cow;
 
-use crate::domain::zone::Zone;
 use chrono::{DateTime, SecondsFormat};
 use serde_json::value::RawValue;
 
 use crate::domain::bar::{Bar, BarFields, RejectReason, Rejection};
 use crate::domain::run::{ErrorKind, Fault};
 use crate::domain::timeframe::DAY;
+use crate::domain::zone::Zone;
 
 use super::bounded::{First, beginning};
 use super::{Ask, Reply, text};

@@ -1,11 +1,11 @@
 //! What every provider is held to: recorded answers, synthetic answers of the same shapes, the exact
 //! wording of requests, and bodies that nobody would send.
 
-use crate::domain::zone::Zone;
 use chrono::DateTime;
 
 use super::*;
 use crate::domain::run::ErrorKind;
+use crate::domain::zone::Zone;
 
 mod charts;
 mod hostile;

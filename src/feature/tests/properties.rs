@@ -1,6 +1,5 @@
 //! Any series, in any portions.
 
-use crate::domain::zone::Zone;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -10,6 +9,7 @@ use super::super::state::State;
 use super::{index_of, plain};
 use crate::domain::bar::Bar;
 use crate::domain::feature::{COUNT, NAMES, Row};
+use crate::domain::zone::Zone;
 
 /// How one bar follows another.
 #[derive(Clone, Debug)]

@@ -11,12 +11,11 @@
 //! 14 digits that are a date of the years 1800 to 2199 are that date. A date that begins with its day
 //! or its month is refused. A `1d` bar may be stamped with any instant of its session's date.
 
-use crate::domain::zone::Zone;
-
 use crate::domain::bar::{Bar, BarFields, RejectReason, Rejection};
 use crate::domain::run::{ErrorKind, Fault};
 use crate::domain::series::{AssetClass, Symbol};
 use crate::domain::timeframe::{DAY, Timeframe};
+use crate::domain::zone::Zone;
 
 use super::reading::wall_clock;
 use super::text::shown_within;

@@ -1,12 +1,12 @@
 //! The payload: an envelope, and aggregates in it.
 
-use crate::domain::zone::Zone;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::domain::bar::{Bar, Rejection};
 use crate::domain::run::Fault;
 use crate::domain::series::AssetClass;
+use crate::domain::zone::Zone;
 
 use super::super::bounded::{Rows, Words};
 use super::super::reading::{

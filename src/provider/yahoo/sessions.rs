@@ -4,10 +4,9 @@
 //! start of its window, and the closing print, which is stamped with the end of the session and has no
 //! volume.
 
-use crate::domain::zone::Zone;
-
 use crate::domain::series::AssetClass;
 use crate::domain::timeframe::{DAY, Timeframe};
+use crate::domain::zone::Zone;
 
 use super::super::Ask;
 use super::super::bounded::Few;
