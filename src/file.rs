@@ -198,14 +198,19 @@ impl Draft {
         }
         let folder = folder_of(target);
         sweep(folder);
-        let file = tempfile::Builder::new()
-            .prefix(DRAFT)
-            .permissions(Permissions::from_mode(0o600))
-            .tempfile_in(folder)
-            .map_err(|error| io::Error::from(error.kind()))?;
-        // As long as it is held, somebody is at work on it.
-        file.as_file().lock()?;
-        Ok(Self { file, folder: folder.to_owned() })
+        loop {
+            let file = tempfile::Builder::new()
+                .prefix(DRAFT)
+                .permissions(Permissions::from_mode(0o600))
+                .tempfile_in(folder)
+                .map_err(|error| io::Error::from(error.kind()))?;
+            // As long as it is held, somebody is at work on it.
+            file.as_file().lock()?;
+            // Another one who makes a draft here may have swept it away before it was held.
+            if file.as_file().metadata()?.nlink() > 0 {
+                return Ok(Self { file, folder: folder.to_owned() });
+            }
+        }
     }
 
     /// Where it is until it is whole.
@@ -241,5 +246,32 @@ fn sweep(folder: &Path) {
             // Another one may have swept it at the same time.
             let _ = fs::remove_file(draft.path());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_draft_that_is_just_being_made_is_not_swept_away_by_another() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    sweep(folder.path());
+                }
+            });
+            let drafts = [(); 2_000].map(|()| {
+                let draft = Draft::of(&folder.path().join("copy.db"))?;
+                Ok::<_, io::Error>(draft.path().is_file())
+            });
+            is_over.store(true, Ordering::Relaxed);
+            assert!(drafts.into_iter().all(|draft| draft.is_ok_and(|is_there| is_there)));
+        });
     }
 }
