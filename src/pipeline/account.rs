@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use chrono::DateTime;
 
+use crate::both::both;
 use crate::config::Settings;
 use crate::domain::fact::{FreshnessFact, QualityRow};
 use crate::domain::gap::{Gap, GapReason};
@@ -39,9 +40,10 @@ pub(super) fn account(
             holdings.gaps.insert(want.series_id, new);
         }
     }
-    let freshness = freshness(settings, &holdings, now);
+    let (freshness, quality) =
+        both(|| freshness(settings, &holdings, now), || quality(tx, settings, &holdings, now));
     tx.freshness_set(&freshness, now)?;
-    tx.quality_set(&date_of(now), &quality(tx, settings, &holdings, now)?)?;
+    tx.quality_set(&date_of(now), &quality?)?;
     let own = |fact: &&FreshnessFact| shard.is_none_or(|shard| shard.holds(&fact.key.symbol));
     Ok(freshness.iter().filter(own).map(|fact| fact.lag_seconds).max())
 }

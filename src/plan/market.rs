@@ -65,6 +65,8 @@ pub(super) struct Draft<'a> {
     pub(super) want: &'a Want,
     pub(super) tasks: Vec<Task>,
     pub(super) by_days: Vec<Task>,
+    /// How late it is, the later the smaller.
+    pub(super) lag: i64,
 }
 
 /// The tasks that ask for `ranges` by days; none when these are too many.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use chrono::{NaiveDate, NaiveTime};
 
+use crate::both::both;
 use crate::calendar::due::Due;
 use crate::domain::range::{RangeSet, TimeRange};
 use crate::domain::series::{AssetClass, SeriesKey, Symbol};
@@ -179,18 +180,16 @@ impl Plan {
 pub fn make(wants: &[Want], inquiries: &[Inquiry], options: &Options, now: i64) -> Plan {
     let mut by_symbol: BTreeMap<&Symbol, (Rank, Vec<Task>)> = BTreeMap::new();
     let mut resting: BTreeMap<&Symbol, String> = BTreeMap::new();
-    let markets = Markets::of(wants);
-    let mut drafts: Vec<Draft<'_>> =
-        wants.iter().map(|want| draft(want, &markets, options, now)).collect();
-    for Draft { want, tasks, by_days } in &mut drafts {
+    let mut drafts = drafts(wants, options, now);
+    for Draft { want, tasks, by_days, .. } in &mut drafts {
         leave_alone(want, options, by_days);
         if let Some(reason) = leave_alone(want, options, tasks) {
             resting.entry(&want.key.symbol).or_insert(reason);
         }
     }
     market::choose(&mut drafts);
-    for Draft { want, tasks, .. } in drafts {
-        let rank = tasks.iter().map(|task| rank(want, task, now)).min();
+    for Draft { want, tasks, lag, .. } in drafts {
+        let rank = tasks.iter().map(|task| Rank::of(want, task, lag)).min();
         let entry = by_symbol.entry(&want.key.symbol).or_insert_with(|| (Rank::last(), Vec::new()));
         entry.0 = rank.unwrap_or(Rank::last()).min(entry.0);
         entry.1.extend(tasks);
@@ -263,28 +262,47 @@ impl Rank {
         Self { urgency: i64::MAX, purpose: Purpose::Reference, lag: i64::MAX }
     }
 
+    const fn of(want: &Want, task: &Task, lag: i64) -> Self {
+        Self { urgency: want.priority.saturating_neg(), purpose: task.purpose, lag }
+    }
+
     const fn reference(priority: i64) -> Self {
         Self { urgency: priority.saturating_neg(), purpose: Purpose::Reference, lag: i64::MAX }
     }
 }
 
-fn rank(want: &Want, task: &Task, now: i64) -> Rank {
+/// How late a series is, the later the smaller; one without a bar since it is tracked.
+fn lag(want: &Want, now: i64) -> i64 {
     let late_since = match want.watermark_ts {
         Some(ts) => {
             want.due.overdue_since(want.key.timeframe, ts, &RangeSet::new(), now).unwrap_or(now)
         }
         None => want.added_at,
     };
-    Rank {
-        urgency: want.priority.saturating_neg(),
-        purpose: task.purpose,
-        lag: late_since.saturating_sub(now),
+    late_since.saturating_sub(now)
+}
+
+/// From so many wants on they are halved for two threads.
+const MANY_WANTS: usize = 1_000;
+
+/// What may be asked for of every series, in their order.
+fn drafts<'a>(wants: &'a [Want], options: &Options, now: i64) -> Vec<Draft<'a>> {
+    let markets = Markets::of(wants);
+    let of = |wants: &'a [Want]| -> Vec<Draft<'a>> {
+        wants.iter().map(|want| draft(want, &markets, options, now)).collect()
+    };
+    if wants.len() < MANY_WANTS {
+        return of(wants);
     }
+    let (first, second) = wants.split_at(wants.len() / 2);
+    let (second, mut drafts) = both(|| of(second), || of(first));
+    drafts.extend(second);
+    drafts
 }
 
 /// What may be asked for of one series.
 fn draft<'a>(want: &'a Want, markets: &Markets<'_>, options: &Options, now: i64) -> Draft<'a> {
-    let mut draft = Draft { want, tasks: Vec::new(), by_days: Vec::new() };
+    let mut draft = Draft { want, tasks: Vec::new(), by_days: Vec::new(), lag: 0 };
     let Some(wanted) = wanted(want, options, now) else { return draft };
     let missing = if options.full {
         [wanted].into_iter().collect()
@@ -293,6 +311,7 @@ fn draft<'a>(want: &'a Want, markets: &Markets<'_>, options: &Options, now: i64)
     };
     let due: Vec<TimeRange> =
         missing.ranges().iter().filter_map(|range| askable(want, *range, now)).collect();
+    draft.lag = lag(want, now);
     if let Some(file) = want.file {
         let anything = file.changed || !due.is_empty();
         draft.tasks.extend(anything.then(|| file_task(want, now)));
