@@ -3,7 +3,7 @@
 //! All of it follows from what is stored: whoever comes next, after a crash too, ends with the same, and
 //! where nothing changed nothing is written.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::action::{self, Around, Verdict};
 use crate::calendar::due::Due;
@@ -16,7 +16,6 @@ use crate::domain::run::RunId;
 use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::timeframe::Timeframe;
 use crate::feature::state::State;
-use crate::plan::Plan;
 use crate::store::{Store, StoreResult, Writer};
 
 use super::desk::Desk;
@@ -55,7 +54,7 @@ pub fn decide(
     let Decision { symbol, action, status, deed, run_id, now } = *decision;
     store.write(|tx| tx.coverage_reopen())?;
     let holdings = holdings(store)?;
-    let mut desk = Desk::new(settings, holdings, run_id.clone(), now, &Plan::default(), false);
+    let mut desk = Desk::new(settings, holdings, run_id.clone(), now, BTreeMap::new(), false);
     store.write(|tx| {
         tx.action_judge(symbol, action, status, Some(deed.reason), true)?;
         tx.audit_add(&deed)?;

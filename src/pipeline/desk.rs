@@ -12,11 +12,11 @@ use crate::domain::run::{
     WriterTimes,
 };
 use crate::domain::series::{SeriesKey, Symbol};
-use crate::domain::task::About;
+use crate::domain::task::{About, Job};
 use crate::domain::timeframe::Timeframe;
 use crate::feature::engine::Engine;
 use crate::fetch::{Answered, Exhausted, Fetching, Message};
-use crate::plan::{Plan, rest};
+use crate::plan::rest;
 use crate::store::{Ahead, Put, Store, StoreResult, Writer};
 
 use super::compute::Computing;
@@ -96,6 +96,17 @@ pub(super) struct JobLine {
 }
 
 impl JobLine {
+    /// Those of a plan, before anything came of them.
+    pub(super) fn of(jobs: &[Job]) -> BTreeMap<Symbol, Self> {
+        let lines = jobs.iter().map(|job| {
+            let bars = job.tasks.iter().filter(|task| task.about == About::Bars);
+            let asked = bars.map(|task| task.key.timeframe).collect();
+            let answers = Answers::to(&job.tasks);
+            (job.symbol.clone(), Self { asked, answers, ..Self::default() })
+        });
+        lines.collect()
+    }
+
     /// Whether it brought a new bar.
     pub(super) const fn brought(&self) -> bool {
         self.inserted > 0
@@ -108,7 +119,7 @@ impl<'a> Desk<'a> {
         mut holdings: Holdings,
         run_id: RunId,
         now: i64,
-        plan: &Plan,
+        jobs: BTreeMap<Symbol, JobLine>,
         no_features: bool,
     ) -> Self {
         let series = holdings.series.into_iter().map(|fact| {
@@ -122,19 +133,13 @@ impl<'a> Desk<'a> {
                 members.insert(member.symbol.clone(), (group_index, index));
             }
         }
-        let jobs = plan.jobs.iter().map(|job| {
-            let bars = job.tasks.iter().filter(|task| task.about == About::Bars);
-            let asked = bars.map(|task| task.key.timeframe).collect();
-            let answers = Answers::to(&job.tasks);
-            (job.symbol.clone(), JobLine { asked, answers, ..JobLine::default() })
-        });
         Self {
             settings,
             run_id,
             now,
             members,
             series: Lines::new(series),
-            jobs: jobs.collect(),
+            jobs,
             started: BTreeSet::new(),
             totals: Totals::default(),
             answered: HashMap::new(),

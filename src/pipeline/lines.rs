@@ -10,25 +10,33 @@ use crate::store::{SeriesRow, StoreResult, Writer};
 use super::line::Line;
 use super::want::Holdings;
 
-/// Every series, by key.
+/// Every series, in the order of its key.
 #[derive(Debug)]
 pub(super) struct Lines {
-    by_key: HashMap<SeriesKey, Line>,
+    all: Vec<Line>,
+    /// Where each stands.
+    places: HashMap<SeriesKey, usize>,
     /// Those that may differ from their rows, each with what stands there.
     touched: Vec<(SeriesKey, SeriesRow)>,
 }
 
 impl Lines {
     pub(super) fn new(lines: impl Iterator<Item = (SeriesKey, Line)>) -> Self {
-        Self { by_key: lines.collect(), touched: Vec::new() }
+        let mut all = Vec::with_capacity(lines.size_hint().0);
+        let mut places = HashMap::with_capacity(lines.size_hint().0);
+        for (key, line) in lines {
+            places.insert(key, all.len());
+            all.push(line);
+        }
+        Self { all, places, touched: Vec::new() }
     }
 
     pub(super) fn get(&self, key: &SeriesKey) -> Option<&Line> {
-        self.by_key.get(key)
+        Some(&self.all[*self.places.get(key)?])
     }
 
     pub(super) fn get_mut(&mut self, key: &SeriesKey) -> Option<&mut Line> {
-        let line = self.by_key.get_mut(key)?;
+        let line = &mut self.all[*self.places.get(key)?];
         if !line.is_touched {
             line.is_touched = true;
             self.touched.push((key.clone(), line.row()));
@@ -39,13 +47,15 @@ impl Lines {
     /// The series of a symbol, by timeframe.
     pub(super) fn of(&self, symbol: &Symbol) -> impl Iterator<Item = (&SeriesKey, &Line)> {
         let key = |timeframe| SeriesKey { symbol: symbol.clone(), timeframe };
-        Timeframe::ALL.into_iter().filter_map(move |tf| self.by_key.get_key_value(&key(tf)))
+        let places =
+            Timeframe::ALL.into_iter().filter_map(move |tf| self.places.get_key_value(&key(tf)));
+        places.map(|(key, place)| (key, &self.all[*place]))
     }
 
     /// What the store holds of them, once it is saved.
     pub(super) fn into_holdings(self) -> Holdings {
         let mut holdings = Holdings::default();
-        let series = self.by_key.into_values().map(|line| {
+        let series = self.all.into_iter().map(|line| {
             let (fact, coverage, gaps) = line.into_held();
             holdings.coverage.insert(fact.series_id, coverage);
             holdings.gaps.insert(fact.series_id, gaps);
@@ -58,7 +68,8 @@ impl Lines {
     /// Writes the rows that are not any more what they were: at the end of every transaction.
     pub(super) fn save(&mut self, tx: &Writer<'_>) -> StoreResult<()> {
         for (key, before) in self.touched.drain(..) {
-            let Some(line) = self.by_key.get_mut(&key) else { continue };
+            let Some(place) = self.places.get(&key) else { continue };
+            let line = &mut self.all[*place];
             line.is_touched = false;
             let row = line.row();
             if row != before {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
+use crate::both::both;
 use crate::calendar::due::Due;
 use crate::clock::Timeline;
 use crate::config::{Group, JobRetries, ProviderSettings, Settings};
@@ -149,8 +150,10 @@ fn planned(
     if let Some(import) = &request.import {
         return Ok((import.plan(settings, store, holdings, now)?, Vec::new()));
     }
-    let (wants, notes) = wanted(settings, request, holdings, now);
-    let inquiries = want::inquiries(settings, &request.selection, holdings);
+    let (inquiries, (wants, notes)) = both(
+        || want::inquiries(settings, &request.selection, holdings),
+        || wanted(settings, request, holdings, now),
+    );
     Ok((plan::make(&wants, &inquiries, &request.options, now), notes))
 }
 
@@ -369,39 +372,45 @@ fn work(
     let holdings = holdings(store)?;
     let (plan, notes) = planned(settings, Some(store), request, &holdings, now)?;
     let providers = asked(settings, request);
-    store.write(|tx| jobs_open(tx, run_id, &plan))?;
-    sink(Event::Planned {
-        run: run_id.clone(),
-        jobs: plan.jobs.len() as u64,
-        requests: requests(&plan, &providers),
-        notes,
-    });
+    let requests = requests(&plan, &providers);
+    let Plan { jobs, idle, resting } = plan;
+    let lines = desk::JobLine::of(&jobs);
+    let fetch = |jobs: Vec<Job>, remembering: &Store, used| -> anyhow::Result<Option<Fetching>> {
+        if jobs.is_empty() {
+            return Ok(None);
+        }
+        let options = fetch_options(settings, request, used);
+        let remembered = remembering.provider_states()?;
+        let fetching =
+            fetch::start(engine, jobs, &providers, remembered, timeline.clone(), options);
+        fetching.map(Some).context("the threads that fetch are gone")
+    };
+    // What it brings waits until the jobs' rows are there.
+    let mut fetching = fetch(jobs, record.memory.as_deref().unwrap_or(store), 0)?;
+    store.write(|tx| jobs_open(tx, run_id, lines.keys(), &idle, &resting))?;
+    sink(Event::Planned { run: run_id.clone(), jobs: lines.len() as u64, requests, notes });
     let no_features = request.no_features;
-    let mut desk = desk::Desk::new(settings, holdings, run_id.clone(), now, &plan, no_features);
+    let mut desk = desk::Desk::new(settings, holdings, run_id.clone(), now, lines, no_features);
     desk.terms = request.import.as_ref().map(|import| import.terms);
     desk.memory = record.memory.take();
-    let (idle, resting) = (plan.idle.len() as u64, plan.resting.len() as u64);
+    let (idle_jobs, resting_jobs) = (idle.len() as u64, resting.len() as u64);
     let quiet: Vec<Symbol> =
-        plan.idle.into_iter().chain(plan.resting.into_iter().map(|(symbol, _)| symbol)).collect();
+        idle.into_iter().chain(resting.into_iter().map(|(symbol, _)| symbol)).collect();
     let ends_at = timeline.began_at().saturating_add(micros(request.time));
     let is_over = || engine.stopped().is_some() || timeline.now() >= ends_at;
-    let mut jobs = plan.jobs;
-    while !jobs.is_empty() {
-        let used = desk.totals(0, 0).requests;
-        let options = fetch_options(settings, request, used);
-        let remembered = desk.memory.as_deref().unwrap_or(store).provider_states()?;
-        let mut fetching =
-            fetch::start(engine, jobs, &providers, remembered, timeline.clone(), options)
-                .context("the threads that fetch are gone")?;
-        let stored = store_all(engine, &is_over, store, &mut desk, &mut fetching, sink);
-        record.totals = desk.totals(idle, resting);
+    while let Some(mut at_work) = fetching {
+        let stored = store_all(engine, &is_over, store, &mut desk, &mut at_work, sink);
+        record.totals = desk.totals(idle_jobs, resting_jobs);
         record.times = desk.times;
         stored?;
-        jobs = if engine.stopped().is_some() {
+        drop(at_work);
+        let jobs = if engine.stopped().is_some() {
             Vec::new()
         } else {
             ask_anew(settings, store, &mut desk, now, sink)?
         };
+        let used = desk.totals(0, 0).requests;
+        fetching = fetch(jobs, desk.memory.as_deref().unwrap_or(store), used)?;
     }
     for some in quiet.chunks(IDLE_SYMBOLS) {
         if engine.stopped().is_some() {
@@ -410,8 +419,10 @@ fn work(
         write(store, &mut desk, |desk, tx| desk.derive_idle(tx, some))?;
     }
     conclude(&is_over, store, &mut desk, sink)?;
-    record.totals = desk.totals(idle, resting);
+    record.totals = desk.totals(idle_jobs, resting_jobs);
     record.times = desk.times;
+    // What was fetched is moved out of the log while the books are kept.
+    store.log_hasten()?;
     let held = desk.series.into_holdings();
     store.write(|tx| {
         let worst_lag = account::account(tx, settings, held, request.selection.shard, now)?;
@@ -575,10 +586,17 @@ fn keep(
     }
 }
 
-fn jobs_open(tx: &Writer<'_>, run_id: &RunId, plan: &Plan) -> StoreResult<()> {
-    let pending = plan.jobs.iter().map(|job| (&job.symbol, JobStatus::Pending, None));
-    let idle = plan.idle.iter().map(|symbol| (symbol, JobStatus::Completed, None));
-    let resting = plan.resting.iter();
+/// Opens the rows of the jobs of `symbols`, and of those for whom nothing is due or who are left alone.
+fn jobs_open<'a>(
+    tx: &Writer<'_>,
+    run_id: &RunId,
+    symbols: impl Iterator<Item = &'a Symbol>,
+    idle: &'a [Symbol],
+    resting: &'a [(Symbol, String)],
+) -> StoreResult<()> {
+    let pending = symbols.map(|symbol| (symbol, JobStatus::Pending, None));
+    let idle = idle.iter().map(|symbol| (symbol, JobStatus::Completed, None));
+    let resting = resting.iter();
     let resting = resting.map(|(symbol, why)| (symbol, JobStatus::Skipped, Some(why.as_str())));
     tx.jobs_open(run_id, clock::now(), pending.chain(idle).chain(resting))
 }

@@ -14,7 +14,7 @@ use crate::store::{Claim, Store, StoreResult};
 use crate::validate::Checked;
 use crate::{clock, pipeline};
 
-use super::desk::Desk;
+use super::desk::{Desk, JobLine};
 use super::{Import, Request, asked, fetch_options, holdings};
 
 /// Reads the files of a request, and tells what would come of each; `store` is `None` where there is none
@@ -32,7 +32,8 @@ pub fn preview(
     let now = request.as_of.unwrap_or_else(clock::now);
     let (plan, _) = pipeline::plan(settings, store, request, now)?;
     let held = store.map(holdings).transpose()?.unwrap_or_default();
-    let mut desk = Desk::new(settings, held, request.run_id.clone(), now, &plan, true);
+    let lines = JobLine::of(&plan.jobs);
+    let mut desk = Desk::new(settings, held, request.run_id.clone(), now, lines, true);
     desk.terms = request.import.as_ref().map(|import| import.terms);
     let (providers, options) = (asked(settings, request), fetch_options(settings, request, 0));
     let (nothing, jobs) = (BTreeMap::new(), plan.jobs.len() as u64);

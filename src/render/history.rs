@@ -30,6 +30,19 @@ pub struct RunDetail {
     pub imports: Vec<ImportFact>,
 }
 
+/// What a run that just ended did.
+#[derive(Debug)]
+pub struct RunSummary {
+    /// The run.
+    pub run: RunFact,
+    /// The first [`MOST_JOBS`] of its jobs that did or lacked something, unfinished and failed ones first.
+    pub jobs: Vec<JobFact>,
+    /// How many such jobs there are.
+    pub busy: u64,
+    /// What came from each file that it imported.
+    pub imports: Vec<ImportFact>,
+}
+
 /// A run as JSON.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Run")]
@@ -237,7 +250,7 @@ pub fn detail_table(out: &mut dyn Write, detail: &RunDetail, look: Look) -> io::
 }
 
 /// Jobs in a run's summary, at most.
-const MOST_JOBS: usize = 40;
+pub const MOST_JOBS: usize = 40;
 
 /// Writes what a run that just ended did: the jobs that did or lacked something, what failed, and
 /// the totals last, where the eye is.
@@ -245,30 +258,24 @@ const MOST_JOBS: usize = 40;
 /// # Errors
 ///
 /// When `out` cannot be written.
-pub fn summary(out: &mut dyn Write, detail: &RunDetail, look: Look) -> io::Result<()> {
-    let busy: Vec<&JobFact> = detail
-        .jobs
-        .iter()
-        .filter(|job| {
-            job.status != JobStatus::Completed || job.records_inserted + job.records_updated > 0
-        })
-        .collect();
-    if !busy.is_empty() {
-        job_rows(out, busy.iter().take(MOST_JOBS).copied(), look)?;
-        if busy.len() > MOST_JOBS {
-            writeln!(out, "and {} more", count((busy.len() - MOST_JOBS) as u64))?;
+pub fn summary(out: &mut dyn Write, summary: &RunSummary, look: Look) -> io::Result<()> {
+    let RunSummary { run, jobs, busy, imports } = summary;
+    if !jobs.is_empty() {
+        job_rows(out, jobs.iter(), look)?;
+        let more = busy.saturating_sub(jobs.len() as u64);
+        if more > 0 {
+            writeln!(out, "and {} more", count(more))?;
         }
         writeln!(out)?;
     }
-    if !detail.imports.is_empty() {
-        import::rows(out, detail.imports.iter().take(MOST_JOBS), look)?;
-        if detail.imports.len() > MOST_JOBS {
-            writeln!(out, "and {} more", count((detail.imports.len() - MOST_JOBS) as u64))?;
+    if !imports.is_empty() {
+        import::rows(out, imports.iter().take(MOST_JOBS), look)?;
+        if imports.len() > MOST_JOBS {
+            writeln!(out, "and {} more", count((imports.len() - MOST_JOBS) as u64))?;
         }
         writeln!(out)?;
-        import::advice(out, detail.imports.iter())?;
+        import::advice(out, imports.iter())?;
     }
-    let run = &detail.run;
     ended(out, run)?;
     if run.totals.failed > 0 {
         writeln!(out, "what failed, and why: mdctl history {}", run.run_id)?;

@@ -121,19 +121,37 @@ impl Store {
     /// When the database cannot be read.
     pub fn jobs_of(&self, run_id: &RunId) -> StoreResult<Vec<JobFact>> {
         self.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT run_id, symbol, status, retry_count, started_at, completed_at, records_inserted,
-                        records_updated, last_error FROM jobs WHERE run_id = ?
-                 ORDER BY CASE status WHEN 'in_progress' THEN 0 WHEN 'retry' THEN 1 WHEN 'pending' THEN 2
-                          WHEN 'failed' THEN 3 WHEN 'deferred' THEN 4 WHEN 'skipped' THEN 5 ELSE 6 END,
-                          symbol",
-            )?;
+            let sql = format!("SELECT {JOB_COLUMNS} FROM jobs WHERE run_id = ? {JOB_ORDER}");
+            let mut statement = connection.prepare_cached(&sql)?;
             let mut rows = statement.query([&run_id.0])?;
             let mut jobs = Vec::new();
             while let Some(row) = rows.next()? {
                 jobs.push(job_of(row)?);
             }
             Ok(jobs)
+        })
+    }
+
+    /// The first `most` of a run's jobs, in the same order, that did or lacked something, and how many there
+    /// are.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn busy_jobs_of(&self, run_id: &RunId, most: usize) -> StoreResult<(Vec<JobFact>, u64)> {
+        const BUSY: &str = "FROM jobs WHERE run_id = ?
+              AND (status <> 'completed' OR records_inserted > 0 OR records_updated > 0)";
+        self.read(|connection| {
+            let sql = format!("SELECT {JOB_COLUMNS} {BUSY} {JOB_ORDER} LIMIT ?");
+            let mut statement = connection.prepare_cached(&sql)?;
+            let mut rows = statement.query(params![run_id.0, sql_count(most as u64)])?;
+            let mut jobs = Vec::new();
+            while let Some(row) = rows.next()? {
+                jobs.push(job_of(row)?);
+            }
+            let sql = format!("SELECT count(*) {BUSY}");
+            let all = connection.query_row(&sql, [&run_id.0], |row| row.get(0))?;
+            Ok((jobs, count(all)))
         })
     }
 
@@ -323,6 +341,15 @@ fn run_of(row: &Row<'_>) -> StoreResult<RunFact> {
         worst_lag_seconds: row.get(19)?,
     })
 }
+
+/// What [`job_of`] reads.
+const JOB_COLUMNS: &str = "run_id, symbol, status, retry_count, started_at, completed_at,
+    records_inserted, records_updated, last_error";
+
+/// Unfinished ones first, then the failed, then by symbol.
+const JOB_ORDER: &str =
+    "ORDER BY CASE status WHEN 'in_progress' THEN 0 WHEN 'retry' THEN 1 WHEN 'pending' THEN 2
+              WHEN 'failed' THEN 3 WHEN 'deferred' THEN 4 WHEN 'skipped' THEN 5 ELSE 6 END, symbol";
 
 fn job_of(row: &Row<'_>) -> StoreResult<JobFact> {
     Ok(JobFact {

@@ -95,6 +95,19 @@ impl Store {
         Ok(())
     }
 
+    /// From now on lets whatever the log holds be moved at once, where somebody does that: beside what is still
+    /// to be done, so that little is left to be moved at the end.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn log_hasten(&mut self) -> StoreResult<()> {
+        if self.mover.is_some() {
+            self.log.limits.pages = 1;
+        }
+        self.log_move()
+    }
+
     /// The length of the log, if it has grown behind a reader since this was last asked for.
     pub fn log_grown(&mut self) -> Option<u64> {
         self.log.in_the_way.take()

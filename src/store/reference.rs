@@ -168,7 +168,7 @@ fn checked_all(connection: &Connection) -> StoreResult<BTreeMap<Symbol, CheckedF
            FROM tracked_symbols AS t LEFT JOIN {listings} AS r USING (symbol)"
     ))?;
     let mut rows = statement.query([])?;
-    let mut all = BTreeMap::new();
+    let mut facts = Vec::new();
     while let Some(row) = rows.next()? {
         let mark = row.get::<_, Option<i64>>(2)?.zip(row.get(3)?);
         let fact = CheckedFact {
@@ -178,8 +178,10 @@ fn checked_all(connection: &Connection) -> StoreResult<BTreeMap<Symbol, CheckedF
             actions_file: mark.map(|(modified_ns, bytes)| FileMark { modified_ns, bytes }),
             listing: row.get::<_, Option<String>>(4)?.zip(row.get(5)?),
         };
-        all.insert(word(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?, fact);
+        facts.push((word(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?, fact));
     }
+    // At once, since they mostly come in their order: one by one, each would be looked up for its place.
+    let mut all = facts.into_iter().collect();
     told_all(connection, &mut all)?;
     Ok(all)
 }

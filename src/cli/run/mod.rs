@@ -19,7 +19,7 @@ use crate::notify::pulse::Pulse;
 use crate::pipeline::{self, Force, Request};
 use crate::plan::{Options, Pass};
 use crate::render;
-use crate::render::history::RunDetail;
+use crate::render::history::{MOST_JOBS, RunDetail, RunSummary};
 use crate::render::progress::Progress;
 use crate::store::Store;
 use crate::store::lock::{self, Lock};
@@ -287,18 +287,18 @@ pub(super) fn trigger(said: Option<&str>) -> String {
 /// Shows what the run did, as the store has it.
 fn show(scene: &Scene, store: &Store, run_id: &RunId) -> Result<(), Failure> {
     let Some(run) = store.runs_by_prefix(&run_id.0)?.pop() else { return Ok(()) };
+    let imports = store.imports_of(run_id)?;
+    if !scene.json {
+        let (jobs, busy) = store.busy_jobs_of(run_id, MOST_JOBS)?;
+        let summary = RunSummary { run, jobs, busy, imports };
+        return print(|out| render::history::summary(out, &summary, scene.look));
+    }
     let detail = RunDetail {
         jobs: store.jobs_of(run_id)?,
         failures: store.failures_last(Some(run_id), 0, u64::MAX)?,
         requests: store.requests_of(run_id)?,
-        imports: store.imports_of(run_id)?,
+        imports,
         run,
     };
-    print(|out| {
-        if scene.json {
-            render::history::detail_json(out, &detail, scene.now())
-        } else {
-            render::history::summary(out, &detail, scene.look)
-        }
-    })
+    print(|out| render::history::detail_json(out, &detail, scene.now()))
 }
