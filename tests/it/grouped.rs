@@ -1,9 +1,12 @@
 //! A day of a whole market as one request, where many symbols need it.
 
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::crash::{another, assert_alike, contents};
-use crate::support::market::{DAY, Market, Row, date, day, grouped_day, rows, sessions};
+use crate::support::market::{DAY, Market, Row, date, day, grouped_day, hours, rows, sessions};
 use crate::support::server::{Answer, Reply, Request, Server};
 use crate::support::shim::{Shim, Spoil};
 use crate::support::{DAILY, Sandbox, asked, group, polygon};
@@ -486,4 +489,40 @@ fn killed_at_every_step_to_the_disk_it_ends_like_one_that_was_not() {
         assert!(asked.len() <= 2, "step {at}: {asked:?}");
     }
     assert!(at > 10, "only {at} steps");
+}
+
+#[test]
+fn a_day_is_asked_for_as_soon_as_it_is_the_turn_of_one_who_needs_it() {
+    let days: Vec<i64> = (0..20).map(|n| day("2024-03-01") + n * DAY).collect();
+    let all_hours = hours("2024-03-01T00:00:00Z", "2024-03-17T00:00:00Z");
+    let market = PAIRS.iter().fold(Market::daily(&PAIRS, &days), |market, pair| {
+        market.with(pair, "1h", rows(&all_hours))
+    });
+    let asked = Arc::new((Mutex::new(false), Condvar::new()));
+    let server = Server::start({
+        let market = market.clone();
+        move |request| market.polygon(request)
+    });
+    let both = "timeframes = [\"1h\", \"1d\"]\nlookback = { \"1h\" = \"5d\", \"1d\" = \"10d\" }";
+    let config = polygon(&server.url(), "") + &group("p", "crypto", &PAIRS, both);
+    let sandbox = Sandbox::with(&config);
+    sandbox.backfill_at(FRIDAY, &[]).expect_code(0);
+    settled_on(&sandbox, "2024-03-16");
+    server.answer_with(move |request| {
+        let (is_asked, rung) = &*asked;
+        let mut is_asked = is_asked.lock().expect("a lock");
+        if grouped_day(request).is_some() {
+            *is_asked = true;
+            rung.notify_all();
+        } else if request.path.contains(PAIRS[0]) {
+            // The hours of the first one take until the day was asked for by another one.
+            let patience = Duration::from_secs(20);
+            let waited = rung.wait_timeout_while(is_asked, patience, |is_asked| !*is_asked);
+            if waited.expect("a lock").1.timed_out() {
+                return Answer::status(404, "{}");
+            }
+        }
+        market.polygon(request)
+    });
+    sandbox.backfill_at("2024-03-16", &["--parallel", "3"]).expect_code(0);
 }
