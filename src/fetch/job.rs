@@ -230,7 +230,7 @@ impl Crew {
         let may_pass = may_pass(lost.fault.kind) && !held && !can_wait;
         may_pass.then(|| {
             let mut again = Task { range, ..task.clone() };
-            again.shared.retain(|shared| shared.range.end > range.start);
+            again.shared.retain(|shared| !shared.range.intersect(range).is_empty());
             again
         })
     }

@@ -345,6 +345,28 @@ fn enrich_tries_a_shared_request_again_once_for_all() {
     }
 }
 
+#[test]
+fn what_is_tried_again_of_a_symbol_asks_for_no_day_that_came() {
+    let (server, sandbox) = filled("", |market, request| match grouped_day(request) {
+        Some(date) if date == "2024-03-14" => Answer::status(404, "{}"),
+        // Three tries of one symbol, and then its job is tried again.
+        None if request.path.contains("/CCC/") && request.seen < 3 => Answer::status(500, "oops"),
+        _ => market.polygon(request),
+    });
+    let text =
+        sandbox.read("mdctl.toml").replace("[run]", "[run]\njob_retries = { initial = \"1ms\" }");
+    sandbox.write("mdctl.toml", text);
+    sandbox.mdctl(&["enrich", "--as-of", MONDAY]).expect_code(0);
+    let requests = server.take_requests();
+    let days: Vec<String> = requests.iter().filter_map(grouped_day).collect();
+    assert_eq!(days, ["2024-03-13", "2024-03-14", FRIDAY, MONDAY]);
+    let alone = requests.iter().filter(|request| request.path.contains("/range/1/day/"));
+    assert_eq!(alone.count(), SYMBOLS.len() + 3, "one of them four times: {requests:?}");
+    for symbol in SYMBOLS {
+        assert_eq!(sandbox.database().times(symbol, "1d").last(), Some(&day(MONDAY)));
+    }
+}
+
 /// What becomes of a day of which the server gives that body.
 fn with_body(body: &str) -> (Vec<Request>, Sandbox) {
     let body = body.to_owned();
