@@ -48,7 +48,7 @@ pub(super) struct Desk<'a> {
     /// Series of which some is left for the next run.
     deferred: BTreeSet<SeriesKey>,
     /// What went wrong last with each series that failed.
-    failed: BTreeMap<SeriesKey, (ErrorKind, String)>,
+    pub(super) failed: BTreeMap<SeriesKey, (ErrorKind, String)>,
     /// Series of which all is to be asked for again, for the provider has restated them.
     pub(super) restated: BTreeSet<SeriesKey>,
     /// On what terms bars are imported; `None` where providers are asked.
@@ -423,18 +423,12 @@ impl<'a> Desk<'a> {
         if !line.asked && error.is_none() {
             return Ok(());
         }
-        let settled = line.settled(settle, now);
         let rest = |kind| rest::after_failure(line.failures.saturating_add(1), kind);
         let ended = error.map(|(kind, words)| (words.clone(), rest(*kind).map(|rest| now + rest)));
         // Of what was not all asked for nobody knows yet how it ends.
         if error.is_some() || !self.deferred.contains(key) {
-            line.ended(settled, ended);
-        }
-        let tail_end = due.end(key.timeframe, now);
-        let read_to = line.read.ranges().last().map(|range| range.end);
-        let is_settling = |end| read_to >= Some(end) && line.is_settling(due, now, end);
-        if error.is_none() && tail_end.is_some_and(is_settling) {
-            line.settle_read_at = Some(now);
+            line.settle(settle, due, now);
+            line.ended(ended);
         }
         let untraded = if line.asked { line.reconsider(tx, due, now)? } else { Vec::new() };
         for range in untraded {

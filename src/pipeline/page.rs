@@ -158,6 +158,9 @@ impl Desk<'_> {
             return Ok(Some((put, false)));
         }
         answer(tx, line, (due, self.now), fetched, checked)?;
+        if !self.failed.contains_key(key) {
+            line.settle_read(due, self.now);
+        }
         let restated = line.restated(tx, &put.again)?;
         line.fetched(Some(now), put.inserted);
         line.file_mark = fetched.file_mark.or(line.file_mark);

@@ -46,7 +46,9 @@ fn filled(
 
 /// Makes what is not settled read on that day.
 fn settled_on(sandbox: &Sandbox, date: &str) {
-    sandbox.tamper(&format!("UPDATE series SET settle_read_at = {}", day(date) + 80_000));
+    let at = day(date) + DAY;
+    let settled = at - 2 * DAY;
+    sandbox.tamper(&format!("UPDATE series SET settle_read_at = {at}, settled_ts = {settled}"));
 }
 
 #[test]
@@ -88,9 +90,16 @@ fn what_is_not_settled_is_read_again_every_other_day_and_daily_by_enrich() {
     assert_eq!(days(&server), [MONDAY]);
     let read = || sandbox.database().numbers("SELECT DISTINCT settle_read_at FROM series");
     assert_eq!(read(), [day("2024-03-16")], "nothing was read again");
+    let settled = || {
+        let sql =
+            "SELECT DISTINCT substr(max(time), 1, 10) FROM candles WHERE settled GROUP BY symbol";
+        sandbox.database().texts(sql)
+    };
+    assert_eq!(settled(), ["2024-03-14"], "and what is read again tomorrow is not settled");
     sandbox.backfill_at("2024-03-19T21:00:00Z", &[]).expect_code(0);
     assert_eq!(days(&server), ["2024-03-14", FRIDAY, MONDAY, TUESDAY]);
     assert_eq!(read(), [day(TUESDAY) + 21 * 3_600]);
+    assert_eq!(settled(), [FRIDAY]);
     sandbox.backfill_at("2024-03-20T21:00:00Z", &[]).expect_code(0);
     assert_eq!(days(&server), ["2024-03-20"]);
     sandbox.mdctl(&["enrich", "--as-of", "2024-03-20T21:30:00Z"]).expect_code(0);
