@@ -40,7 +40,7 @@ pub(super) struct Desk<'a> {
     started: BTreeSet<Symbol>,
     totals: Totals,
     /// The rows of the log that tell of requests for whole markets, by their number.
-    pub(super) answered: HashMap<u64, i64>,
+    pub(super) answered: HashMap<u64, Logged>,
     /// How long some request or other has waited for a quota.
     quota_wait: Duration,
     /// Until when one does, microseconds on the run's timeline.
@@ -73,6 +73,14 @@ pub(super) struct Desk<'a> {
     pub(super) memory: Option<&'a mut Store>,
     /// Where the time at this desk went.
     pub(super) times: WriterTimes,
+}
+
+/// The row of the log that tells of a request for a whole market.
+#[derive(Clone, Copy)]
+pub(super) struct Logged {
+    pub(super) row: i64,
+    /// Whether anybody's part of the answer was usable; `None` while nobody has looked at his.
+    pub(super) is_usable: Option<bool>,
 }
 
 /// A job in this run.
@@ -247,7 +255,7 @@ impl<'a> Desk<'a> {
                 let counts =
                     PageCounts { fetched: rows, rejected, dropped, ..PageCounts::default() };
                 let row = tx.fetch_log_add(&self.run_id, &attempt, &counts)?;
-                self.answered.insert(number, row);
+                self.answered.insert(number, Logged { row, is_usable: None });
                 Ok(vec![Event::Answered { attempt, rows }])
             }
             Message::AttemptFailed(attempt, retry_in) => {
@@ -302,7 +310,7 @@ impl<'a> Desk<'a> {
         counts: &PageCounts,
     ) -> StoreResult<()> {
         match attempt.part_of.and_then(|number| self.answered.get(&number)) {
-            Some(row) => tx.fetch_log_extend(*row, counts),
+            Some(logged) => tx.fetch_log_extend(logged.row, counts),
             None => tx.fetch_log_add(&self.run_id, attempt, counts).map(drop),
         }
     }

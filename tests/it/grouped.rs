@@ -432,6 +432,21 @@ fn rows_of_a_day_are_judged_like_those_of_a_single_answer() {
 }
 
 #[test]
+fn a_day_of_which_nobody_can_use_anything_was_no_success() {
+    let untrue = |symbol| day_row(symbol, 20).replace("\"h\":2", "\"h\":0.5");
+    let log =
+        "SELECT concat_ws(' ', http_status, success, error_kind, records_fetched, records_inserted,
+                      records_rejected) FROM fetch_log WHERE symbol = '*'";
+    let logged = |rows: &[String]| with_body(&envelope(rows)).1.database().texts(log);
+    assert_eq!(logged(&SYMBOLS.map(untrue)), ["200 0 validation 6 0 6"]);
+    for good in [0, 3, 5] {
+        let mut rows = SYMBOLS.map(untrue);
+        rows[good] = day_row(SYMBOLS[good], 20);
+        assert_eq!(logged(&rows), ["200 1 6 1 5"], "one can be used");
+    }
+}
+
+#[test]
 fn an_answer_that_cannot_be_the_day_is_none() {
     let good = SYMBOLS.map(|symbol| day_row(symbol, 20));
     let other_day = SYMBOLS.map(|symbol| day_row(symbol, 20 - 24));
