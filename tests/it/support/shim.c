@@ -10,6 +10,7 @@
  *   SHIM_DO      what to do there: kill-before, kill-after, torn (half of it is written, then killed),
  *                enospc, eio
  *   SHIM_ON      set: also at all later steps
+ *   SHIM_ASIDE   set: steps of the first thread, which writes, are passed on untouched and not counted
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -37,7 +38,7 @@ static ssize_t (*real_write)(int, const void *, size_t);
 
 static const char *database, *doing;
 static uint64_t *count, own_count, at;
-static int forever, logging = -1;
+static int forever, aside, logging = -1;
 
 __attribute__((constructor)) static void begin(void) {
     real_pwrite = dlsym(RTLD_NEXT, "pwrite64");
@@ -49,6 +50,7 @@ __attribute__((constructor)) static void begin(void) {
     database = getenv("SHIM_DATABASE");
     doing = getenv("SHIM_DO");
     forever = getenv("SHIM_ON") != NULL;
+    aside = getenv("SHIM_ASIDE") != NULL;
     count = &own_count;
     const char *text = getenv("SHIM_AT");
     at = text ? strtoull(text, NULL, 10) : 0;
@@ -107,6 +109,7 @@ static void die(void) {
 
 /* Counts a step; tells whether it is to be spoiled. */
 static int spoiled(void) {
+    if (aside && gettid() == getpid()) return 0;
     uint64_t step = __atomic_add_fetch(count, 1, __ATOMIC_SEQ_CST);
     return doing && at && (step == at || (forever && step > at));
 }
