@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -114,6 +115,13 @@ static int spoiled(void) {
     return doing && at && (step == at || (forever && step > at));
 }
 
+/* Steps of several threads are logged in the order in which they are done. */
+static pthread_mutex_t order = PTHREAD_MUTEX_INITIALIZER;
+
+static void in_order(int (*turn)(pthread_mutex_t *)) {
+    if (logging >= 0 && turn(&order)) abort();
+}
+
 static int is(const char *what) { return !strcmp(doing, what); }
 
 /* The error to fail with; 0 when the step is to be done. Does not come back from `kill-before`. */
@@ -141,9 +149,11 @@ ssize_t pwrite64(int fd, const void *bytes, size_t length, off64_t offset) {
         return -1;
     }
     if (spoil && is("torn")) length /= 2;
+    in_order(pthread_mutex_lock);
     ssize_t written = real_pwrite(fd, bytes, length, offset);
     if (spoil) die();
     if (written > 0) note(WRITE, file, offset, bytes, written);
+    in_order(pthread_mutex_unlock);
     return written;
 }
 
@@ -159,9 +169,11 @@ int ftruncate64(int fd, off64_t length) {
         errno = error;
         return -1;
     }
+    in_order(pthread_mutex_lock);
     int done = real_ftruncate(fd, length);
     if (spoil) die();
     if (!done) note(TRUNCATE, file, length, NULL, 0);
+    in_order(pthread_mutex_unlock);
     return done;
 }
 
@@ -177,7 +189,9 @@ static int synced(int fd, int (*real)(int)) {
     }
     /* Nothing here goes down with the power: what is synced is noted, and need not be waited for. */
     if (spoil) die();
+    in_order(pthread_mutex_lock);
     note(SYNC, file, 0, NULL, 0);
+    in_order(pthread_mutex_unlock);
     return 0;
 }
 
@@ -193,8 +207,10 @@ int unlink(const char *path) {
         errno = error;
         return -1;
     }
+    in_order(pthread_mutex_lock);
     int done = real_unlink(path);
     if (spoil) die();
     if (!done) note(REMOVE, file, 0, NULL, 0);
+    in_order(pthread_mutex_unlock);
     return done;
 }
