@@ -91,9 +91,15 @@ fn blank(list: &str, out: &mut String) {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::config::read_as;
+
+    /// So many configs are read twice.
+    const N: usize = 2_000;
 
     fn read(text: &str) -> (String, Vec<Vec<String>>) {
         let Listed { text, lists } = Listed::of(text);
@@ -132,6 +138,56 @@ mod tests {
         ] {
             assert_eq!(read(text), (text.to_owned(), Vec::new()), "{text}");
         }
+    }
+
+    /// What is strewn into a config, apart by bars: in lists, beside them, and in their place.
+    const STREWN: &str = "symbols = [|symbols=[|\nsymbols = [\n|\"symbols\" = [|symbols.x = [|symbols|\"symbols=[\"|\
+        \"A\"|'A'|\"\"\"A\"\"\"|'''A'''|\"\"|\"A\\u0042\"|\"A\\\"|\"A\\\"\"|\"É\"|\"A B\"|\\|\"|'|\"\"\"|'''|,| |\t|\n|\
+        \r\n|\r|\u{feff}|\u{a0}|\u{2028}|# A|# \"A\",\n|# symbols = [\"A\"]\n|[|]|]\n|{|}|=|.|[\"A\"]|x = [\n|\
+        { symbol = \"A\" }|{ symbol = \"A\",\n symbols = [\"B\"]\n}|settle = \"1d\"\n|name = \"a\"\n|\
+        [group.freshness]\n|[calendars.XNYS]\nclosed = []\n";
+
+    /// A config of groups whose lists hold by chance what they should, and what they should not.
+    fn by_chance(chance: &mut fastrand::Rng) -> String {
+        let strewn: Vec<&str> = STREWN.split('|').collect();
+        let mut any = |of: &[&str]| of[chance.usize(0..of.len())].to_owned();
+        let mut text = any(&["", "", "", "\u{feff}"]) + "[providers.p]\nkind = \"yahoo\"\n";
+        for (name, number) in [("a", "1"), ("b", "2")] {
+            text += "[[group]]\nprovider = \"p\"\nasset_class = \"stock\"\ntimeframes = [\"1d\"]\n";
+            text += &format!("name = \"{name}\"\n");
+            text += &any(&["symbols = [", "symbols = [", "symbols = [\n", ""]);
+            for letter in ["a", "b", "c", "d"] {
+                let symbol = format!("\"{letter}{number}\"");
+                let other = any(&strewn);
+                let other = any(&[&other, "\"b1\"", &symbol]);
+                text += &any(&[&symbol, &symbol, &symbol, &symbol, &symbol, &other]);
+                let other = any(&strewn);
+                text += &any(&[",", ", ", " ,\n", "\t,", ",", ",", ", # c\n", &other]);
+            }
+            text += "]\n";
+        }
+        if any(&["\n", "\n", "\r\n"]).len() > 1 { text.replace('\n', "\r\n") } else { text }
+    }
+
+    #[test]
+    fn a_config_is_the_same_whoever_reads_its_lists() {
+        let mut chance = fastrand::Rng::with_seed(7);
+        let (mut followed, mut refused) = (0, 0);
+        for _ in 0..N {
+            let text = by_chance(&mut chance);
+            let read = |listed: &Listed| {
+                let read = read_as(Path::new("mdctl.toml"), &text, listed, None);
+                read.map(|settings| format!("{settings:?}"))
+            };
+            let listed = Listed::of(&text);
+            let by_parser = Listed { text: text.clone(), lists: BTreeMap::new() };
+            let found = read(&listed);
+            assert_eq!(found, read(&by_parser), "{text:?}");
+            if !listed.lists.is_empty() {
+                *(if found.is_ok() { &mut followed } else { &mut refused }) += 1;
+            }
+        }
+        assert!(followed > N / 20 && refused > N / 20, "{followed} followed, {refused} refused");
     }
 
     proptest! {

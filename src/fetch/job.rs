@@ -135,11 +135,14 @@ impl Tasks {
     }
 
     /// Whether a task waits for its turn in any case: the ranges of one series are asked for one after the
-    /// other, and what is asked besides bars comes after them.
+    /// other, what is asked besides bars comes after them, and what others wait for too is to be held back by
+    /// nobody once it is begun.
     fn must_wait(&self, index: usize) -> bool {
         let task = &self.tasks[index];
         let mut open = (self.told..index).filter(|earlier| !self.ended.contains_key(earlier));
-        task.about != About::Bars || open.any(|earlier| self.tasks[earlier].key == task.key)
+        task.about != About::Bars
+            || !task.shared.is_empty()
+            || open.any(|earlier| self.tasks[earlier].key == task.key)
     }
 
     /// The first task that has not ended.
@@ -227,7 +230,7 @@ impl Crew {
         let may_pass = may_pass(lost.fault.kind) && !held && !can_wait;
         may_pass.then(|| {
             let mut again = Task { range, ..task.clone() };
-            again.shared.retain(|shared| shared.range.end > range.start);
+            again.shared.retain(|shared| !shared.range.intersect(range).is_empty());
             again
         })
     }

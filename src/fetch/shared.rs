@@ -5,7 +5,6 @@
 //! remembered for a day. An outage is no refusal: whoever waits for the request fails with it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -66,14 +65,13 @@ struct Share {
     number: u64,
     /// Whose rows are wanted, ascending.
     symbols: Vec<Symbol>,
-    /// Tasks that have not got their parts yet.
-    waiting: AtomicUsize,
     /// Whoever asks holds it until the answer is there.
     state: AsyncMutex<State>,
 }
 
 enum State {
     Unasked,
+    /// Kept as long as jobs are at work: one that is tried again may need it once more.
     Found(Arc<Found>),
     /// It came to nothing in this round.
     Lost(Lost),
@@ -144,10 +142,9 @@ impl Shares {
             }
         }
         let shares = (0..).zip(wanted).map(|(number, (key, mut symbols))| {
-            let waiting = AtomicUsize::new(symbols.len());
             symbols.sort_unstable();
             symbols.dedup();
-            (key, Share { number, symbols, waiting, state: AsyncMutex::new(State::Unasked) })
+            (key, Share { number, symbols, state: AsyncMutex::new(State::Unasked) })
         });
         Self { by_key: shares.collect(), refused: Mutex::default() }
     }
@@ -267,10 +264,6 @@ impl Lane<'_> {
             State::Lost(lost) => return Err(lost.clone()),
             State::Refused | State::Unasked => return Ok(None),
         };
-        if share.waiting.fetch_sub(1, Ordering::Relaxed) == 1 {
-            // Nobody needs it any more.
-            *state = State::Unasked;
-        }
         drop(state);
         let answer = found.of(&task.ask_symbol);
         Ok(Some(Part { number: share.number, answer, found }))

@@ -23,6 +23,7 @@ use super::desk::Desk;
 const STEP: u64 = 20_000;
 
 /// A series whose features are to be computed.
+#[derive(Clone, Copy)]
 struct Work<'a> {
     key: &'a SeriesKey,
     series_id: i64,
@@ -75,8 +76,16 @@ impl Desk<'_> {
         let mut so_far = self.computed.remove(key).unwrap_or_else(Computing::begin);
         let started = Instant::now();
         let most = (*room as u64).max(1);
-        let (engine, ahead) = (&mut self.engine, self.ahead.as_mut());
-        let slice = match tx.attempt(|tx| compute_slice(tx, engine, ahead, &work, most))? {
+        let (engine, mut ahead) = (&mut self.engine, self.ahead.as_mut());
+        let mut slice_of = |work: &Work<'_>| {
+            tx.attempt(|tx| compute_slice(tx, engine, ahead.as_deref_mut(), work, most))
+        };
+        let slice = match slice_of(&work)? {
+            // Rows may stand where the series says that there are none: they go as well.
+            Err(_) => slice_of(&Work { held_to: Some(i64::MAX), ..work })?,
+            slice => slice,
+        };
+        let slice = match slice {
             Ok(slice) => slice,
             Err(error) => {
                 so_far.took += started.elapsed();
@@ -124,10 +133,14 @@ impl Desk<'_> {
             }
             return Ok(None);
         }
-        // Other columns are asked for than there are: all of them anew.
-        let first = line.first_ts.filter(|_| line.features.set != set);
-        let from = line.features.from.into_iter().chain(first).min();
         let (series_id, held_to) = (line.series_id, line.features.last_ts);
+        // All of them anew where other columns are asked for than there are, or none can reach where they are
+        // said to.
+        let is_known =
+            line.features.set == set && held_to.is_some() && held_to <= line.watermark_ts;
+        let first = line.first_ts.filter(|_| !is_known);
+        let next = held_to.filter(|last| Some(*last) < line.watermark_ts).map(|last| last + 1);
+        let from = line.features.from.into_iter().chain(first).chain(next).min();
         Ok(from.map(|from| Work { key, series_id, set, from, held_to, zone }))
     }
 

@@ -79,10 +79,7 @@ impl Desk<'_> {
         for (timeframe, _) in stored.filter(|(timeframe, _)| !asked.contains(timeframe)) {
             let key = SeriesKey { symbol: symbol.clone(), timeframe: *timeframe };
             let Some(line) = self.series.get_mut(&key) else { continue };
-            // Settled is what was old enough when it was read.
-            let read_at = line.fetched_at.or(line.asked.then_some(now));
-            let settled = read_at.and_then(|at| line.settled(group.settle, at.min(now)));
-            line.settled_to(settled);
+            line.settle(group.settle, &due, now);
             for range in line.reconsider(tx, &due, now)? {
                 self.unmake(tx, &key, range)?;
             }
@@ -137,7 +134,8 @@ impl Desk<'_> {
         line.adjustment = adjustment;
         line.due_from = due_from;
         line.reconsider(tx, due, self.now)?;
-        line.ended(line.settled(settle, self.now), None);
+        line.settled_at(settle, self.now);
+        line.ended(None);
         Ok(())
     }
 

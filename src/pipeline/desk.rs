@@ -40,7 +40,7 @@ pub(super) struct Desk<'a> {
     started: BTreeSet<Symbol>,
     totals: Totals,
     /// The rows of the log that tell of requests for whole markets, by their number.
-    pub(super) answered: HashMap<u64, i64>,
+    pub(super) answered: HashMap<u64, Logged>,
     /// How long some request or other has waited for a quota.
     quota_wait: Duration,
     /// Until when one does, microseconds on the run's timeline.
@@ -48,7 +48,7 @@ pub(super) struct Desk<'a> {
     /// Series of which some is left for the next run.
     deferred: BTreeSet<SeriesKey>,
     /// What went wrong last with each series that failed.
-    failed: BTreeMap<SeriesKey, (ErrorKind, String)>,
+    pub(super) failed: BTreeMap<SeriesKey, (ErrorKind, String)>,
     /// Series of which all is to be asked for again, for the provider has restated them.
     pub(super) restated: BTreeSet<SeriesKey>,
     /// On what terms bars are imported; `None` where providers are asked.
@@ -73,6 +73,14 @@ pub(super) struct Desk<'a> {
     pub(super) memory: Option<&'a mut Store>,
     /// Where the time at this desk went.
     pub(super) times: WriterTimes,
+}
+
+/// The row of the log that tells of a request for a whole market.
+#[derive(Clone, Copy)]
+pub(super) struct Logged {
+    pub(super) row: i64,
+    /// Whether anybody's part of the answer was usable; `None` while nobody has looked at his.
+    pub(super) is_usable: Option<bool>,
 }
 
 /// A job in this run.
@@ -252,7 +260,7 @@ impl<'a> Desk<'a> {
                 let counts =
                     PageCounts { fetched: rows, rejected, dropped, ..PageCounts::default() };
                 let row = tx.fetch_log_add(&self.run_id, &attempt, &counts)?;
-                self.answered.insert(number, row);
+                self.answered.insert(number, Logged { row, is_usable: None });
                 Ok(vec![Event::Answered { attempt, rows }])
             }
             Message::AttemptFailed(attempt, retry_in) => {
@@ -307,7 +315,7 @@ impl<'a> Desk<'a> {
         counts: &PageCounts,
     ) -> StoreResult<()> {
         match attempt.part_of.and_then(|number| self.answered.get(&number)) {
-            Some(row) => tx.fetch_log_extend(*row, counts),
+            Some(logged) => tx.fetch_log_extend(logged.row, counts),
             None => tx.fetch_log_add(&self.run_id, attempt, counts).map(drop),
         }
     }
@@ -428,18 +436,12 @@ impl<'a> Desk<'a> {
         if !line.asked && error.is_none() {
             return Ok(());
         }
-        let settled = line.settled(settle, now);
         let rest = |kind| rest::after_failure(line.failures.saturating_add(1), kind);
         let ended = error.map(|(kind, words)| (words.clone(), rest(*kind).map(|rest| now + rest)));
         // Of what was not all asked for nobody knows yet how it ends.
         if error.is_some() || !self.deferred.contains(key) {
-            line.ended(settled, ended);
-        }
-        let tail_end = due.end(key.timeframe, now);
-        let read_to = line.read.ranges().last().map(|range| range.end);
-        let is_settling = |end| read_to >= Some(end) && line.is_settling(due, now, end);
-        if error.is_none() && tail_end.is_some_and(is_settling) {
-            line.settle_read_at = Some(now);
+            line.settle(settle, due, now);
+            line.ended(ended);
         }
         let untraded = if line.asked { line.reconsider(tx, due, now)? } else { Vec::new() };
         for range in untraded {

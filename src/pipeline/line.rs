@@ -139,16 +139,25 @@ impl Line {
 
     /// Notes how its part of a job ended: `error` is `None` when it went well, else what went wrong and
     /// until when it is left alone for it.
-    pub(super) fn ended(&mut self, settled_ts: Option<i64>, error: Option<(String, Option<i64>)>) {
-        self.settled_ts = settled_ts.or(self.settled_ts);
+    pub(super) fn ended(&mut self, error: Option<(String, Option<i64>)>) {
         self.failures = if error.is_some() { self.failures.saturating_add(1) } else { 0 };
         let (error, rests_until) = error.unzip();
         (self.last_error, self.rests_until) = (error, rests_until.flatten());
     }
 
-    /// Notes up to which `ts` it is settled, unless it is so further on already.
-    pub(super) fn settled_to(&mut self, ts: Option<i64>) {
-        self.settled_ts = self.settled_ts.max(ts);
+    /// Notes up to which `ts` it is settled: what was old enough when it was read last. A run may leave what
+    /// was not settled for a later one to read.
+    pub(super) fn settle(&mut self, settle: Duration, due: &Due, now: i64) {
+        let before = self.settle_read_at.or(self.fetched_at).or(self.asked.then_some(now));
+        let read_at = if self.is_read(due, now) { Some(now) } else { before };
+        read_at.iter().for_each(|at| self.settled_at(settle, now.min(*at)));
+    }
+
+    /// Notes that what is old enough at `at` is settled.
+    pub(super) fn settled_at(&mut self, settle: Duration, at: i64) {
+        let settle = i64::try_from(settle.as_secs()).unwrap_or(i64::MAX);
+        let settled = self.watermark_ts.map(|last| last.min(at.saturating_sub(settle)));
+        self.settled_ts = self.settled_ts.max(settled);
     }
 
     /// Notes bars that were written.
@@ -192,8 +201,23 @@ impl Line {
         }
     }
 
+    /// Notes that all that is due by now and was not settled was read in this run, if it was.
+    pub(super) fn settle_read(&mut self, due: &Due, now: i64) {
+        let read_to = self.read.ranges().last().map(|range| range.end);
+        let end = due.end(self.timeframe, now).filter(|end| read_to >= Some(*end));
+        if end.is_some_and(|end| self.is_settling(due, now, end)) {
+            self.settle_read_at = Some(now);
+        }
+    }
+
+    /// Whether anything was read in this run, and of the bars that it holds all that were not settled.
+    fn is_read(&self, due: &Due, now: i64) -> bool {
+        let held = self.watermark_ts.filter(|_| !self.read.ranges().is_empty());
+        held.is_some_and(|last| self.is_settling(due, now, last + 1))
+    }
+
     /// Whether all that is due up to `end` and was not settled was read in this run.
-    pub(super) fn is_settling(&self, due: &Due, now: i64, end: i64) -> bool {
+    fn is_settling(&self, due: &Due, now: i64, end: i64) -> bool {
         let from = self.unsettled_from.unwrap_or(end);
         let unread = self.read.missing_in(TimeRange::new(from, end));
         unread.ranges().iter().all(|range| due.trim(self.timeframe, *range, now).is_none())
@@ -204,12 +228,6 @@ impl Line {
         let before = self.coverage.clone();
         self.coverage.remove(range);
         tx.coverage_set(self.series_id, &before, &self.coverage)
-    }
-
-    /// Up to which `ts` its bars are settled at `now`.
-    pub(super) fn settled(&self, settle: Duration, now: i64) -> Option<i64> {
-        let settle = i64::try_from(settle.as_secs()).unwrap_or(i64::MAX);
-        self.watermark_ts.map(|last| last.min(now.saturating_sub(settle)))
     }
 
     /// Judges anew what is missing in `range`, which was answered by `came`, ascending; rows stamped

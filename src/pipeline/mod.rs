@@ -557,7 +557,7 @@ fn conclude(
         // All bars are committed by now, and none is written before this ends: those of a long series can
         // be read while its features are written.
         if desk.ahead.is_none() && !desk.computed.is_empty() {
-            desk.ahead = store.ahead()?;
+            desk.ahead = store.ahead();
         }
         desk.times.concluding += began.elapsed();
         std::mem::take(&mut desk.said).into_iter().for_each(&mut *sink);

@@ -51,6 +51,7 @@ impl Desk<'_> {
             None => counts,
         };
         self.log(tx, &fetched.attempt, &logged)?;
+        self.judge_requests(tx, &fetched, None)?;
         if let (true, Some(first), Some(last)) =
             (put.inserted + put.updated > 0, checked.accepted.first(), checked.accepted.last())
         {
@@ -158,6 +159,9 @@ impl Desk<'_> {
             return Ok(Some((put, false)));
         }
         answer(tx, line, (due, self.now), fetched, checked)?;
+        if !self.failed.contains_key(key) {
+            line.settle_read(due, self.now);
+        }
         let restated = line.restated(tx, &put.again)?;
         line.fetched(Some(now), put.inserted);
         line.file_mark = fetched.file_mark.or(line.file_mark);
@@ -176,14 +180,33 @@ impl Desk<'_> {
         let mut put = Put::default();
         for (request, bars) in by_request(fetched, bars) {
             let own = tx.bars_put(series_id, &self.run_id, now, bars, claim)?;
-            if let Some(row) = request.and_then(|number| self.answered.get(&number)) {
+            if let Some(logged) = request.and_then(|number| self.answered.get(&number)) {
                 let Put { inserted, updated, .. } = own;
                 let counts = PageCounts { inserted, updated, ..PageCounts::default() };
-                tx.fetch_log_extend(*row, &counts)?;
+                tx.fetch_log_extend(logged.row, &counts)?;
             }
             put.add(own);
         }
         Ok(put)
+    }
+
+    /// Notes whether a page was usable with the requests for a whole market that it is made from: one of which
+    /// nobody can use anything was no success.
+    fn judge_requests(
+        &mut self,
+        tx: &Writer<'_>,
+        fetched: &Fetched,
+        fault: Option<ErrorKind>,
+    ) -> StoreResult<()> {
+        for (number, _) in &fetched.parts {
+            let Some(logged) = self.answered.get_mut(number) else { continue };
+            match (logged.is_usable, fault) {
+                (None, Some(_)) | (Some(false), None) => tx.fetch_log_judge(logged.row, fault)?,
+                _ => {}
+            }
+            logged.is_usable = Some(fault.is_none() || logged.is_usable == Some(true));
+        }
+        Ok(())
     }
 
     /// Notes a stretch that the provider's plan does not hold: for this key its bars begin later.
@@ -288,6 +311,7 @@ impl Desk<'_> {
         let counts =
             PageCounts { fetched: rows, rejected, dropped, refused, ..PageCounts::default() };
         self.log(tx, &attempt, &counts)?;
+        self.judge_requests(tx, fetched, Some(fault.kind))?;
         let (group, member) = self.place(&fetched.task.key.symbol);
         let due = self.settings.due(group, member);
         // Of a file that is no file of this series nothing stays but the failure.

@@ -4,7 +4,7 @@ use crate::domain::bar::Bar;
 
 use super::aide::Aide;
 use super::bar::read_slice;
-use super::{Store, StoreResult, open_shared};
+use super::{Store, open_shared};
 
 /// The first bars of a series from a `ts` on, at most so many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,17 +29,14 @@ pub struct Ahead {
 }
 
 impl Store {
-    /// A reader ahead of this writer; `None` when the system has no thread for it.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be opened to read.
-    pub fn ahead(&self) -> StoreResult<Option<Ahead>> {
-        let (connection, _) = open_shared(&self.path).map_err(|error| error.at(&self.path))?;
+    /// A reader ahead of this writer; `None` when the system has no thread for it, or no further file.
+    #[must_use]
+    pub fn ahead(&self) -> Option<Ahead> {
+        let (connection, _) = open_shared(&self.path).ok()?;
         let aide = Aide::start(move |Wanted { series_id, from, most }| {
             read_slice(&connection, series_id, (from, i64::MAX, most)).ok()
         });
-        Ok(aide.map(|aide| Ahead { aide, asked: None }))
+        aide.map(|aide| Ahead { aide, asked: None })
     }
 }
 
@@ -77,7 +74,7 @@ mod tests {
         let run = RunId("run".to_owned());
         let put = store.write(|tx| tx.bars_put(1, &run, 0, &bars, Claim::Provider));
         put.expect("the bars are stored");
-        let mut ahead = store.ahead().expect("it opens").expect("a thread");
+        let mut ahead = store.ahead().expect("a thread");
         let wanted = |from, most| Wanted { series_id: 1, from, most };
 
         assert_eq!(ahead.take(wanted(0, 4)), None, "nothing was asked for");

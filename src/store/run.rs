@@ -6,7 +6,7 @@ use rusqlite::params;
 
 use crate::domain::fact::FreshnessFact;
 use crate::domain::run::{
-    Attempt, Failure, JobOutcome, JobStatus, PageCounts, RunId, RunStatus, Totals,
+    Attempt, ErrorKind, Failure, JobOutcome, JobStatus, PageCounts, RunId, RunStatus, Totals,
 };
 use crate::domain::series::Symbol;
 
@@ -302,6 +302,21 @@ impl Writer<'_> {
                 sql_count(counts.dropped),
                 sql_count(counts.updated),
             ])?;
+        Ok(())
+    }
+
+    /// Records anew whether what a request brought was usable: `fault` is why nobody could use it, `None` when
+    /// somebody could.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be written.
+    pub fn fetch_log_judge(&self, row: i64, fault: Option<ErrorKind>) -> StoreResult<()> {
+        self.connection
+            .prepare_cached(
+                "UPDATE fetch_log SET error_kind = ?2, success = ?2 IS NULL WHERE rowid = ?1",
+            )?
+            .execute(params![row, fault.map(ErrorKind::as_str)])?;
         Ok(())
     }
 

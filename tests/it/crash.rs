@@ -21,6 +21,8 @@ use crate::support::server::{Answer, Request, Server};
 use crate::support::shim::{Durable, Shim, Spoil, Step, read_log};
 use crate::support::{AS_OF, Database, Sandbox, group, polygon, wait_until};
 
+mod aside;
+
 /// Kills of the first test, at least.
 const KILLS: usize = 200;
 

@@ -180,6 +180,36 @@ fn bars_that_somebody_deletes_take_their_features_along() {
 }
 
 #[test]
+fn what_a_series_says_of_its_features_is_not_believed_against_its_bars() {
+    let (server, sandbox) = two_years();
+    sandbox.backfill_at("2024-03-14", &[]).expect_code(0);
+    let says = |what: &str| sandbox.tamper(&format!("UPDATE series SET features_ts = {what}"));
+    let computed = |date: &str| {
+        sandbox.backfill_at(date, &[]).expect_code(0);
+        let database = sandbox.database();
+        assert_eq!(database.texts("SELECT message FROM failures"), [""; 0]);
+        assert_whole(&database, AAA, None);
+        database.number("SELECT features_ts - watermark_ts FROM series")
+    };
+    // Too little, whether there are rows or not; nothing; and too much.
+    for (what, rows) in [
+        ("unixepoch('2024-02-01')", "ts < 0"),
+        ("unixepoch('2024-02-01')", "ts > unixepoch('2024-02-01')"),
+        ("NULL", "ts < 0"),
+        ("unixepoch('2024-05-01')", "ts > unixepoch('2024-02-01')"),
+    ] {
+        says(what);
+        sandbox.tamper(&format!("DELETE FROM features WHERE {rows}"));
+        assert_eq!(computed("2024-03-14"), 0, "{what}, {rows}");
+    }
+    // A bar changes that has features, as it is said that it has not.
+    says("unixepoch('2024-03-11')");
+    revise(&server, &["2024-03-13"]);
+    assert_eq!(computed("2024-03-15"), 0);
+    assert_eq!(written(&sandbox.database()).len(), 1);
+}
+
+#[test]
 fn features_of_a_long_history_are_those_of_all_bars_at_once() {
     let minutes = "timeframes = [\"1m\"]\nfeatures = { \"1m\" = [\"default\"] }";
     let files = "[providers.local]\nkind = \"files\"\npath = \"data\"\n".to_owned();

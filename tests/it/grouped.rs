@@ -1,9 +1,12 @@
 //! A day of a whole market as one request, where many symbols need it.
 
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::crash::{another, assert_alike, contents};
-use crate::support::market::{DAY, Market, Row, date, day, grouped_day, rows, sessions};
+use crate::support::market::{DAY, Market, Row, date, day, grouped_day, hours, rows, sessions};
 use crate::support::server::{Answer, Reply, Request, Server};
 use crate::support::shim::{Shim, Spoil};
 use crate::support::{DAILY, Sandbox, asked, group, polygon};
@@ -43,7 +46,9 @@ fn filled(
 
 /// Makes what is not settled read on that day.
 fn settled_on(sandbox: &Sandbox, date: &str) {
-    sandbox.tamper(&format!("UPDATE series SET settle_read_at = {}", day(date) + 80_000));
+    let at = day(date) + DAY;
+    let settled = at - 2 * DAY;
+    sandbox.tamper(&format!("UPDATE series SET settle_read_at = {at}, settled_ts = {settled}"));
 }
 
 #[test]
@@ -85,9 +90,16 @@ fn what_is_not_settled_is_read_again_every_other_day_and_daily_by_enrich() {
     assert_eq!(days(&server), [MONDAY]);
     let read = || sandbox.database().numbers("SELECT DISTINCT settle_read_at FROM series");
     assert_eq!(read(), [day("2024-03-16")], "nothing was read again");
+    let settled = || {
+        let sql =
+            "SELECT DISTINCT substr(max(time), 1, 10) FROM candles WHERE settled GROUP BY symbol";
+        sandbox.database().texts(sql)
+    };
+    assert_eq!(settled(), ["2024-03-14"], "and what is read again tomorrow is not settled");
     sandbox.backfill_at("2024-03-19T21:00:00Z", &[]).expect_code(0);
     assert_eq!(days(&server), ["2024-03-14", FRIDAY, MONDAY, TUESDAY]);
     assert_eq!(read(), [day(TUESDAY) + 21 * 3_600]);
+    assert_eq!(settled(), [FRIDAY]);
     sandbox.backfill_at("2024-03-20T21:00:00Z", &[]).expect_code(0);
     assert_eq!(days(&server), ["2024-03-20"]);
     sandbox.mdctl(&["enrich", "--as-of", "2024-03-20T21:30:00Z"]).expect_code(0);
@@ -342,6 +354,28 @@ fn enrich_tries_a_shared_request_again_once_for_all() {
     }
 }
 
+#[test]
+fn what_is_tried_again_of_a_symbol_asks_for_no_day_that_came() {
+    let (server, sandbox) = filled("", |market, request| match grouped_day(request) {
+        Some(date) if date == "2024-03-14" => Answer::status(404, "{}"),
+        // Three tries of one symbol, and then its job is tried again.
+        None if request.path.contains("/CCC/") && request.seen < 3 => Answer::status(500, "oops"),
+        _ => market.polygon(request),
+    });
+    let text =
+        sandbox.read("mdctl.toml").replace("[run]", "[run]\njob_retries = { initial = \"1ms\" }");
+    sandbox.write("mdctl.toml", text);
+    sandbox.mdctl(&["enrich", "--as-of", MONDAY]).expect_code(0);
+    let requests = server.take_requests();
+    let days: Vec<String> = requests.iter().filter_map(grouped_day).collect();
+    assert_eq!(days, ["2024-03-13", "2024-03-14", FRIDAY, MONDAY]);
+    let alone = requests.iter().filter(|request| request.path.contains("/range/1/day/"));
+    assert_eq!(alone.count(), SYMBOLS.len() + 3, "one of them four times: {requests:?}");
+    for symbol in SYMBOLS {
+        assert_eq!(sandbox.database().times(symbol, "1d").last(), Some(&day(MONDAY)));
+    }
+}
+
 /// What becomes of a day of which the server gives that body.
 fn with_body(body: &str) -> (Vec<Request>, Sandbox) {
     let body = body.to_owned();
@@ -395,6 +429,21 @@ fn rows_of_a_day_are_judged_like_those_of_a_single_answer() {
     let log = "SELECT concat_ws(' ', records_fetched, records_inserted, records_rejected, records_dropped)
                  FROM fetch_log WHERE symbol = '*'";
     assert_eq!(database.texts(log), ["8 2 3 3"]);
+}
+
+#[test]
+fn a_day_of_which_nobody_can_use_anything_was_no_success() {
+    let untrue = |symbol| day_row(symbol, 20).replace("\"h\":2", "\"h\":0.5");
+    let log =
+        "SELECT concat_ws(' ', http_status, success, error_kind, records_fetched, records_inserted,
+                      records_rejected) FROM fetch_log WHERE symbol = '*'";
+    let logged = |rows: &[String]| with_body(&envelope(rows)).1.database().texts(log);
+    assert_eq!(logged(&SYMBOLS.map(untrue)), ["200 0 validation 6 0 6"]);
+    for good in [0, 3, 5] {
+        let mut rows = SYMBOLS.map(untrue);
+        rows[good] = day_row(SYMBOLS[good], 20);
+        assert_eq!(logged(&rows), ["200 1 6 1 5"], "one can be used");
+    }
 }
 
 #[test]
@@ -486,4 +535,40 @@ fn killed_at_every_step_to_the_disk_it_ends_like_one_that_was_not() {
         assert!(asked.len() <= 2, "step {at}: {asked:?}");
     }
     assert!(at > 10, "only {at} steps");
+}
+
+#[test]
+fn a_day_is_asked_for_as_soon_as_it_is_the_turn_of_one_who_needs_it() {
+    let days: Vec<i64> = (0..20).map(|n| day("2024-03-01") + n * DAY).collect();
+    let all_hours = hours("2024-03-01T00:00:00Z", "2024-03-17T00:00:00Z");
+    let market = PAIRS.iter().fold(Market::daily(&PAIRS, &days), |market, pair| {
+        market.with(pair, "1h", rows(&all_hours))
+    });
+    let asked = Arc::new((Mutex::new(false), Condvar::new()));
+    let server = Server::start({
+        let market = market.clone();
+        move |request| market.polygon(request)
+    });
+    let both = "timeframes = [\"1h\", \"1d\"]\nlookback = { \"1h\" = \"5d\", \"1d\" = \"10d\" }";
+    let config = polygon(&server.url(), "") + &group("p", "crypto", &PAIRS, both);
+    let sandbox = Sandbox::with(&config);
+    sandbox.backfill_at(FRIDAY, &[]).expect_code(0);
+    settled_on(&sandbox, "2024-03-16");
+    server.answer_with(move |request| {
+        let (is_asked, rung) = &*asked;
+        let mut is_asked = is_asked.lock().expect("a lock");
+        if grouped_day(request).is_some() {
+            *is_asked = true;
+            rung.notify_all();
+        } else if request.path.contains(PAIRS[0]) {
+            // The hours of the first one take until the day was asked for by another one.
+            let patience = Duration::from_secs(20);
+            let waited = rung.wait_timeout_while(is_asked, patience, |is_asked| !*is_asked);
+            if waited.expect("a lock").1.timed_out() {
+                return Answer::status(404, "{}");
+            }
+        }
+        market.polygon(request)
+    });
+    sandbox.backfill_at("2024-03-16", &["--parallel", "3"]).expect_code(0);
 }

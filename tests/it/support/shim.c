@@ -10,12 +10,14 @@
  *   SHIM_DO      what to do there: kill-before, kill-after, torn (half of it is written, then killed),
  *                enospc, eio
  *   SHIM_ON      set: also at all later steps
+ *   SHIM_ASIDE   set: steps of the first thread, which writes, are passed on untouched and not counted
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -37,7 +39,7 @@ static ssize_t (*real_write)(int, const void *, size_t);
 
 static const char *database, *doing;
 static uint64_t *count, own_count, at;
-static int forever, logging = -1;
+static int forever, aside, logging = -1;
 
 __attribute__((constructor)) static void begin(void) {
     real_pwrite = dlsym(RTLD_NEXT, "pwrite64");
@@ -49,6 +51,7 @@ __attribute__((constructor)) static void begin(void) {
     database = getenv("SHIM_DATABASE");
     doing = getenv("SHIM_DO");
     forever = getenv("SHIM_ON") != NULL;
+    aside = getenv("SHIM_ASIDE") != NULL;
     count = &own_count;
     const char *text = getenv("SHIM_AT");
     at = text ? strtoull(text, NULL, 10) : 0;
@@ -107,8 +110,16 @@ static void die(void) {
 
 /* Counts a step; tells whether it is to be spoiled. */
 static int spoiled(void) {
+    if (aside && gettid() == getpid()) return 0;
     uint64_t step = __atomic_add_fetch(count, 1, __ATOMIC_SEQ_CST);
     return doing && at && (step == at || (forever && step > at));
+}
+
+/* Steps of several threads are logged in the order in which they are done. */
+static pthread_mutex_t order = PTHREAD_MUTEX_INITIALIZER;
+
+static void in_order(int (*turn)(pthread_mutex_t *)) {
+    if (logging >= 0 && turn(&order)) abort();
 }
 
 static int is(const char *what) { return !strcmp(doing, what); }
@@ -138,9 +149,11 @@ ssize_t pwrite64(int fd, const void *bytes, size_t length, off64_t offset) {
         return -1;
     }
     if (spoil && is("torn")) length /= 2;
+    in_order(pthread_mutex_lock);
     ssize_t written = real_pwrite(fd, bytes, length, offset);
     if (spoil) die();
     if (written > 0) note(WRITE, file, offset, bytes, written);
+    in_order(pthread_mutex_unlock);
     return written;
 }
 
@@ -156,9 +169,11 @@ int ftruncate64(int fd, off64_t length) {
         errno = error;
         return -1;
     }
+    in_order(pthread_mutex_lock);
     int done = real_ftruncate(fd, length);
     if (spoil) die();
     if (!done) note(TRUNCATE, file, length, NULL, 0);
+    in_order(pthread_mutex_unlock);
     return done;
 }
 
@@ -174,7 +189,9 @@ static int synced(int fd, int (*real)(int)) {
     }
     /* Nothing here goes down with the power: what is synced is noted, and need not be waited for. */
     if (spoil) die();
+    in_order(pthread_mutex_lock);
     note(SYNC, file, 0, NULL, 0);
+    in_order(pthread_mutex_unlock);
     return 0;
 }
 
@@ -190,8 +207,10 @@ int unlink(const char *path) {
         errno = error;
         return -1;
     }
+    in_order(pthread_mutex_lock);
     int done = real_unlink(path);
     if (spoil) die();
     if (!done) note(REMOVE, file, 0, NULL, 0);
+    in_order(pthread_mutex_unlock);
     return done;
 }

@@ -83,6 +83,11 @@ impl Shim {
         self.before(command).env("SHIM_AT", at.to_string()).env("SHIM_DO", spoil.word())
     }
 
+    /// Makes it count, and spoil, only what other threads do than the one that writes.
+    pub(crate) fn aside(command: &mut Command) -> &mut Command {
+        command.env("SHIM_ASIDE", "1")
+    }
+
     /// Steps so far; also while the process runs.
     pub(crate) fn steps(&self) -> u64 {
         let bytes = fs::read(&self.count).expect("the count is read");
