@@ -217,6 +217,26 @@ mod tests {
     }
 
     #[test]
+    fn in_haste_whatever_is_committed_is_moved_at_once() {
+        let (_folder, _path, mut store) = store();
+        store.log_hasten().expect("it is looked at");
+        assert!(store.mover.is_none(), "a short log is worth no thread");
+        while store.mover.is_none() {
+            write(&mut store).expect("a write");
+        }
+        let moved = |store: &mut Store| store.mover.as_mut().and_then(Aide::answer).is_some();
+        assert!(moved(&mut store));
+        // Such a write alone waits for more.
+        store.log.limits.pages = 100;
+        write(&mut store).expect("a write");
+        assert!(!moved(&mut store));
+        store.log_hasten().expect("it is looked at");
+        assert!(moved(&mut store));
+        write(&mut store).expect("a write");
+        assert!(moved(&mut store));
+    }
+
+    #[test]
     fn behind_a_reader_the_log_ends_with_an_error_that_says_why() {
         let (_folder, path, mut store) = store();
         let reader = reader(&path);

@@ -51,6 +51,32 @@ fn partly_failed() -> (Server, Sandbox) {
     (server, sandbox)
 }
 
+#[test]
+fn a_run_ends_with_the_jobs_that_did_or_lacked_something_the_failed_ones_first() {
+    let names: Vec<String> = (10..56).map(|number| format!("S{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let market = Market::daily(&names, &daily_sessions());
+    let (_server, sandbox) = faulty_stocks(&names, move |request| {
+        if request.path.contains("/S55/") {
+            return Answer::status(404, r#"{"message":"Ticker not found."}"#);
+        }
+        market.polygon(request)
+    });
+    let config =
+        sandbox.read("mdctl.toml").replace("[providers.p]", "[providers.p]\ngrouped = false");
+    sandbox.write("mdctl.toml", config);
+    let one = sandbox.backfill(&["S10"]);
+    one.expect_code(0).expect_stdout("S10");
+    assert!(!one.stdout.contains("more"), "{one}");
+    let run = sandbox.backfill(&[]);
+    run.expect_code(1).expect_stdout("and 5 more").expect_stdout("what failed, and why");
+    let told: Vec<&str> = names.iter().copied().filter(|name| run.stdout.contains(name)).collect();
+    let is_behind = run.stdout.find("  S5").map(|at| run.stdout[..at].contains("S11"));
+    // S10 was there already: nothing came of it, and nothing is lacking.
+    assert_eq!((told.len(), is_behind), (40, Some(false)), "{run}");
+    assert_eq!((told[0], told[38]), ("S11", "S49"));
+}
+
 /// A report's JSON as of the usual instant.
 #[track_caller]
 fn document(sandbox: &Sandbox, arguments: &[&str]) -> Value {
