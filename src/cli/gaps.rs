@@ -8,10 +8,9 @@ use crate::domain::gap::GapReason;
 use crate::domain::series::Symbol;
 use crate::domain::timeframe::Timeframe;
 use crate::exit::Exit;
-use crate::pipeline;
 use crate::render;
-use crate::report::gaps;
 
+use super::quality::gaps_now;
 use super::scene::Scene;
 use super::select::{Typed, selection};
 use super::{Done, print};
@@ -48,9 +47,8 @@ pub(super) fn exec(command: &Gaps, scene: &Scene) -> Done {
     };
     let meant = selection(&scene.settings, &typed)?;
     let store = scene.reader()?;
-    let facts = scene.facts(&store, true)?;
-    let wants = pipeline::wants_of(&scene.settings, &facts.series, &facts.coverage, scene.now());
-    let mut report = gaps::judge(&scene.settings, &facts, &wants, scene.now());
+    let mut facts = scene.facts(&store, true)?;
+    let mut report = gaps_now(scene, &mut facts);
     let members = scene.settings.members();
     let symbols: HashSet<&Symbol> = members
         .filter(|(group, member)| meant.holds_member(group, member))

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use crate::both::both;
+use crate::config::Settings;
 use crate::domain::shard::Shard;
 use crate::render;
 use crate::report::Facts;
@@ -33,7 +34,7 @@ const MANY: usize = 5_000;
 pub(super) fn exec(command: &Health, scene: &Scene) -> Done {
     let scene = &scene.anew(command.shard);
     let next_run = scene.next_run();
-    let judged = judged(scene).map(|(report, facts)| {
+    let judged = judged(scene, staleness::judge_worst).map(|(report, facts)| {
         ending::leave(facts);
         report
     });
@@ -51,18 +52,21 @@ pub(super) fn exec(command: &Health, scene: &Scene) -> Done {
     Ok(exit)
 }
 
-/// The verdict.
+/// The verdict, with the state of every series.
 pub(super) fn judge(scene: &Scene) -> Result<health::Health, Failure> {
-    Ok(judged(scene)?.0)
+    Ok(judged(scene, staleness::judge)?.0)
 }
 
-/// The verdict, and what it was judged from.
-fn judged(scene: &Scene) -> Result<(health::Health, Facts), Failure> {
+/// The verdict, and what it was judged from; `lateness` says how late the series are.
+fn judged(
+    scene: &Scene,
+    lateness: fn(&Settings, &Facts, i64) -> Staleness,
+) -> Result<(health::Health, Facts), Failure> {
     let store = scene.reader()?;
     let facts = scene.facts(&store, false)?;
     let (settings, now) = (&*scene.settings, scene.now());
     // How late a series is needs nothing of what else is known.
-    let stale = || staleness::judge(settings, &facts, now);
+    let stale = || lateness(settings, &facts, now);
     let gather = || {
         let low_quality = scene.low_quality(&store, &facts)?;
         scene.evidence_with(&store, &facts, Staleness::default(), low_quality)

@@ -84,7 +84,8 @@ pub(super) fn exec(command: &Quality, scene: &Scene) -> Done {
     let meant = selection(&scene.settings, &typed)?;
     let store = scene.reader()?;
     let mut facts = scene.facts(&store, true)?;
-    facts.gaps = by_series(&facts, gaps_now(scene, &facts));
+    let gaps = gaps_now(scene, &mut facts);
+    facts.gaps = by_series(&facts, gaps);
     let mut report = scene.quality(&store, &facts).map_err(|error| Failure::of_reader(&error))?;
     let members = scene.settings.series();
     let held: HashSet<SeriesKey> = members
@@ -131,9 +132,9 @@ fn show(
 }
 
 /// The gaps as `mdctl gaps` tells them: some became due since the last run.
-pub(super) fn gaps_now(scene: &Scene, facts: &Facts) -> Vec<GapState> {
+pub(super) fn gaps_now(scene: &Scene, facts: &mut Facts) -> Vec<GapState> {
     let now = scene.now();
-    let wants = pipeline::wants_of(&scene.settings, &facts.series, &facts.coverage, now);
+    let wants = pipeline::wants_of(&scene.settings, &mut facts.series, &mut facts.coverage, now);
     gaps::judge(&scene.settings, facts, &wants, now)
 }
 

@@ -155,7 +155,7 @@ fn read(scene: &Scene, store: &Store, asked: Option<&SeriesKey>) -> StoreResult<
     let mut facts = scene.facts_of(store, true)?;
     let staleness = staleness::judge(settings, &facts, now);
     let health = health::judge(settings, scene.evidence(store, &facts, staleness)?);
-    let wants = pipeline::wants_of(settings, &facts.series, &facts.coverage, now);
+    let wants = pipeline::wants_of(settings, &mut facts.series, &mut facts.coverage, now);
     let gaps = gaps::judge(settings, &facts, &wants, now);
     let coverage = coverage::judge(&wants, &gaps, now);
     facts.gaps = by_series(&facts, gaps);

@@ -162,12 +162,16 @@ impl Scene {
 
     /// Likewise, for those who have the store's troubles told otherwise.
     pub(super) fn facts_of(&self, store: &Store, coverage: bool) -> StoreResult<Facts> {
-        let mut facts = Facts { gaps: store.gaps_all()?, ..Facts::default() };
-        if coverage {
+        let mut facts = Facts::default();
+        // Of a series that had no bar at an earlier instant it counts since when it is tracked.
+        if coverage || self.as_of.is_some() {
             facts.series = store.series_all()?;
-            facts.coverage = store.coverage_all()?;
+            facts.gaps = store.gaps_all()?;
         } else {
-            facts.series = store.series_judged()?;
+            (facts.series, facts.gaps) = store.series_judged()?;
+        }
+        if coverage {
+            facts.coverage = store.coverage_all()?;
         }
         if let Some(as_of) = self.as_of {
             for (key, group, member) in self.settings.series() {
@@ -185,12 +189,12 @@ impl Scene {
         self.quality_where(store, facts, |_| true)
     }
 
-    /// Likewise, of those series that are to be kept.
+    /// Likewise, of those series that are to be kept for what is held of them.
     fn quality_where(
         &self,
         store: &Store,
         facts: &Facts,
-        is_kept: impl Fn(&SeriesQuality) -> bool,
+        is_kept: impl Fn(Option<f64>) -> bool,
     ) -> StoreResult<Vec<SeriesQuality>> {
         let now = self.now();
         let mut all_found = store.found_all()?;
@@ -218,7 +222,7 @@ impl Scene {
         store: &Store,
         facts: &Facts,
     ) -> StoreResult<Vec<SeriesQuality>> {
-        self.quality_where(store, facts, SeriesQuality::is_held_low)
+        self.quality_where(store, facts, quality_report::is_low)
     }
 
     /// The facts behind the verdict.

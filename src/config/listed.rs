@@ -5,10 +5,11 @@
 //! stands where it stands in the file, so that lines and columns are those of the file. A list that holds
 //! anything else (a table, a comment, an escape, what is no symbol) is left to the parser as a whole.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::domain::series::Symbol;
+use super::Member;
 
 /// What may stand between the symbols of a list.
 const BLANK: [char; 3] = [' ', '\t', '\n'];
@@ -18,28 +19,29 @@ const BLANK: [char; 3] = [' ', '\t', '\n'];
 pub(super) struct Listed {
     /// What is left for the parser, as long as the file's text.
     pub(super) text: String,
-    /// The symbols, by where the bracket before them stands.
-    lists: BTreeMap<usize, Vec<Symbol>>,
+    /// The members, by where the bracket before them stands.
+    lists: RefCell<BTreeMap<usize, Vec<Member>>>,
 }
 
 impl Listed {
     pub(super) fn of(text: &str) -> Self {
-        let mut listed = Self { text: String::with_capacity(text.len()), lists: BTreeMap::new() };
+        let mut left = String::with_capacity(text.len());
+        let mut lists = BTreeMap::new();
         let mut begin = 0;
         for open in opened(text) {
-            let Some((symbols, close)) = plain(text, open) else { continue };
-            listed.text.push_str(&text[begin..=open]);
-            blank(&text[open + 1..close], &mut listed.text);
-            listed.lists.insert(open, symbols);
+            let Some((members, close)) = plain(text, open) else { continue };
+            left.push_str(&text[begin..=open]);
+            blank(&text[open + 1..close], &mut left);
+            lists.insert(open, members);
             begin = close;
         }
-        listed.text.push_str(&text[begin..]);
-        listed
+        left.push_str(&text[begin..]);
+        Self { text: left, lists: RefCell::new(lists) }
     }
 
-    /// The symbols of the list whose bracket stands at `open`; `None` where it was left to the parser.
-    pub(super) fn at(&self, open: usize) -> Option<&[Symbol]> {
-        self.lists.get(&open).map(Vec::as_slice)
+    /// Takes out the members of the list whose bracket stands at `open`; `None` where it was left to the parser.
+    pub(super) fn take(&self, open: usize) -> Option<Vec<Member>> {
+        self.lists.borrow_mut().remove(&open)
     }
 
     /// Where the symbol of that index stands in such a list of the file's text.
@@ -65,19 +67,27 @@ fn opened(text: &str) -> Vec<usize> {
     text.match_indices("symbols").filter_map(open).collect()
 }
 
-/// The symbols of the list whose bracket stands at `open`, and where the one stands that ends it; `None` when
-/// they are not all of it.
-fn plain(text: &str, open: usize) -> Option<(Vec<Symbol>, usize)> {
-    let mut symbols = Vec::new();
-    let mut rest = text[open + 1..].trim_start_matches(BLANK);
-    while let Some(quoted) = rest.strip_prefix('"') {
-        let (symbol, after) = quoted.split_once('"')?;
-        symbols.push(symbol.parse().ok()?);
-        rest = after.trim_start_matches(BLANK);
-        let Some(next) = rest.strip_prefix(',') else { break };
-        rest = next.trim_start_matches(BLANK);
+/// The members of the list whose bracket stands at `open`, and where the one stands that ends it; `None` when
+/// they are not all of it. Looked at byte by byte: there may be thousands, and all that is looked for is ASCII.
+fn plain(text: &str, open: usize) -> Option<(Vec<Member>, usize)> {
+    let bytes = text.as_bytes();
+    let behind_blanks = |from: usize| {
+        let blanks = bytes[from..].iter().take_while(|byte| BLANK.contains(&char::from(**byte)));
+        from + blanks.count()
+    };
+    let mut members = Vec::new();
+    let mut at = behind_blanks(open + 1);
+    while bytes.get(at) == Some(&b'"') {
+        let length = bytes[at + 1..].iter().position(|byte| *byte == b'"')?;
+        let close = at + 1 + length;
+        members.push(Member::plain(text[at + 1..close].parse().ok()?));
+        at = behind_blanks(close + 1);
+        if bytes.get(at) != Some(&b',') {
+            break;
+        }
+        at = behind_blanks(at + 1);
     }
-    rest.starts_with(']').then_some((symbols, text.len() - rest.len()))
+    (bytes.get(at) == Some(&b']')).then_some((members, at))
 }
 
 /// Adds as many spaces as `list` has bytes; its lines stay.
@@ -103,8 +113,8 @@ mod tests {
 
     fn read(text: &str) -> (String, Vec<Vec<String>>) {
         let Listed { text, lists } = Listed::of(text);
-        let texts = |list: Vec<Symbol>| list.iter().map(ToString::to_string).collect();
-        (text, lists.into_values().map(texts).collect())
+        let texts = |list: Vec<Member>| list.iter().map(|it| it.symbol.to_string()).collect();
+        (text, lists.into_inner().into_values().map(texts).collect())
     }
 
     #[test]
@@ -207,8 +217,9 @@ mod tests {
             prop_assert_eq!(listed.text.len(), text.len());
             let lines = |text: &str| text.match_indices('\n').map(|(at, _)| at).collect::<Vec<_>>();
             prop_assert_eq!(lines(&listed.text), lines(&text));
-            let symbols = listed.at(open).unwrap_or_default();
-            prop_assert_eq!(symbols.iter().map(Symbol::as_str).collect::<Vec<_>>(), names.clone());
+            let members = listed.take(open).unwrap_or_default();
+            let symbols = members.iter().map(|member| member.symbol.as_str());
+            prop_assert_eq!(symbols.collect::<Vec<_>>(), names.clone());
             for (index, name) in names.iter().enumerate() {
                 let place = Listed::place(&text, open, index).unwrap_or_default();
                 prop_assert_eq!(&text[place], format!("\"{name}\""));

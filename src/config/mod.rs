@@ -336,6 +336,13 @@ pub struct Member {
     pub delisted: Option<NaiveDate>,
 }
 
+impl Member {
+    /// A symbol of which the config says nothing else.
+    const fn plain(symbol: Symbol) -> Self {
+        Self { symbol, aliases: Vec::new(), delisted: None }
+    }
+}
+
 impl Settings {
     /// The settings of a group's provider.
     #[must_use]

@@ -22,8 +22,9 @@ pub struct SeriesFact {
     pub watermark_ts: Option<i64>,
     /// How many bars are stored.
     pub bar_count: u64,
-    /// When its symbol came into the config, epoch seconds UTC.
-    pub added_at: i64,
+    /// When its symbol came into the config, epoch seconds UTC; `None` where that was not asked for: of a series
+    /// with bars only a plan asks.
+    pub added_at: Option<i64>,
     /// Its features; `None` in a database of a schema that has none.
     pub features: Option<FeaturesFact>,
     /// What is noted of few series; `None` where nothing of it is.

@@ -1,6 +1,7 @@
 //! Whose bars they are: symbols, asset classes, and series.
 
 use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use super::timeframe::Timeframe;
 const LONGEST: usize = 64;
 
 /// A symbol, spelled as its provider spells it, case included. Cheap to clone.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Symbol(Arc<str>);
 
 impl Symbol {
@@ -53,6 +54,19 @@ impl FromStr for Symbol {
             Some(c) => Err(format!("a symbol cannot hold {c:?}")),
             None => Ok(Self(text.into())),
         }
+    }
+}
+
+impl PartialOrd for Symbol {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// By their texts; neighbours in long lists often share one, which then is not looked at.
+impl Ord for Symbol {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if Arc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { self.0.cmp(&other.0) }
     }
 }
 

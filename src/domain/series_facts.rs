@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use super::fact::SeriesFact;
 use super::series::{SeriesKey, Symbol};
@@ -12,8 +13,8 @@ use super::series::{SeriesKey, Symbol};
 pub struct SeriesFacts {
     /// By key.
     all: Vec<SeriesFact>,
-    /// Where those of each symbol stand.
-    places: HashMap<Symbol, Range<usize>>,
+    /// Where those of each symbol stand; empty until one is looked up out of order.
+    places: OnceLock<HashMap<Symbol, Range<usize>>>,
 }
 
 impl SeriesFacts {
@@ -26,13 +27,24 @@ impl SeriesFacts {
     /// The series of a symbol, short to long; none when the store has none.
     #[must_use]
     pub fn of(&self, symbol: &Symbol) -> &[SeriesFact] {
-        self.places.get(symbol).map_or(&[], |place| &self.all[place.clone()])
+        self.place(symbol).map_or(&[], |place| &self.all[place])
+    }
+
+    /// Looks up symbols that mostly follow each other as they do here: the next one is looked for first where it
+    /// stands then.
+    #[must_use]
+    pub const fn walk(&self) -> Walk<'_> {
+        Walk { facts: self, next: 0 }
     }
 
     /// The series of that key, to change what is known of it. Its key stays.
     pub fn get_mut(&mut self, key: &SeriesKey) -> Option<&mut SeriesFact> {
-        let own = &mut self.all[self.places.get(&key.symbol)?.clone()];
-        own.iter_mut().find(|fact| fact.key.timeframe == key.timeframe)
+        let place = self.place(&key.symbol)?;
+        self.all[place].iter_mut().find(|fact| fact.key.timeframe == key.timeframe)
+    }
+
+    fn place(&self, symbol: &Symbol) -> Option<Range<usize>> {
+        self.places.get_or_init(|| places(&self.all)).get(symbol).cloned()
     }
 
     /// Each of them, by key.
@@ -60,15 +72,42 @@ impl FromIterator<SeriesFact> for SeriesFacts {
         if !all.is_sorted_by(|one, two| one.key <= two.key) {
             all.sort_by(|one, two| one.key.cmp(&two.key));
         }
-        let by_symbol = || all.chunk_by(|one, two| one.key.symbol == two.key.symbol);
-        let mut places = HashMap::with_capacity(by_symbol().count());
-        let mut begin = 0;
-        for own in by_symbol() {
-            let end = begin + own.len();
-            places.insert(own[0].key.symbol.clone(), begin..end);
-            begin = end;
-        }
-        Self { all, places }
+        Self { all, places: OnceLock::new() }
+    }
+}
+
+fn places(all: &[SeriesFact]) -> HashMap<Symbol, Range<usize>> {
+    let by_symbol = || all.chunk_by(|one, two| one.key.symbol == two.key.symbol);
+    let mut places = HashMap::with_capacity(by_symbol().count());
+    let mut begin = 0;
+    for own in by_symbol() {
+        let end = begin + own.len();
+        places.insert(own[0].key.symbol.clone(), begin..end);
+        begin = end;
+    }
+    places
+}
+
+/// Finds the series of one symbol after another.
+#[derive(Debug)]
+pub struct Walk<'a> {
+    facts: &'a SeriesFacts,
+    /// Where those of the next symbol begin, if it is the one that follows.
+    next: usize,
+}
+
+impl<'a> Walk<'a> {
+    /// The series of a symbol, short to long; none when the store has none.
+    pub fn of(&mut self, symbol: &Symbol) -> &'a [SeriesFact] {
+        let rest = &self.facts.all[self.next..];
+        let count = rest.iter().take_while(|fact| fact.key.symbol == *symbol).count();
+        let place = match count {
+            0 => self.facts.place(symbol),
+            _ => Some(self.next..self.next + count),
+        };
+        let Some(place) = place else { return &[] };
+        self.next = place.end;
+        &self.facts.all[place]
     }
 }
 
@@ -93,7 +132,7 @@ mod tests {
             first_ts: None,
             watermark_ts: None,
             bar_count: 0,
-            added_at: 0,
+            added_at: None,
             features: None,
             marks: None,
             planned: None,
@@ -120,6 +159,13 @@ mod tests {
             let Ok(symbol) = symbol.parse() else { continue };
             assert_eq!(facts.get(&SeriesKey { symbol, timeframe }), None);
         }
+        let walked = |symbols: &[&str]| {
+            let mut walk = facts.walk();
+            let of = |symbol: &&str| walk.of(&symbol.parse().unwrap()).len();
+            symbols.iter().map(of).collect::<Vec<_>>()
+        };
+        assert_eq!(walked(&["A", "B", "C", "D"]), [1, 2, 1, 0]);
+        assert_eq!(walked(&["0", "B", "B", "A", "X", "C"]), [0, 2, 2, 1, 0, 1]);
         let order: Vec<i64> = facts.values().map(|fact| fact.series_id).collect();
         assert_eq!(order, [3, 2, 1, 4]);
     }

@@ -97,7 +97,7 @@ fn freshness(settings: &Settings, holdings: &Holdings, now: i64) -> Vec<Freshnes
             due: &due,
             timeframe: key.timeframe,
             watermark_ts: series.watermark_ts,
-            added_at: series.added_at,
+            added_at: series.added_at.unwrap_or(now),
             explained: &explained,
         };
         let thresholds = group.freshness.thresholds(key.timeframe);

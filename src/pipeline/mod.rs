@@ -6,6 +6,7 @@
 //! a kill at any moment the store tells the truth, and whatever it tells is not fetched again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -217,17 +218,20 @@ fn refused(store: &Store) -> StoreResult<BTreeSet<(String, String)>> {
     Ok(refused.collect())
 }
 
-/// What the config wants of every series that is asked for, beside what the store holds.
+/// What the config wants of every series that is asked for, beside what the store holds. That is lent: there are
+/// tens of thousands of them, and to copy them takes longer than to look at them.
 #[must_use]
 pub fn wants_of(
     settings: &Settings,
-    series: &SeriesFacts,
-    coverage: &QuickMap<i64, RangeSet>,
+    series: &mut SeriesFacts,
+    coverage: &mut QuickMap<i64, RangeSet>,
     now: i64,
 ) -> Vec<Want> {
-    let holdings =
-        Holdings { series: series.clone(), coverage: coverage.clone(), ..Holdings::default() };
-    want::wants(settings, &Selection::default(), &holdings, now).0
+    let (lent, covered) = (mem::take(series), mem::take(coverage));
+    let holdings = Holdings { series: lent, coverage: covered, ..Holdings::default() };
+    let (wants, _) = want::wants(settings, &Selection::default(), &holdings, now);
+    (*series, *coverage) = (holdings.series, holdings.coverage);
+    wants
 }
 
 /// Makes one run and records what it did. `sink` hears every event once it is written down.

@@ -159,7 +159,7 @@ pub(super) fn wants(
                     settle_read_at: held.and_then(|fact| fact.planned.as_ref()?.settle_read_at),
                     first_ts,
                     watermark_ts,
-                    added_at: held.map_or(now, |fact| fact.added_at),
+                    added_at: held.and_then(|fact| fact.added_at).unwrap_or(now),
                     restated_to: held.and_then(SeriesFact::restated_to),
                     rest: held.and_then(|fact| rests.get(&fact.series_id)).copied(),
                     file: file_state(provider, &key, held),

@@ -39,7 +39,7 @@ pub fn table(
         issues(out, &health.issues, look)?;
     }
     let Some(evidence) = &health.evidence else { return Ok(()) };
-    let series = evidence.staleness.series.len() as u64;
+    let series = evidence.staleness.counts().all();
     writeln!(
         out,
         "\n{} in {} series monitored",

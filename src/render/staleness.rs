@@ -218,7 +218,7 @@ mod tests {
         let series = rows.map(|((symbol, status), timeframe)| state(symbol, timeframe, status));
         let all: Vec<SeriesState> = series.collect();
         for many in 0..=all.len() {
-            let report = Staleness { series: all[..many].to_vec() };
+            let report = Staleness { series: all[..many].to_vec(), ..Staleness::default() };
             let mut wanted = Vec::new();
             let rows = report.series.iter().map(Row::of).collect();
             super::super::json(&mut wanted, &document(&report, 7, rows)).unwrap();

@@ -22,7 +22,7 @@ pub use disk::Disk;
 use super::actions::ActionState;
 use super::breaker::BreakerRow;
 use super::quality::SeriesQuality;
-use super::staleness::{Counts, SeriesState, Staleness};
+use super::staleness::{Counts, LeftOut, SeriesState, Staleness};
 
 /// The facts that the verdict rests on.
 #[derive(Debug)]
@@ -172,18 +172,23 @@ pub fn judge(settings: &Settings, evidence: Evidence) -> Health {
     issues.extend(runs::run_overdue(settings, &evidence));
     issues.extend(runs::last_run(&evidence));
     issues.extend(down.values().cloned());
+    let staleness = &evidence.staleness;
     let series: Vec<&SeriesState> =
-        evidence.staleness.series.iter().filter(|row| !down.contains_key(&*row.provider)).collect();
-    issues.extend(data::series_missing(&series));
-    issues.extend(data::series_stale(settings, &evidence, &series));
-    issues.extend(data::features_stale(&series));
+        staleness.series.iter().filter(|row| !down.contains_key(&*row.provider)).collect();
+    let mut others = LeftOut::default();
+    let left_out =
+        staleness.left_out.iter().filter(|(provider, _)| !down.contains_key(&***provider));
+    left_out.for_each(|(_, left_out)| others.join(left_out));
+    issues.extend(data::series_missing(&series, &others));
+    issues.extend(data::series_stale(settings, &evidence, &series, &others));
+    issues.extend(data::features_stale(&series, &others));
     issues.extend(data::keeps_failing(&series));
     issues.extend(data::suspected_delisted(&series));
     issues.extend(data::half_restated(&series));
     issues.extend(runs::high_failure_rate(settings, &evidence));
     issues.extend(data::split_disputed(&evidence));
     issues.extend(runs::rate_limited(&evidence));
-    issues.extend(data::low_quality(&evidence, &series));
+    issues.extend(data::low_quality(settings, &evidence, &down));
     issues.extend(evidence.breakers.iter().filter_map(providers::held));
     issues.extend(disk::disk_low(&evidence));
     issues.extend(evidence.pause.as_ref().map(runs::paused));
@@ -195,14 +200,16 @@ pub fn judge(settings: &Settings, evidence: Evidence) -> Health {
         Some(Severity::Critical) => Status::Critical,
     };
     let counts = evidence.staleness.counts();
+    let staleness = &evidence.staleness;
+    let told = staleness.series.iter().filter(|row| row.has_old_features()).count() as u64;
     let stale_features =
-        evidence.staleness.series.iter().filter(|row| data::has_old_features(row)).count();
+        told + staleness.left_out.values().map(|left_out| left_out.old_features).sum::<u64>();
     Health {
         status,
         summary: summary(status, &issues, counts),
         issues,
         counts,
-        stale_features: stale_features as u64,
+        stale_features,
         monitored_symbols: settings.members().count() as u64,
         evidence: Some(evidence),
     }

@@ -48,7 +48,7 @@ impl SeriesQuality {
     /// Whether its score is low for what is held of it.
     #[must_use]
     pub fn is_held_low(&self) -> bool {
-        self.held_score.is_some_and(|score| score < LOW_SCORE)
+        is_low(self.held_score)
     }
 
     /// Rows that were refused.
@@ -60,7 +60,7 @@ impl SeriesQuality {
     /// Whether its score is low.
     #[must_use]
     pub fn is_low(&self) -> bool {
-        self.fact.quality_score.is_some_and(|score| score < LOW_SCORE)
+        is_low(self.fact.quality_score)
     }
 
     /// The exit code that says how good it is: 1 when its score or its validation rate is low, 2 when
@@ -78,8 +78,14 @@ impl SeriesQuality {
     }
 }
 
-/// The quality at `now` of every series that is to be kept, the worst first; those without bars, of which
-/// nothing can be said, last.
+/// Whether a score is low; one that is not known is not.
+#[must_use]
+pub fn is_low(score: Option<f64>) -> bool {
+    score.is_some_and(|score| score < LOW_SCORE)
+}
+
+/// The quality at `now` of every series that is to be kept for its [`SeriesQuality::held_score`], the worst
+/// first; those without bars, of which nothing can be said, last.
 ///
 /// `counted` asks the store for what it counted of a series, whose stored bars in these ranges are not due.
 ///
@@ -91,29 +97,36 @@ pub fn judge<E>(
     facts: &Facts,
     now: i64,
     mut counted: impl FnMut(&SeriesFact, &Due, &[TimeRange]) -> Result<Counted, E>,
-    is_kept: impl Fn(&SeriesQuality) -> bool,
+    is_kept: impl Fn(Option<f64>) -> bool,
 ) -> Result<Vec<SeriesQuality>, E> {
     let mut rows = Vec::new();
+    let mut walk = facts.series.walk();
     for group in &settings.groups {
         let mut counts = DueCounts::new(now);
         for member in &group.members {
             let due = settings.due(group, member);
-            let own = facts.series.of(&member.symbol);
+            let own = walk.of(&member.symbol);
             for timeframe in &group.timeframe_list {
-                let row = match own.iter().find(|fact| fact.key.timeframe == *timeframe) {
-                    None => {
-                        let symbol = member.symbol.clone();
-                        SeriesQuality::unknown(SeriesKey { symbol, timeframe: *timeframe })
-                    }
-                    Some(series) => {
-                        let undue = counts.undue(&due, series);
-                        let counted = counted(series, &due, &undue)?;
-                        let gaps = facts.gaps_of(series.series_id);
-                        one(series, (&due, &mut counts), gaps, &counted)
-                    }
+                let Some(series) = own.iter().find(|fact| fact.key.timeframe == *timeframe) else {
+                    let symbol = member.symbol.clone();
+                    let key = SeriesKey { symbol, timeframe: *timeframe };
+                    rows.extend(is_kept(None).then(|| SeriesQuality::unknown(key)));
+                    continue;
                 };
-                if is_kept(&row) {
-                    rows.push(row);
+                let undue = counts.undue(&due, series);
+                let counted = counted(series, &due, &undue)?;
+                let gaps = facts.gaps_of(series.series_id);
+                let tally = tally(series, (&due, &mut counts), gaps, &counted.found, counted.undue);
+                let lacking = lacking_after(series, (&due, &mut counts), gaps);
+                let held = Tally { due: tally.due.saturating_sub(lacking), ..tally };
+                let held_score = measure(&held).quality_score;
+                if is_kept(held_score) {
+                    rows.push(SeriesQuality {
+                        key: series.key.clone(),
+                        fact: measure(&tally),
+                        held_score,
+                        left_from: series.quality_from(),
+                    });
                 }
             }
         }
@@ -121,23 +134,6 @@ pub fn judge<E>(
     let score = |row: &SeriesQuality| row.fact.quality_score.unwrap_or(f64::INFINITY);
     rows.sort_by(|a, b| score(a).total_cmp(&score(b)).then_with(|| a.key.cmp(&b.key)));
     Ok(rows)
-}
-
-fn one(
-    series: &SeriesFact,
-    (due, counts): (&Due, &mut DueCounts),
-    gaps: &[Gap],
-    counted: &Counted,
-) -> SeriesQuality {
-    let tally = tally(series, (due, counts), gaps, &counted.found, counted.undue);
-    let lacking = lacking_after(series, (due, counts), gaps);
-    let held = Tally { due: tally.due.saturating_sub(lacking), ..tally };
-    SeriesQuality {
-        key: series.key.clone(),
-        fact: measure(&tally),
-        held_score: measure(&held).quality_score,
-        left_from: series.quality_from(),
-    }
 }
 
 /// How many bars are due after the last one and not explained.

@@ -1,7 +1,7 @@
 //! Freshness of every series.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::calendar::due::Due;
@@ -9,18 +9,27 @@ use crate::config::{Group, Settings};
 use crate::domain::fact::{Marks, SeriesFact};
 use crate::domain::policy::{Freshness, Thresholds};
 use crate::domain::quick::QuickMap;
-use crate::domain::series::SeriesKey;
+use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::timeframe::Timeframe;
 use crate::freshness::{self, Held, Judged};
 use crate::plan::rest::{self, Heard};
 
 use super::Facts;
 
+mod left_out;
+#[cfg(test)]
+mod tests;
+
+use left_out::is_old;
+pub use left_out::{Lack, LeftOut};
+
 /// Every series' freshness, worst first.
 #[derive(Clone, Debug, Default)]
 pub struct Staleness {
-    /// A row a series.
+    /// A row a series, but for those that are left out.
     pub series: Vec<SeriesState>,
+    /// What is left out, by their provider's name in the config.
+    pub left_out: BTreeMap<Arc<str>, LeftOut>,
 }
 
 /// How many series are in which state.
@@ -34,6 +43,32 @@ pub struct Counts {
     pub stale: u64,
     /// Without a bar.
     pub missing: u64,
+}
+
+impl Counts {
+    /// Counts one more in that state.
+    pub const fn add(&mut self, status: Freshness) {
+        *match status {
+            Freshness::Fresh => &mut self.fresh,
+            Freshness::Aging => &mut self.aging,
+            Freshness::Stale => &mut self.stale,
+            Freshness::Missing => &mut self.missing,
+        } += 1;
+    }
+
+    /// Counts those of another count, too.
+    const fn join(&mut self, other: Self) {
+        self.fresh += other.fresh;
+        self.aging += other.aging;
+        self.stale += other.stale;
+        self.missing += other.missing;
+    }
+
+    /// In all states.
+    #[must_use]
+    pub const fn all(&self) -> u64 {
+        self.fresh + self.aging + self.stale + self.missing
+    }
 }
 
 /// One series, judged.
@@ -70,23 +105,31 @@ pub struct SeriesState {
     pub silent_since: Option<i64>,
 }
 
+impl SeriesState {
+    /// What it lacks most; `None` when nothing.
+    #[must_use]
+    pub fn lack(&self) -> Option<Lack> {
+        Lack::of(self.bars_status, self.features_status)
+    }
+
+    /// Whether its features are stale or missing.
+    #[must_use]
+    pub const fn has_old_features(&self) -> bool {
+        is_old(self.features_status)
+    }
+}
+
 impl Staleness {
     /// How many series are in which state.
     #[must_use]
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
-        for series in &self.series {
-            *match series.status {
-                Freshness::Fresh => &mut counts.fresh,
-                Freshness::Aging => &mut counts.aging,
-                Freshness::Stale => &mut counts.stale,
-                Freshness::Missing => &mut counts.missing,
-            } += 1;
-        }
+        self.left_out.values().for_each(|left_out| counts.join(left_out.counts));
+        self.series.iter().for_each(|series| counts.add(series.status));
         counts
     }
 
-    /// The worst state of all; fresh when there is no series.
+    /// The worst state of all that are not left out; fresh when there is no series.
     #[must_use]
     pub fn worst(&self) -> Freshness {
         self.series.iter().map(|series| series.status).max().unwrap_or(Freshness::Fresh)
@@ -96,25 +139,57 @@ impl Staleness {
 /// Judges every series of the config at `now`.
 #[must_use]
 pub fn judge(settings: &Settings, facts: &Facts, now: i64) -> Staleness {
+    judge_rows(settings, facts, now, Rows::All)
+}
+
+/// Likewise; left out is what nothing is noted of, unless it is the worst of its kind. A verdict tells of no more,
+/// and tens of thousands of rows take longer to write down than to judge.
+#[must_use]
+pub fn judge_worst(settings: &Settings, facts: &Facts, now: i64) -> Staleness {
+    judge_rows(settings, facts, now, Rows::Worst)
+}
+
+/// Which series get a row.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rows {
+    All,
+    /// Those of which anything is noted, and the worst of those that lack the same.
+    Worst,
+}
+
+fn judge_rows(settings: &Settings, facts: &Facts, now: i64, rows: Rows) -> Staleness {
     let mut series = Vec::with_capacity(facts.series.len());
+    let mut left_out: BTreeMap<Arc<str>, LeftOut> = BTreeMap::new();
     let silent = silent(settings, facts);
+    let mut walk = facts.series.walk();
     for group in &settings.groups {
         let mut judge = Judge::new(group, facts, now);
+        let mut others = LeftOut::default();
         let terms: Vec<Terms> =
             group.timeframe_list.iter().map(|it| Terms::of(group, *it)).collect();
         for member in &group.members {
             let due = settings.due(group, member);
-            let own = facts.series.of(&member.symbol);
+            let own = walk.of(&member.symbol);
             for terms in &terms {
-                let key = SeriesKey { symbol: member.symbol.clone(), timeframe: terms.timeframe };
+                let key =
+                    || SeriesKey { symbol: member.symbol.clone(), timeframe: terms.timeframe };
                 let fact = own.iter().find(|fact| fact.key.timeframe == terms.timeframe);
-                let silent_since = silent.get(&key).copied();
-                series.push(judge.state(key, terms, &due, fact, silent_since));
+                let since = if silent.is_empty() { None } else { silent.get(&key()).copied() };
+                let verdict = judge.verdict(terms, &due, fact);
+                let noted = since.is_some() || fact.is_some_and(|fact| fact.marks.is_some());
+                if rows == Rows::All || noted || judge.is_worst(&verdict, &member.symbol, terms) {
+                    series.push(judge.state(key(), terms, fact, &verdict, since));
+                } else {
+                    others.add(&verdict, terms);
+                }
             }
+        }
+        if others.counts.all() > 0 {
+            left_out.entry(judge.provider).or_default().join(&others);
         }
     }
     worst_first(&mut series);
-    Staleness { series }
+    Staleness { series, left_out }
 }
 
 /// The worst first, and of those that are as bad by key. Mostly the config has its symbols by name, and what
@@ -164,6 +239,33 @@ impl Terms {
     }
 }
 
+/// What is judged of a series.
+struct Verdict {
+    bars: Judged,
+    /// When its last bar closed; `None` without one.
+    closed_at: Option<i64>,
+    /// Its features' freshness; `None` where none are asked for.
+    features: Option<Freshness>,
+}
+
+impl Verdict {
+    /// The worse of the two.
+    fn status(&self) -> Freshness {
+        self.features.map_or(self.bars.status, |status| status.max(self.bars.status))
+    }
+
+    fn lack(&self) -> Option<Lack> {
+        Lack::of(self.bars.status, self.features)
+    }
+
+    fn is_beyond_stale(&self, terms: &Terms) -> bool {
+        self.bars.lag_seconds.unsigned_abs() >= terms.thresholds.stale.as_secs()
+    }
+}
+
+/// How bad a series is: the larger, the worse; of those that are as bad, the first by key is told of.
+type Badness = (Freshness, i64, Reverse<SeriesKey>);
+
 /// Judges the series of one group. Most of them end with the same bar and share its verdict.
 struct Judge<'a> {
     group: Arc<str>,
@@ -171,38 +273,62 @@ struct Judge<'a> {
     facts: &'a Facts,
     now: i64,
     known: QuickMap<(Timeframe, i64), (Judged, i64)>,
+    /// The worst so far of those that lack the same, in the order of [`Lack`].
+    worst: [Option<Badness>; 3],
 }
 
 impl<'a> Judge<'a> {
     fn new(group: &Group, facts: &'a Facts, now: i64) -> Self {
         let (group, provider) = (group.name.as_str().into(), group.provider.as_str().into());
-        Self { group, provider, facts, now, known: QuickMap::default() }
+        let worst = [const { None }; 3];
+        Self { group, provider, facts, now, known: QuickMap::default(), worst }
+    }
+
+    /// Whether a series is worse than all before it that lack the same.
+    fn is_worst(&mut self, verdict: &Verdict, symbol: &Symbol, terms: &Terms) -> bool {
+        let Some(lack) = verdict.lack() else { return false };
+        let (status, lag) = (verdict.status(), verdict.bars.lag_seconds);
+        let worst = &mut self.worst[lack as usize];
+        let is_worse = worst.as_ref().is_none_or(|(held_status, held_lag, Reverse(held))| {
+            let key = (&held.symbol, held.timeframe);
+            (status, lag, Reverse((symbol, terms.timeframe)))
+                > (*held_status, *held_lag, Reverse(key))
+        });
+        if is_worse {
+            let key = SeriesKey { symbol: symbol.clone(), timeframe: terms.timeframe };
+            *worst = Some((status, lag, Reverse(key)));
+        }
+        is_worse
+    }
+
+    fn verdict(&mut self, terms: &Terms, due: &Due, fact: Option<&SeriesFact>) -> Verdict {
+        let watermark_ts = fact.and_then(|fact| fact.watermark_ts);
+        let (bars, closed_at) = self.judge(terms, due, fact, watermark_ts);
+        Verdict { bars, closed_at, features: self.features(terms, due, fact, bars) }
     }
 
     fn state(
-        &mut self,
+        &self,
         key: SeriesKey,
         terms: &Terms,
-        due: &Due,
         fact: Option<&SeriesFact>,
+        verdict: &Verdict,
         silent_since: Option<i64>,
     ) -> SeriesState {
-        let last_bar_ts = fact.and_then(|fact| fact.watermark_ts);
-        let (bars, closed_at) = self.judge(terms, due, fact, last_bar_ts);
-        let features_status = self.features(terms, due, fact, bars);
+        let bars = verdict.bars;
         SeriesState {
             key,
             group: Arc::clone(&self.group),
             provider: Arc::clone(&self.provider),
-            status: features_status.map_or(bars.status, |status| status.max(bars.status)),
+            status: verdict.status(),
             bars_status: bars.status,
-            features_status,
+            features_status: verdict.features,
             last_computed_at: fact.and_then(|fact| fact.features?.computed_at),
-            last_bar_ts,
+            last_bar_ts: fact.and_then(|fact| fact.watermark_ts),
             due_at: bars.due_at,
             lag_seconds: bars.lag_seconds,
-            data_age_seconds: closed_at.map(|at| self.now.saturating_sub(at).max(0)),
-            beyond_stale: bars.lag_seconds.unsigned_abs() >= terms.thresholds.stale.as_secs(),
+            data_age_seconds: verdict.closed_at.map(|at| self.now.saturating_sub(at).max(0)),
+            beyond_stale: verdict.is_beyond_stale(terms),
             marks: fact.and_then(|fact| fact.marks.clone()),
             silent_since,
         }
@@ -219,7 +345,7 @@ impl<'a> Judge<'a> {
         let (timeframe, now) = (terms.timeframe, self.now);
         let explained = fact.map(|fact| self.facts.explained(fact.series_id, watermark_ts));
         let explained = &explained.unwrap_or_default();
-        let added_at = fact.map_or(now, |fact| fact.added_at);
+        let added_at = fact.and_then(|fact| fact.added_at).unwrap_or(now);
         let held = Held { due, timeframe, watermark_ts, added_at, explained };
         let judge = || freshness::judge(&held, terms.thresholds, now);
         let Some(last) = watermark_ts else { return (judge(), None) };

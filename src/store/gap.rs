@@ -186,11 +186,12 @@ fn gaps_all(connection: &rusqlite::Connection) -> StoreResult<QuickMap<i64, Vec<
     let mut statement = connection
         .prepare_cached(&format!("SELECT {GAP_COLUMNS} FROM gaps ORDER BY series_id, from_ts"))?;
     let mut rows = statement.query([])?;
-    let mut all: QuickMap<i64, Vec<Gap>> = QuickMap::default();
+    let mut gaps: Vec<(i64, Gap)> = Vec::new();
     while let Some(row) = rows.next()? {
-        all.entry(row.get(0)?).or_default().push(gap_of(row)?);
+        gaps.push((row.get(0)?, gap_of(row)?));
     }
-    Ok(all)
+    let by_series = gaps.chunk_by(|(one, _), (two, _)| one == two);
+    Ok(by_series.map(|own| (own[0].0, own.iter().map(|(_, gap)| *gap).collect())).collect())
 }
 
 fn gap_of(row: &Row<'_>) -> StoreResult<Gap> {

@@ -32,6 +32,7 @@ mod gap;
 mod identity;
 mod info;
 mod interrupt;
+mod left;
 pub mod lock;
 mod log;
 mod many;

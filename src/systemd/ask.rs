@@ -1,10 +1,13 @@
 //! Asking systemd's programs: without a shell, and never for long.
 
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use rustix::fs::{Access, access};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::config::env;
@@ -21,7 +24,8 @@ pub(super) struct Answer {
 /// Starts `program` and waits for its end; `None` when it is not there, or takes longer than `patience`
 /// and is killed. It asks nothing back, tells times in UTC, and gets none of the keys in this environment.
 pub(super) fn ask(program: &str, arguments: &[&str], patience: Duration) -> Option<Answer> {
-    let child = Command::new(program)
+    let child = Command::new(found(program).unwrap_or_else(|| program.into()))
+        .arg0(program)
         .args(arguments)
         .env_clear()
         .envs(env::to_reach_systemd())
@@ -45,6 +49,13 @@ pub(super) fn ask(program: &str, arguments: &[&str], patience: Duration) -> Opti
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     })
+}
+
+/// Where the program of that name is. It is started at once then; where the standard library looks for it in
+/// another environment than this one's, it copies this process first.
+fn found(program: &str) -> Option<PathBuf> {
+    let mut paths = env::program_folders().into_iter().map(|folder| folder.join(program));
+    paths.find(|path| path.is_file() && access(path, Access::EXEC_OK).is_ok())
 }
 
 #[cfg(test)]

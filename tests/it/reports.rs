@@ -475,6 +475,18 @@ fn as_of_hides_later_bars_from_every_report() {
 }
 
 #[test]
+fn before_its_first_bar_a_series_is_as_late_as_it_was_tracked() {
+    let (_server, sandbox) = daily_stocks(&["AAA"]);
+    sandbox.backfill(&[]).expect_code(0);
+    sandbox.tamper("UPDATE tracked_symbols SET added_at = unixepoch('2024-01-01T00:00:00Z')");
+    let json = sandbox.mdctl(&["staleness", "--json", "--as-of", "2024-01-11"]).json();
+    let series = &list(&json, "series")[0];
+    assert_eq!(series["status"], "missing");
+    // A date is its end.
+    assert_eq!(series["lag_seconds"], 11 * 86_400);
+}
+
+#[test]
 fn as_of_lies_not_in_the_future() {
     let (_server, sandbox) = daily_stocks(&["AAA"]);
     sandbox.mdctl(&["staleness", "--as-of", "2150-01-01"]).expect_code(64).expect_stderr("--as-of");

@@ -51,7 +51,8 @@ fn read(scene: &Scene, store: &Store) -> StoreResult<Reading> {
     let evidence = scene.evidence_with(store, &facts, staleness, low)?;
     let health = health::judge(&scene.settings, evidence);
     let metrics = cli::metrics::gather_with(scene, store, &quality, DAY)?;
-    facts.gaps = cli::quality::by_series(&facts, cli::quality::gaps_now(scene, &facts));
+    let gaps = cli::quality::gaps_now(scene, &mut facts);
+    facts.gaps = cli::quality::by_series(&facts, gaps);
     Ok(Reading {
         health,
         metrics,

@@ -213,8 +213,8 @@ fn members(context: &Context<'_>, table: &file::Group) -> Result<Vec<Member>> {
             &table.name,
             format!("group `{}` has neither `symbols` nor `symbols_file`", table.name.get_ref()),
         )),
-        (Some(symbols), None) => match context.listed.at(symbols.span().start) {
-            Some(listed) => Ok(listed.iter().cloned().map(plain).collect()),
+        (Some(symbols), None) => match context.listed.take(symbols.span().start) {
+            Some(members) => Ok(members),
             None => symbols.get_ref().iter().map(|symbol| member(context, symbol)).collect(),
         },
         (None, Some(path)) => members_of_file(context, path),
@@ -232,11 +232,6 @@ pub(super) fn place(
         Some(symbol) => Some(symbol.span()),
         None => Listed::place(context.text, symbols.span().start, index),
     }
-}
-
-/// A symbol of which the config says nothing else.
-const fn plain(symbol: Symbol) -> Member {
-    Member { symbol, aliases: Vec::new(), delisted: None }
 }
 
 fn member(context: &Context<'_>, spanned: &Spanned<file::Member>) -> Result<Member> {
@@ -259,7 +254,7 @@ fn members_of_file(context: &Context<'_>, path: &Spanned<String>) -> Result<Vec<
     let file = context.file(path.get_ref());
     let symbols = symbols_of_csv(&file)
         .map_err(|what| context.at(path, format!("{}: {what}", file.display())))?;
-    Ok(symbols.into_iter().map(plain).collect())
+    Ok(symbols.into_iter().map(Member::plain).collect())
 }
 
 /// The column `symbol` of a CSV file; empty cells are passed over.

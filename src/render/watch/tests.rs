@@ -86,7 +86,7 @@ fn view() -> View {
         series("MSFT", Freshness::Fresh, 0),
     ];
     let evidence = Evidence {
-        staleness: Staleness { series: states },
+        staleness: Staleness { series: states, ..Staleness::default() },
         low_quality: Vec::new(),
         running: None,
         last: None,

@@ -5,29 +5,42 @@ use std::collections::{BTreeMap, HashSet};
 use crate::config::Settings;
 use crate::domain::alert::Severity;
 use crate::domain::fact::Marks;
-use crate::domain::policy::Freshness;
-use crate::domain::series::{SeriesKey, Symbol};
+use crate::domain::series::Symbol;
 use crate::domain::words::{instant, span};
 use crate::plan::rest;
 
 use super::super::actions::ActionState;
 use super::super::metrics::share;
 use super::super::quality::SeriesQuality;
-use super::super::staleness::SeriesState;
+use super::super::staleness::{Lack, LeftOut, SeriesState};
 use super::{Code, Evidence, Issue};
 
-pub(super) fn series_missing(series: &[&SeriesState]) -> Option<Issue> {
-    let missing: Vec<_> =
-        series.iter().filter(|row| row.bars_status == Freshness::Missing).collect();
-    let first = missing.first()?;
-    let count = missing.len() as u64;
+/// How many series lack that, and the worst of them.
+fn lacking<'a>(
+    series: &[&'a SeriesState],
+    others: &LeftOut,
+    lack: Lack,
+) -> Option<(u64, &'a SeriesState)> {
+    let mut told = series.iter().filter(|row| row.lack() == Some(lack));
+    let worst = *told.next()?;
+    Some((1 + told.count() as u64 + others.lacking(lack), worst))
+}
+
+/// How many series there are, left out or not.
+const fn all(series: &[&SeriesState], others: &LeftOut) -> u64 {
+    series.len() as u64 + others.counts.all()
+}
+
+pub(super) fn series_missing(series: &[&SeriesState], others: &LeftOut) -> Option<Issue> {
+    let (count, first) = lacking(series, others, Lack::Bars)?;
+    let all = all(series, others);
     Some(Issue {
         code: Code::SeriesMissing,
         severity: Severity::Warning,
         subject: first.key.to_string(),
         count,
         since: None,
-        message: format!("{count} of {} series have no bar, such as {}", series.len(), first.key),
+        message: format!("{count} of {all} series have no bar, such as {}", first.key),
         hint: format!("mdctl backfill {}", first.key.symbol),
     })
 }
@@ -36,14 +49,15 @@ pub(super) fn series_stale(
     settings: &Settings,
     evidence: &Evidence,
     series: &[&SeriesState],
+    others: &LeftOut,
 ) -> Option<Issue> {
-    let stale: Vec<_> = series.iter().filter(|row| row.bars_status == Freshness::Stale).collect();
-    let worst = stale.first()?;
-    let count = stale.len() as u64;
-    let beyond = stale.iter().filter(|row| row.beyond_stale).count() as u64;
-    let all = evidence.staleness.series.len() as u64;
+    let (count, worst) = lacking(series, others, Lack::NewBars)?;
+    let all = all(series, others);
+    let is_beyond = |row: &&&SeriesState| row.lack() == Some(Lack::NewBars) && row.beyond_stale;
+    let beyond = series.iter().filter(is_beyond).count() as u64 + others.beyond_stale;
     let critical = beyond > 0
-        && share(beyond, all).is_some_and(|share| share >= settings.health.critical_share);
+        && share(beyond, evidence.staleness.counts().all())
+            .is_some_and(|share| share >= settings.health.critical_share);
     Some(Issue {
         code: Code::SeriesStale,
         severity: if critical { Severity::Critical } else { Severity::Warning },
@@ -51,8 +65,7 @@ pub(super) fn series_stale(
         count,
         since: worst.due_at,
         message: format!(
-            "{count} of {} series are stale, the worst is {}, {} behind",
-            series.len(),
+            "{count} of {all} series are stale, the worst is {}, {} behind",
             worst.key,
             span(worst.lag_seconds)
         ),
@@ -63,18 +76,10 @@ pub(super) fn series_stale(
     })
 }
 
-pub(super) fn has_old_features(row: &SeriesState) -> bool {
-    matches!(row.features_status, Some(Freshness::Stale | Freshness::Missing))
-}
-
 /// Series whose bars are there, and whose features are not.
-pub(super) fn features_stale(series: &[&SeriesState]) -> Option<Issue> {
-    let has_bars =
-        |row: &SeriesState| !matches!(row.bars_status, Freshness::Stale | Freshness::Missing);
-    let behind: Vec<_> =
-        series.iter().filter(|row| has_old_features(row) && has_bars(row)).collect();
-    let first = behind.first()?;
-    let count = behind.len() as u64;
+pub(super) fn features_stale(series: &[&SeriesState], others: &LeftOut) -> Option<Issue> {
+    let (count, first) = lacking(series, others, Lack::Features)?;
+    let all = all(series, others);
     Some(Issue {
         code: Code::SeriesStale,
         severity: Severity::Warning,
@@ -82,8 +87,7 @@ pub(super) fn features_stale(series: &[&SeriesState]) -> Option<Issue> {
         count,
         since: first.last_computed_at,
         message: format!(
-            "the features of {count} of {} series are behind their bars, such as those of {}",
-            series.len(),
+            "the features of {count} of {all} series are behind their bars, such as those of {}",
             first.key
         ),
         hint: format!("mdctl backfill {}; then mdctl history last", first.key.symbol),
@@ -188,13 +192,18 @@ pub(super) fn split_disputed(evidence: &Evidence) -> Vec<Issue> {
     issues
 }
 
-/// Series of low quality, of those that may raise issues of their own. That bars are late is told as
+/// Series of low quality, but for those of providers that are down. That bars are late is told as
 /// staleness, and not again here.
-pub(super) fn low_quality(evidence: &Evidence, series: &[&SeriesState]) -> Option<Issue> {
+pub(super) fn low_quality(
+    settings: &Settings,
+    evidence: &Evidence,
+    down: &BTreeMap<String, Issue>,
+) -> Option<Issue> {
     let mut low: Vec<&SeriesQuality> = evidence.low_quality.iter().collect();
-    if !low.is_empty() {
-        let may: HashSet<&SeriesKey> = series.iter().map(|row| &row.key).collect();
-        low.retain(|row| may.contains(&row.key));
+    if !low.is_empty() && !down.is_empty() {
+        let members = settings.members().filter(|(group, _)| down.contains_key(&group.provider));
+        let hushed: HashSet<&Symbol> = members.map(|(_, member)| &member.symbol).collect();
+        low.retain(|row| !hushed.contains(&row.key.symbol));
     }
     let worst = low.first()?;
     let score = worst.fact.quality_score.unwrap_or_default();
@@ -207,7 +216,7 @@ pub(super) fn low_quality(evidence: &Evidence, series: &[&SeriesState]) -> Optio
         message: format!(
             "{} of {} series are of low quality, the worst is {} with a score of {score:.2}",
             low.len(),
-            evidence.staleness.series.len(),
+            evidence.staleness.counts().all(),
             worst.key
         ),
         hint: format!("mdctl quality {}", worst.key.symbol),

@@ -33,7 +33,7 @@ impl Map {
         let mut counts: BTreeMap<Timeframe, Counts> = BTreeMap::new();
         let mut states: HashMap<&SeriesKey, Freshness> = HashMap::new();
         for row in &staleness.series {
-            add(counts.entry(row.key.timeframe).or_default(), row.status);
+            counts.entry(row.key.timeframe).or_default().add(row.status);
             states.insert(&row.key, row.status);
         }
         let timeframes: Vec<(Timeframe, Counts)> = counts.into_iter().collect();
@@ -49,13 +49,4 @@ impl Map {
             series: staleness.series.len(),
         }
     }
-}
-
-fn add(counts: &mut Counts, status: Freshness) {
-    *match status {
-        Freshness::Fresh => &mut counts.fresh,
-        Freshness::Aging => &mut counts.aging,
-        Freshness::Stale => &mut counts.stale,
-        Freshness::Missing => &mut counts.missing,
-    } += 1;
 }
