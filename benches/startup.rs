@@ -41,7 +41,7 @@ fn main() {
     let folder = scratch();
     let folder = folder.path();
     set(folder);
-    let bytes = fs::metadata(PROGRAM).expect("the program").len() as f64;
+    let bytes = fs::metadata(PROGRAM.as_path()).expect("the program").len() as f64;
     println!("start-up: {rounds} rounds; the program has {:.1} MB", bytes / 1e6);
     let Some(shell) = Shell::find() else { return };
     let database = folder.join("bench.db");

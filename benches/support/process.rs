@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{LazyLock, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,8 +23,16 @@ pub(crate) struct Finished {
     pub(crate) code: Option<i32>,
 }
 
-/// The program.
-pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_mdctl");
+/// The program, copied as an installation copies it. What the linker has just written lies in memory in small
+/// pieces, as no program does that was installed or read from the disk: to start it costs half a millisecond
+/// more.
+pub(crate) static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
+    let installed = Path::new(env!("CARGO_TARGET_TMPDIR")).join("installed-mdctl");
+    // One that still runs keeps its own.
+    let _ = fs::remove_file(&installed);
+    fs::copy(env!("CARGO_BIN_EXE_mdctl"), &installed).expect("a copy of the program");
+    installed
+});
 
 /// Runs the program in `folder`, which holds its config.
 pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Finished {
@@ -96,7 +104,7 @@ impl Finished {
 
 fn command(folder: &Path, arguments: &[&str]) -> Command {
     let stderr = File::create(folder.join("stderr")).expect("a file");
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new(PROGRAM.as_path());
     command
         .args(arguments)
         .current_dir(folder)
