@@ -83,7 +83,7 @@ impl Store {
             .connection
             .prepare_cached("PRAGMA wal_checkpoint(NOOP)")?
             .query_row([], |row| Ok((row.get(1)?, row.get(2)?)))?;
-        if held - moved < self.log.limits.pages {
+        if held < self.log.limits.pages || moved == held {
             return Ok(());
         }
         if self.mover.is_none() {
