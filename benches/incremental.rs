@@ -8,6 +8,9 @@
 //! same for both. Beside it stands the same day without features; with them it is to cost less than three
 //! times as much as without.
 //!
+//! Both are measured twice: against a server on this machine that answers at once, where the processors that
+//! it takes part of are the limit; and against one that is two milliseconds away, as near as a provider gets.
+//!
 //! ```text
 //! cargo bench --bench incremental            five rounds
 //! cargo bench --bench incremental -- 3       three
@@ -33,14 +36,20 @@ use tokio::sync::mpsc;
 mod support;
 
 use support::day::{DAY, SYMBOLS, copy, count, fill, market};
+use support::distant::Distant;
 use support::figures::{Promise, Times, against};
+use support::market::Market;
 use support::process::{run, run_watched};
+use support::server::Request;
 use support::{open, rounds, scratch};
 
 /// Requests at once: what the program does by default.
 const PARALLEL: usize = 3;
 /// Answers a transaction of the floor.
 const BATCH: usize = 64;
+/// How far away a server is that is no part of this machine.
+const NEAR: Duration = Duration::from_millis(2);
+const NEAR_ROUNDS: usize = 3;
 /// The first word of the command line of whoever is the floor. Its folder holds what it needs.
 const FLOOR: &str = "floor";
 /// The URLs that the floor asks for, a line each.
@@ -51,43 +60,24 @@ fn main() {
         return bare_loop();
     }
     let rounds = rounds(5);
-    let server = market().serve(HashMap::new());
+    let market = market();
+    let server = Arc::clone(&market).serve(HashMap::new());
     let filled = fill(&server);
     println!("incremental: {SYMBOLS} symbols, one new bar and one request each, {rounds} rounds");
     let (mut whole, mut program, mut floor) = (Times::new(), Times::new(), Times::new());
+    let mut asked = Vec::new();
     for _ in 0..rounds {
-        let folder = scratch();
-        let database = folder.path().join("bench.db");
-        let mut asked = Vec::new();
-        for (times, more, features) in
-            [(&mut whole, &[][..], SYMBOLS), (&mut program, &["--no-features"][..], 0)]
-        {
-            copy(filled.path(), folder.path());
-            server.take_requests();
-            let arguments = [&["backfill", "--as-of", DAY][..], more].concat();
-            times.add(run(folder.path(), &arguments).expect(0, folder.path()).wall);
-            count("mdctl", "bars", &database, SYMBOLS);
-            count("mdctl", "features", &database, features);
-            asked = server.take_requests().iter().map(support::server::Request::target).collect();
-            if asked.len() != SYMBOLS {
-                println!("  NO FIGURE: {} requests for {SYMBOLS} symbols", asked.len());
-            }
-            fs::remove_file(&database).expect("the database goes");
+        whole.add(backfill(filled.path(), None, &[], SYMBOLS));
+        server.take_requests();
+        program.add(backfill(filled.path(), None, &["--no-features"], 0));
+        asked = server.take_requests().iter().map(Request::target).collect();
+        if asked.len() != SYMBOLS {
+            println!("  NO FIGURE: {} requests for {SYMBOLS} symbols", asked.len());
         }
-        copy(filled.path(), folder.path());
-        let urls: String =
-            asked.iter().map(|target| format!("{}{target}\n", server.url())).collect();
-        fs::write(folder.path().join(URLS), urls).expect("a file");
-        floor.add(run_itself(folder.path()));
-        count("floor", "bars", &database, SYMBOLS);
+        floor.add(run_itself(filled.path(), &server.url(), &asked));
     }
     println!("{}", whole.rate("mdctl backfill", SYMBOLS as f64, "symbols"));
-    println!("{}", program.rate("without features", SYMBOLS as f64, "symbols"));
-    println!("{}", floor.rate("floor: bare loop", SYMBOLS as f64, "symbols"));
-    let ratio = program.median() / floor.median();
-    println!("{}", against("without, times the floor (medians)", ratio, "", Promise::AtMost(1.25)));
-    let ratio = program.best() / floor.best();
-    println!("{}", against("without, times the floor (best)", ratio, "", Promise::AtMost(1.25)));
+    compare("without features", &program, &floor);
     let ratio = whole.median() / program.median();
     println!(
         "{}",
@@ -95,9 +85,54 @@ fn main() {
     );
     let ratio = whole.best() / program.best();
     println!("{}", against("with features, times without (best)", ratio, "", Promise::AtMost(3.0)));
+    near(filled.path(), (server.url(), market), &asked);
     let watched =
         run_watched(filled.path(), &["backfill", "--as-of", DAY]).expect(0, filled.path());
     println!("{}", against("peak memory", watched.peak_mb, "MB", Promise::AtMost(100.0)));
+}
+
+/// Measures, without features, against a server that is [`NEAR`].
+fn near(filled: &Path, (url, market): (String, Arc<Market>), asked: &[String]) {
+    let server = Distant::start(NEAR, move |path| market.answer(path));
+    println!("the same, every answer {NEAR:?} away");
+    let (mut program, mut floor) = (Times::new(), Times::new());
+    for _ in 0..NEAR_ROUNDS {
+        program.add(backfill(filled, Some((&url, &server.url())), &["--no-features"], 0));
+        floor.add(run_itself(filled, &server.url(), asked));
+    }
+    compare("without features", &program, &floor);
+}
+
+fn compare(what: &str, program: &Times, floor: &Times) {
+    println!("{}", program.rate(what, SYMBOLS as f64, "symbols"));
+    println!("{}", floor.rate("floor: bare loop", SYMBOLS as f64, "symbols"));
+    let ratio = program.median() / floor.median();
+    println!("{}", against("without, times the floor (medians)", ratio, "", Promise::AtMost(1.25)));
+    let ratio = program.best() / floor.best();
+    println!("{}", against("without, times the floor (best)", ratio, "", Promise::AtMost(1.25)));
+}
+
+/// The day fetched by the program into a copy of what is filled: how long it takes. `elsewhere` is the server
+/// that is meant in place of the config's.
+fn backfill(
+    filled: &Path,
+    elsewhere: Option<(&str, &str)>,
+    more: &[&str],
+    features: usize,
+) -> Duration {
+    let folder = scratch();
+    copy(filled, folder.path());
+    if let Some((url, other)) = elsewhere {
+        let config = folder.path().join("mdctl.toml");
+        let text = fs::read_to_string(&config).expect("the config");
+        fs::write(&config, text.replace(url, other)).expect("the config");
+    }
+    let arguments = [&["backfill", "--as-of", DAY][..], more].concat();
+    let wall = run(folder.path(), &arguments).expect(0, folder.path()).wall;
+    let database = folder.path().join("bench.db");
+    count("mdctl", "bars", &database, SYMBOLS);
+    count("mdctl", "features", &database, features);
+    wall
 }
 
 /// The answer as far as the floor looks at it.
@@ -120,8 +155,13 @@ struct Row {
     n: Option<i64>,
 }
 
-/// The floor as a process: how long it takes.
-fn run_itself(folder: &Path) -> Duration {
+/// Likewise by the floor, as a process.
+fn run_itself(filled: &Path, url: &str, asked: &[String]) -> Duration {
+    let folder = scratch();
+    let folder = folder.path();
+    copy(filled, folder);
+    let urls: String = asked.iter().map(|target| format!("{url}{target}\n")).collect();
+    fs::write(folder.join(URLS), urls).expect("a file");
     let program = env::current_exe().expect("this program");
     let mut command = Command::new(program);
     command.arg(FLOOR).current_dir(folder).stdin(Stdio::null());
@@ -131,6 +171,7 @@ fn run_itself(folder: &Path) -> Duration {
     if !status.success() {
         println!("  NO FIGURE: the floor ended with {status}");
     }
+    count("floor", "bars", &folder.join("bench.db"), SYMBOLS);
     wall
 }
 
