@@ -241,8 +241,9 @@ fn sweep(folder: &Path) {
         is_file && entry.file_name().to_string_lossy().starts_with(DRAFT)
     });
     for draft in drafts {
-        let is_left = File::open(draft.path()).is_ok_and(|file| file.try_lock().is_ok());
-        if is_left {
+        let Ok(held) = File::open(draft.path()) else { continue };
+        // Held until it is gone: whoever has just made it waits for that, and sees that it is.
+        if held.try_lock().is_ok() {
             // Another one may have swept it at the same time.
             let _ = fs::remove_file(draft.path());
         }
