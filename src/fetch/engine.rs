@@ -6,10 +6,11 @@
 use std::fs::File;
 use std::io;
 use std::sync::{Arc, OnceLock};
+use std::thread;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Builder, Handle};
 use tokio::signal::unix::{self, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -21,7 +22,9 @@ const FILES: usize = 8;
 /// Threads that fetch, and an ear for signals.
 #[derive(Debug)]
 pub struct Engine {
-    runtime: Option<Runtime>,
+    handle: Handle,
+    /// Cancelled when its threads are to end.
+    end: CancellationToken,
     stop: Arc<Stop>,
 }
 
@@ -44,7 +47,7 @@ impl Engine {
         drop(spare?);
         // One thread decodes and judges faster than the writer writes; a second one would only pass
         // requests to and fro.
-        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let runtime = Builder::new_current_thread().enable_all().build()?;
         let stop = Arc::new(Stop::default());
         let _inside = runtime.enter();
         for (kind, meaning) in [
@@ -56,7 +59,15 @@ impl Engine {
         // A file that may not grow further is an error like any other, and no death.
         let _ = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?;
         drop(_inside);
-        Ok(Self { runtime: Some(runtime), stop })
+        let handle = runtime.handle().clone();
+        let end = CancellationToken::new();
+        let ended = end.clone();
+        thread::Builder::new().name("fetch".to_owned()).spawn(move || {
+            runtime.block_on(ended.cancelled());
+            // Whatever still waits for something is given up.
+            runtime.shutdown_background();
+        })?;
+        Ok(Self { handle, end, stop })
     }
 
     /// The signal that asked the run to end.
@@ -71,16 +82,15 @@ impl Engine {
         patience: Duration,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
-        let handle = self.handle()?;
-        handle.block_on(async {
+        self.handle.block_on(async {
             let working = tokio::task::spawn_blocking(work);
             let waiting = tokio::time::timeout(patience, working);
             self.stop.asked.run_until_cancelled(waiting).await?.ok()?.ok()
         })
     }
 
-    pub(super) fn handle(&self) -> Option<&Handle> {
-        self.runtime.as_ref().map(Runtime::handle)
+    pub(super) const fn handle(&self) -> &Handle {
+        &self.handle
     }
 
     pub(super) fn stop(&self) -> Arc<Stop> {
@@ -90,10 +100,7 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        // Whatever still waits for something is given up.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
+        self.end.cancel();
     }
 }
 

@@ -295,7 +295,7 @@ impl Drop for Fetching {
 }
 
 /// Starts to fetch `jobs`, in their order, from `providers`, of which `remembered` tells what earlier
-/// runs left. `None` when the engine is at its end.
+/// runs left.
 #[must_use]
 pub fn start(
     engine: &Engine,
@@ -304,8 +304,8 @@ pub fn start(
     remembered: BTreeMap<String, (ProviderState, Stamp)>,
     timeline: Timeline,
     options: Options,
-) -> Option<Fetching> {
-    let handle = engine.handle()?.clone();
+) -> Fetching {
+    let handle = engine.handle().clone();
     let now = timeline.stamp();
     let gates = Gates::new(providers, remembered, &options, &now);
     let gates = Arc::new(Mutex::new(gates));
@@ -333,7 +333,7 @@ pub fn start(
     let (grace, weak) = (crew.options.grace, crew.sender.downgrade());
     handle.spawn(Arc::clone(&ending).watch(engine.stop(), left, grace, weak));
     handle.spawn(crew::work(crew, jobs));
-    Some(Fetching { handle, messages, pressing, gates, changed, timeline, ending })
+    Fetching { handle, messages, pressing, gates, changed, timeline, ending }
 }
 
 /// A task that ended without its bars, after so many tries.

@@ -185,7 +185,7 @@ fn ask_all(
     providers: &BTreeMap<String, ProviderSettings>,
     questions: Vec<(Question, Pass)>,
 ) -> Vec<(Question, Pass, Heard)> {
-    let Some(handle) = engine.handle() else { return Vec::new() };
+    let handle = engine.handle();
     let stop = engine.stop();
     handle.block_on(async {
         let mut asking = JoinSet::new();

@@ -9,8 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
-
 use crate::both::both;
 use crate::calendar::due::Due;
 use crate::clock::Timeline;
@@ -379,15 +377,14 @@ fn work(
     let requests = requests(&plan, &providers);
     let Plan { jobs, idle, resting } = plan;
     let lines = desk::JobLine::of(&jobs);
-    let fetch = |jobs: Vec<Job>, remembering: &Store, used| -> anyhow::Result<Option<Fetching>> {
+    let fetch = |jobs: Vec<Job>, remembering: &Store, used| -> StoreResult<Option<Fetching>> {
         if jobs.is_empty() {
             return Ok(None);
         }
         let options = fetch_options(settings, request, used);
         let remembered = remembering.provider_states()?;
-        let fetching =
-            fetch::start(engine, jobs, &providers, remembered, timeline.clone(), options);
-        fetching.map(Some).context("the threads that fetch are gone")
+        let timeline = timeline.clone();
+        Ok(Some(fetch::start(engine, jobs, &providers, remembered, timeline, options)))
     };
     // What it brings waits until the jobs' rows are there.
     let mut fetching = fetch(jobs, record.memory.as_deref().unwrap_or(store), 0)?;

@@ -38,8 +38,7 @@ pub fn preview(
     let (providers, options) = (asked(settings, request), fetch_options(settings, request, 0));
     let (nothing, jobs) = (BTreeMap::new(), plan.jobs.len() as u64);
     let mut fetching =
-        fetch::start(engine, plan.jobs, &providers, nothing, Timeline::begin(), options)
-            .ok_or_else(|| anyhow::anyhow!("the threads that read are gone"))?;
+        fetch::start(engine, plan.jobs, &providers, nothing, Timeline::begin(), options);
     let mut preview = Preview::default();
     let mut brought = request.import.as_ref().map(Brought::of).unwrap_or_default();
     while let Some(message) = fetching.wait() {
