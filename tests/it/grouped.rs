@@ -335,17 +335,22 @@ fn a_long_wish_to_be_left_alone_fails_one_and_defers_the_others() {
     assert_eq!(sandbox.database().texts(jobs), [format!("deferred {others}"), "failed 1".into()]);
 }
 
+/// What Monday's pass asks for that tries its failed jobs again at once, and ends well.
+fn enriched(server: &Server, sandbox: &Sandbox) -> Vec<Request> {
+    let text =
+        sandbox.read("mdctl.toml").replace("[run]", "[run]\njob_retries = { initial = \"1ms\" }");
+    sandbox.write("mdctl.toml", text);
+    sandbox.mdctl(&["enrich", "--as-of", MONDAY]).expect_code(0);
+    server.take_requests()
+}
+
 #[test]
 fn enrich_tries_a_shared_request_again_once_for_all() {
     let (server, sandbox) = filled("", |market, request| match grouped_day(request) {
         Some(date) if date == MONDAY && request.seen < 3 => Answer::status(500, "oops"),
         _ => market.polygon(request),
     });
-    let text =
-        sandbox.read("mdctl.toml").replace("[run]", "[run]\njob_retries = { initial = \"1ms\" }");
-    sandbox.write("mdctl.toml", text);
-    sandbox.mdctl(&["enrich", "--as-of", MONDAY]).expect_code(0);
-    let requests = server.take_requests();
+    let requests = enriched(&server, &sandbox);
     let days: Vec<String> = requests.iter().filter_map(grouped_day).collect();
     assert_eq!(days[..3], ["2024-03-13", "2024-03-14", FRIDAY]);
     assert_eq!(days[3..], [MONDAY; 4], "nothing that came is asked for again");
@@ -362,11 +367,7 @@ fn what_is_tried_again_of_a_symbol_asks_for_no_day_that_came() {
         None if request.path.contains("/CCC/") && request.seen < 3 => Answer::status(500, "oops"),
         _ => market.polygon(request),
     });
-    let text =
-        sandbox.read("mdctl.toml").replace("[run]", "[run]\njob_retries = { initial = \"1ms\" }");
-    sandbox.write("mdctl.toml", text);
-    sandbox.mdctl(&["enrich", "--as-of", MONDAY]).expect_code(0);
-    let requests = server.take_requests();
+    let requests = enriched(&server, &sandbox);
     let days: Vec<String> = requests.iter().filter_map(grouped_day).collect();
     assert_eq!(days, ["2024-03-13", "2024-03-14", FRIDAY, MONDAY]);
     let alone = requests.iter().filter(|request| request.path.contains("/range/1/day/"));
