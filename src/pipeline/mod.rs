@@ -5,14 +5,13 @@
 //! and what the providers' quotas and breakers must remember; only then do the events go out. So after
 //! a kill at any moment the store tells the truth, and whatever it tells is not fetched again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::mem;
 use std::time::{Duration, Instant};
 
 use crate::both::both;
-use crate::calendar::due::Due;
 use crate::clock::Timeline;
-use crate::config::{Group, JobRetries, ProviderSettings, Settings};
+use crate::config::{Group, JobRetries, Settings};
 use crate::domain::control::{Deed, Pause};
 use crate::domain::event::Event;
 use crate::domain::provider_state::micros;
@@ -21,8 +20,7 @@ use crate::domain::range::RangeSet;
 use crate::domain::run::{JobStatus, RunId, RunStatus, Totals, WriterTimes};
 use crate::domain::series::Symbol;
 use crate::domain::series_facts::SeriesFacts;
-use crate::domain::shard::Shard;
-use crate::domain::task::{Job, Task};
+use crate::domain::task::Job;
 use crate::domain::words::instant;
 use crate::fetch::{self, Engine, Fetching, Note};
 use crate::plan::{self, Plan, Want};
@@ -31,6 +29,7 @@ use crate::{clock, exit};
 
 mod account;
 mod actions;
+mod ask;
 mod compute;
 mod conclude;
 mod derived;
@@ -49,12 +48,14 @@ mod sample;
 mod want;
 
 pub use actions::{Decision, decide};
+pub use ask::{providers, requests};
 pub use import::{Import, ImportFile, Terms};
 pub use preview::preview;
 pub use retain::prune_bars;
 pub use sample::{Sample, sample};
 pub use want::{Holdings, Selection};
 
+use ask::{asked, fetch_options};
 use record::Record;
 
 /// Messages written in one transaction, at most: enough that small pages do not pay for a commit each.
@@ -154,15 +155,6 @@ fn planned(
         || wanted(settings, request, holdings, now),
     );
     Ok((plan::make(&wants, &inquiries, &request.options, now), notes))
-}
-
-/// Whom a request asks.
-fn asked(settings: &Settings, request: &Request) -> BTreeMap<String, ProviderSettings> {
-    if request.import.is_none() {
-        return providers(settings, request.selection.shard);
-    }
-    let reader = import::reader(settings);
-    reader.into_iter().map(|reader| (reader.name.clone(), reader)).collect()
 }
 
 /// The wants of a request, and what had to be left out, a sentence each.
@@ -458,31 +450,6 @@ fn ask_anew(
     Ok(jobs)
 }
 
-fn fetch_options(settings: &Settings, request: &Request, used: u64) -> fetch::Options {
-    fetch::Options {
-        parallel: request.parallel,
-        stagger: settings.run.stagger,
-        job_retries: request.job_retries,
-        max_requests: request.max_requests.map(|most| most.saturating_sub(used)),
-        time: request.time,
-        grace: settings.run.grace,
-        forced: request.force.is_some(),
-        as_of: request.as_of,
-        markets: markets(settings),
-    }
-}
-
-/// The providers, with this shard's part of their quotas.
-#[must_use]
-pub fn providers(settings: &Settings, shard: Option<Shard>) -> BTreeMap<String, ProviderSettings> {
-    let mut providers = settings.providers.clone();
-    if let Some(shard) = shard {
-        let rates = providers.values_mut().flat_map(|provider| &mut provider.rates);
-        rates.for_each(|rate| *rate = shard.share(*rate));
-    }
-    providers
-}
-
 /// Works at the desk in one transaction.
 fn write<'a, T>(
     store: &mut Store,
@@ -600,17 +567,4 @@ fn jobs_open<'a>(
     let resting = resting.iter();
     let resting = resting.map(|(symbol, why)| (symbol, JobStatus::Skipped, Some(why.as_str())));
     tx.jobs_open(run_id, clock::now(), pending.chain(idle).chain(resting))
-}
-
-/// First pages that are requests; files are none.
-#[must_use]
-pub fn requests(plan: &Plan, providers: &BTreeMap<String, ProviderSettings>) -> u64 {
-    let tasks = plan.jobs.iter().flat_map(|job| &job.tasks);
-    let asked = tasks.filter(|task| !providers[&task.provider].is_files());
-    asked.map(Task::own_requests).sum::<u64>() + plan.shared().len() as u64
-}
-
-fn markets(settings: &Settings) -> BTreeMap<Symbol, Due> {
-    let members = settings.members();
-    members.map(|(group, member)| (member.symbol.clone(), settings.due(group, member))).collect()
 }
