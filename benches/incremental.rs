@@ -1,12 +1,16 @@
 //! Incremental: 5,000 symbols with two years of daily bars stored, one new bar each, a request each.
 //!
-//! The floor is a bare loop with the same HTTP client and as many requests at once (3): it asks the
-//! same server for the same answers, decodes them into plain structs and inserts their rows into the
-//! same table of a copy of the database (rows that are there are left alone), one writer, 64 answers
-//! a transaction. It neither plans nor retries, validates, logs or accounts. As the program it is a process
-//! of its own, from its start to its end: what it costs to go to and fro between client and server is the
-//! same for both. Beside it stands the same day without features; with them it is to cost less than three
-//! times as much as without.
+//! The floors are bare loops with the same HTTP client: each asks the same server for the same answers,
+//! decodes them into plain structs and inserts their rows into the same table of a copy of the database
+//! (rows that are there are left alone), 64 answers a transaction. None of them plans, retries, validates,
+//! logs or accounts. As the program they are processes of their own, from their start to their end: what it
+//! costs to go to and fro between client and server is the same for all.
+//!
+//! - `one at a time`: fetches, decodes and inserts, one symbol after the other.
+//! - `3 at once`: the same with as many requests at once as the program makes, on tokio's ordinary runtime.
+//! - `3 and a writer`: the leanest that we could think of, with a thread that does nothing but insert.
+//!
+//! The same day with features is to cost less than three times as much as without.
 //!
 //! Both are measured twice: against a server on this machine that answers at once, where the processors that
 //! it takes part of are the limit; and against one that is two milliseconds away, as near as a provider gets.
@@ -27,10 +31,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use reqwest::Client;
+use reqwest::{Client, IntoUrl};
 use rusqlite::{Connection, params};
 use serde::Deserialize;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 #[expect(dead_code, reason = "each benchmark uses its part")]
 mod support;
@@ -50,21 +55,38 @@ const BATCH: usize = 64;
 /// How far away a server is that is no part of this machine.
 const NEAR: Duration = Duration::from_millis(2);
 const NEAR_ROUNDS: usize = 3;
-/// The first word of the command line of whoever is the floor. Its folder holds what it needs.
+/// The first word of the command line of whoever is a floor; its number in [`FLOORS`] follows. Its folder
+/// holds what it needs.
 const FLOOR: &str = "floor";
-/// The URLs that the floor asks for, a line each.
+/// The URLs that a floor asks for, a line each.
 const URLS: &str = "urls";
 
+/// Asks for what lies at the URLs, decodes and inserts it.
+type Floor = fn(Vec<String>);
+
+/// The floors, each by its name.
+const FLOORS: [(&str, Floor); 3] = [
+    ("one at a time", |urls| plain_loop(urls, 1)),
+    ("3 at once", |urls| plain_loop(urls, PARALLEL)),
+    ("3 and a writer", with_a_writer),
+];
+/// The leanest of them.
+const LEANEST: usize = 2;
+
 fn main() {
-    if env::args().nth(1).is_some_and(|word| word == FLOOR) {
-        return bare_loop();
+    let words: Vec<String> = env::args().skip(1).collect();
+    if let [word, number] = words.as_slice()
+        && word == FLOOR
+    {
+        return be_a_floor(number);
     }
     let rounds = rounds(5);
     let market = market();
     let server = Arc::clone(&market).serve(HashMap::new());
     let filled = fill(&server);
     println!("incremental: {SYMBOLS} symbols, one new bar and one request each, {rounds} rounds");
-    let (mut whole, mut program, mut floor) = (Times::new(), Times::new(), Times::new());
+    let (mut whole, mut program) = (Times::new(), Times::new());
+    let mut floors = FLOORS.map(|_| Times::new());
     let mut asked = Vec::new();
     for _ in 0..rounds {
         whole.add(backfill(filled.path(), None, &[], SYMBOLS));
@@ -74,10 +96,15 @@ fn main() {
         if asked.len() != SYMBOLS {
             println!("  NO FIGURE: {} requests for {SYMBOLS} symbols", asked.len());
         }
-        floor.add(run_itself(filled.path(), &server.url(), &asked));
+        for (number, floor) in floors.iter_mut().enumerate() {
+            floor.add(run_itself(number, filled.path(), &server.url(), &asked));
+        }
     }
     println!("{}", whole.rate("mdctl backfill", SYMBOLS as f64, "symbols"));
-    compare("without features", &program, &floor);
+    println!("{}", program.rate("without features", SYMBOLS as f64, "symbols"));
+    for ((name, _), floor) in FLOORS.iter().zip(&floors) {
+        compare(name, &program, floor);
+    }
     let ratio = whole.median() / program.median();
     println!(
         "{}",
@@ -98,18 +125,22 @@ fn near(filled: &Path, (url, market): (String, Arc<Market>), asked: &[String]) {
     let (mut program, mut floor) = (Times::new(), Times::new());
     for _ in 0..NEAR_ROUNDS {
         program.add(backfill(filled, Some((&url, &server.url())), &["--no-features"], 0));
-        floor.add(run_itself(filled, &server.url(), asked));
+        floor.add(run_itself(LEANEST, filled, &server.url(), asked));
     }
-    compare("without features", &program, &floor);
+    println!("{}", program.rate("without features", SYMBOLS as f64, "symbols"));
+    compare(FLOORS[LEANEST].0, &program, &floor);
 }
 
-fn compare(what: &str, program: &Times, floor: &Times) {
-    println!("{}", program.rate(what, SYMBOLS as f64, "symbols"));
-    println!("{}", floor.rate("floor: bare loop", SYMBOLS as f64, "symbols"));
+/// Shows a floor, and the program beside it.
+fn compare(name: &str, program: &Times, floor: &Times) {
+    println!("{}", floor.rate(&format!("floor: {name}"), SYMBOLS as f64, "symbols"));
     let ratio = program.median() / floor.median();
-    println!("{}", against("without, times the floor (medians)", ratio, "", Promise::AtMost(1.25)));
+    println!(
+        "{}",
+        against("without, times this floor (medians)", ratio, "", Promise::AtMost(1.25))
+    );
     let ratio = program.best() / floor.best();
-    println!("{}", against("without, times the floor (best)", ratio, "", Promise::AtMost(1.25)));
+    println!("{}", against("without, times this floor (best)", ratio, "", Promise::AtMost(1.25)));
 }
 
 /// The day fetched by the program into a copy of what is filled: how long it takes. `elsewhere` is the server
@@ -155,8 +186,8 @@ struct Row {
     n: Option<i64>,
 }
 
-/// Likewise by the floor, as a process.
-fn run_itself(filled: &Path, url: &str, asked: &[String]) -> Duration {
+/// Likewise by a floor, as a process.
+fn run_itself(number: usize, filled: &Path, url: &str, asked: &[String]) -> Duration {
     let folder = scratch();
     let folder = folder.path();
     copy(filled, folder);
@@ -164,7 +195,7 @@ fn run_itself(filled: &Path, url: &str, asked: &[String]) -> Duration {
     fs::write(folder.join(URLS), urls).expect("a file");
     let program = env::current_exe().expect("this program");
     let mut command = Command::new(program);
-    command.arg(FLOOR).current_dir(folder).stdin(Stdio::null());
+    command.arg(FLOOR).arg(number.to_string()).current_dir(folder).stdin(Stdio::null());
     let started = Instant::now();
     let status = command.status().expect("it runs");
     let wall = started.elapsed();
@@ -175,10 +206,39 @@ fn run_itself(filled: &Path, url: &str, asked: &[String]) -> Duration {
     wall
 }
 
-/// The floor.
-fn bare_loop() {
+/// What a process does that is one of the [`FLOORS`].
+fn be_a_floor(number: &str) {
     let urls = fs::read_to_string(URLS).expect("the URLs");
-    let urls: Arc<Vec<String>> = Arc::new(urls.lines().map(str::to_owned).collect());
+    let (_, floor) = FLOORS[number.parse::<usize>().expect("the number of a floor")];
+    floor(urls.lines().map(str::to_owned).collect());
+}
+
+/// Requests, so many at once, and whatever comes in is inserted.
+fn plain_loop(urls: Vec<String>, at_once: usize) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let client = Client::new();
+    let mut connection = open(Path::new("bench.db"));
+    let series = series(&connection).expect("the series");
+    let mut urls = urls.into_iter();
+    let mut next = || Some(page_of(client.clone(), urls.next()?));
+    runtime.block_on(async {
+        let mut asked: JoinSet<Page> = JoinSet::new();
+        (0..at_once).filter_map(|_| next()).for_each(|page| drop(asked.spawn(page)));
+        while !asked.is_empty() {
+            let transaction = connection.transaction().expect("a transaction");
+            for _ in 0..BATCH {
+                let Some(page) = asked.join_next().await else { break };
+                next().into_iter().for_each(|page| drop(asked.spawn(page)));
+                insert(&transaction, &series, &page.expect("a page")).expect("the rows are stored");
+            }
+            transaction.commit().expect("the commit");
+        }
+    });
+}
+
+/// Lanes that fetch and decode, and a thread that inserts.
+fn with_a_writer(urls: Vec<String>) {
+    let urls = Arc::new(urls);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -212,13 +272,16 @@ async fn ask(
     pages: mpsc::Sender<Page>,
 ) {
     while let Some(url) = urls.get(next.fetch_add(1, Ordering::Relaxed)) {
-        let answer = client.get(url).send().await.expect("an answer");
-        let body = answer.bytes().await.expect("its body");
-        let page = serde_json::from_slice(&body).expect("a page");
-        if pages.send(page).await.is_err() {
+        if pages.send(page_of(client.clone(), url).await).await.is_err() {
             return;
         }
     }
+}
+
+async fn page_of(client: Client, url: impl IntoUrl) -> Page {
+    let answer = client.get(url).send().await.expect("an answer");
+    let body = answer.bytes().await.expect("its body");
+    serde_json::from_slice(&body).expect("a page")
 }
 
 fn series(connection: &Connection) -> rusqlite::Result<HashMap<String, i64>> {
