@@ -5,7 +5,6 @@
 //! stands where it stands in the file, so that lines and columns are those of the file. A list that holds
 //! anything else (a table, a comment, an escape, what is no symbol) is left to the parser as a whole.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -19,9 +18,12 @@ const BLANK: [char; 3] = [' ', '\t', '\n'];
 pub(super) struct Listed {
     /// What is left for the parser, as long as the file's text.
     pub(super) text: String,
-    /// The members, by where the bracket before them stands.
-    lists: RefCell<BTreeMap<usize, Vec<Member>>>,
+    /// What stands in them.
+    pub(super) lists: Lists,
 }
+
+/// The members of plain lists, by where the bracket before them stands.
+pub(super) type Lists = BTreeMap<usize, Vec<Member>>;
 
 impl Listed {
     pub(super) fn of(text: &str) -> Self {
@@ -36,19 +38,14 @@ impl Listed {
             begin = close;
         }
         left.push_str(&text[begin..]);
-        Self { text: left, lists: RefCell::new(lists) }
+        Self { text: left, lists }
     }
+}
 
-    /// Takes out the members of the list whose bracket stands at `open`; `None` where it was left to the parser.
-    pub(super) fn take(&self, open: usize) -> Option<Vec<Member>> {
-        self.lists.borrow_mut().remove(&open)
-    }
-
-    /// Where the symbol of that index stands in such a list of the file's text.
-    pub(super) fn place(text: &str, open: usize, index: usize) -> Option<Range<usize>> {
-        let mut quotes = text.get(open..)?.match_indices('"').map(|(at, _)| open + at);
-        Some(quotes.nth(2 * index)?..quotes.next()? + 1)
-    }
+/// Where the symbol of that index stands in a plain list of the file's text, whose bracket stands at `open`.
+pub(super) fn place(text: &str, open: usize, index: usize) -> Option<Range<usize>> {
+    let mut quotes = text.get(open..)?.match_indices('"').map(|(at, _)| open + at);
+    Some(quotes.nth(2 * index)?..quotes.next()? + 1)
 }
 
 /// Where the brackets stand that may begin the list of a group: behind `symbols =` at the beginning of a line.
@@ -114,7 +111,7 @@ mod tests {
     fn read(text: &str) -> (String, Vec<Vec<String>>) {
         let Listed { text, lists } = Listed::of(text);
         let texts = |list: Vec<Member>| list.iter().map(|it| it.symbol.to_string()).collect();
-        (text, lists.into_inner().into_values().map(texts).collect())
+        (text, lists.into_values().map(texts).collect())
     }
 
     #[test]
@@ -185,15 +182,15 @@ mod tests {
         let (mut followed, mut refused) = (0, 0);
         for _ in 0..N {
             let text = by_chance(&mut chance);
-            let read = |listed: &Listed| {
+            let read = |listed: Listed| {
                 let read = read_as(Path::new("mdctl.toml"), &text, listed, None);
                 read.map(|settings| format!("{settings:?}"))
             };
             let listed = Listed::of(&text);
-            let has_lists = !listed.lists.borrow().is_empty();
-            let by_parser = Listed { text: text.clone(), lists: RefCell::default() };
-            let found = read(&listed);
-            assert_eq!(found, read(&by_parser), "{text:?}");
+            let has_lists = !listed.lists.is_empty();
+            let by_parser = Listed { text: text.clone(), lists: Lists::new() };
+            let found = read(listed);
+            assert_eq!(found, read(by_parser), "{text:?}");
             if has_lists {
                 *(if found.is_ok() { &mut followed } else { &mut refused }) += 1;
             }
@@ -214,15 +211,15 @@ mod tests {
                 text += &format!("{before}\"{name}\"{after},");
             }
             text += "]\n";
-            let listed = Listed::of(&text);
+            let mut listed = Listed::of(&text);
             prop_assert_eq!(listed.text.len(), text.len());
             let lines = |text: &str| text.match_indices('\n').map(|(at, _)| at).collect::<Vec<_>>();
             prop_assert_eq!(lines(&listed.text), lines(&text));
-            let members = listed.take(open).unwrap_or_default();
+            let members = listed.lists.remove(&open).unwrap_or_default();
             let symbols = members.iter().map(|member| member.symbol.as_str());
             prop_assert_eq!(symbols.collect::<Vec<_>>(), names.clone());
             for (index, name) in names.iter().enumerate() {
-                let place = Listed::place(&text, open, index).unwrap_or_default();
+                let place = place(&text, open, index).unwrap_or_default();
                 prop_assert_eq!(&text[place], format!("\"{name}\""));
             }
         }

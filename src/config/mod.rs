@@ -473,17 +473,17 @@ pub fn load(path: &Path, database: Option<&Path>) -> Result<Settings, ConfigErro
 
 /// Checks `text` as the config at `path`, and follows it.
 fn read(path: &Path, text: &str, database: Option<&Path>) -> Result<Settings, ConfigError> {
-    read_as(path, text, &Listed::of(text), database)
+    read_as(path, text, Listed::of(text), database)
 }
 
 /// Likewise, with those of its lists that were read already.
 fn read_as(
     path: &Path,
     text: &str,
-    listed: &Listed,
+    listed: Listed,
     database: Option<&Path>,
 ) -> Result<Settings, ConfigError> {
     let file =
         toml::from_str(&listed.text).map_err(|error| ConfigError::of_toml(path, text, &error))?;
-    resolve::resolve(path, text, listed, file, database)
+    resolve::resolve(path, text, listed.lists, file, database)
 }

@@ -9,9 +9,10 @@ use std::time::Duration;
 use toml::Spanned;
 
 use crate::calendar::{Calendar, Overrides};
-use crate::config::listed::Listed;
 use crate::config::values::{Span, Text};
-use crate::config::{ConfigError, Group, Member, ProviderSettings, Source, Stored, file, nearest};
+use crate::config::{
+    ConfigError, Group, Member, ProviderSettings, Source, Stored, file, listed, nearest,
+};
 use crate::domain::feature::{FeatureSet, words};
 use crate::domain::policy::FreshnessPolicy;
 use crate::domain::series::{AssetClass, Symbol};
@@ -19,9 +20,11 @@ use crate::domain::timeframe::{DAY, Timeframe};
 
 use super::{Context, Result, freshness, hours, span_or};
 
+/// A group; `list` are its members where the list of them was read ahead of the parser.
 pub(super) fn group(
     context: &Context<'_>,
     table: &file::Group,
+    list: Option<Vec<Member>>,
     providers: &BTreeMap<String, ProviderSettings>,
     overrides: &BTreeMap<String, Overrides>,
     freshness_policy: &FreshnessPolicy,
@@ -41,7 +44,7 @@ pub(super) fn group(
         provider: provider.name.clone(),
         asset_class,
         calendar: calendar(context, table.calendar.as_ref(), asset_class, overrides)?,
-        members: members(context, table)?,
+        members: members(context, table, list)?,
         symbols_file: table.symbols_file.as_ref().map(|path| context.file(path.get_ref())),
         timeframe_list: timeframes.keys().copied().collect(),
         timeframes,
@@ -204,7 +207,11 @@ fn default_lookback(timeframe: Timeframe) -> Duration {
     Duration::from_secs(quarter_days * DAY.unsigned_abs() / 4)
 }
 
-fn members(context: &Context<'_>, table: &file::Group) -> Result<Vec<Member>> {
+fn members(
+    context: &Context<'_>,
+    table: &file::Group,
+    list: Option<Vec<Member>>,
+) -> Result<Vec<Member>> {
     match (&table.symbols, &table.symbols_file) {
         (Some(_), Some(path)) => {
             Err(context.at(path, "`symbols` and `symbols_file` exclude each other"))
@@ -213,7 +220,7 @@ fn members(context: &Context<'_>, table: &file::Group) -> Result<Vec<Member>> {
             &table.name,
             format!("group `{}` has neither `symbols` nor `symbols_file`", table.name.get_ref()),
         )),
-        (Some(symbols), None) => match context.listed.take(symbols.span().start) {
+        (Some(symbols), None) => match list {
             Some(members) => Ok(members),
             None => symbols.get_ref().iter().map(|symbol| member(context, symbol)).collect(),
         },
@@ -230,7 +237,7 @@ pub(super) fn place(
     let symbols = table.symbols.as_ref()?;
     match symbols.get_ref().get(index) {
         Some(symbol) => Some(symbol.span()),
-        None => Listed::place(context.text, symbols.span().start, index),
+        None => listed::place(context.text, symbols.span().start, index),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::domain::policy::{FreshnessPolicy, HealthPolicy, Thresholds};
 use crate::domain::series::Symbol;
 use crate::domain::timeframe::Timeframe;
 
-use super::listed::Listed;
+use super::listed::Lists;
 use super::values::{Span, Text};
 use super::{
     ConfigError, Group, JobRetries, LogFile, Retention, RunSettings, SecretPlace, SecretSource,
@@ -36,7 +36,6 @@ const HOUR: u64 = 3_600;
 struct Context<'a> {
     path: &'a Path,
     text: &'a str,
-    listed: &'a Listed,
     folder: &'a Path,
 }
 
@@ -55,16 +54,16 @@ impl Context<'_> {
     }
 }
 
-/// Everything of the file, resolved.
+/// Everything of the file, resolved, with those of its lists that were read ahead of the parser.
 pub(super) fn resolve(
     path: &Path,
     text: &str,
-    listed: &Listed,
+    mut lists: Lists,
     file: file::File,
     database: Option<&Path>,
 ) -> Result<Settings> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let context = Context { path, text, listed, folder };
+    let context = Context { path, text, folder };
     let providers = file
         .providers
         .iter()
@@ -74,7 +73,9 @@ pub(super) fn resolve(
     let freshness = freshness(&file.freshness, &default_freshness());
     let mut groups = Vec::new();
     for table in &file.group {
-        groups.push(group::group(&context, table.get_ref(), &providers, &overrides, &freshness)?);
+        let table = table.get_ref();
+        let list = table.symbols.as_ref().and_then(|list| lists.remove(&list.span().start));
+        groups.push(group::group(&context, table, list, &providers, &overrides, &freshness)?);
     }
     unique_symbols(&context, &file.group, &groups)?;
     let database = database_path(&context, &file.database, database);
