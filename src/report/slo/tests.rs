@@ -72,6 +72,23 @@ fn nothing_to_judge_is_neither_met_nor_missed() {
 }
 
 #[test]
+fn a_promise_that_is_just_kept_is_kept() {
+    for all in 1..=500_u64 {
+        for good in 0..=all {
+            // As somebody would write it who promises just that.
+            let target = format!("{:.3}", good as f64 * 100.0 / all as f64);
+            let target: f64 = target.parse().unwrap();
+            if (target * all as f64 - 100.0 * good as f64).abs() > 1e-6 {
+                continue;
+            }
+            let kept = of_share("rate", target, good, all);
+            assert_eq!(kept.met, Some(true), "{good} of {all} are {target} %");
+            assert!(kept.budget_left.is_none_or(|left| left >= 0.0), "{good} of {all}");
+        }
+    }
+}
+
+#[test]
 fn a_budget_is_what_the_promise_leaves_for_trouble() {
     let mut runs: Vec<RunFact> =
         (1..=400).rev().map(|ago| run(ago, RunStatus::Succeeded)).collect();
