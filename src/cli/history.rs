@@ -88,7 +88,7 @@ fn one(name: &str, scene: &Scene, store: &Store) -> Result<(), Failure> {
     let read = || {
         Ok(RunDetail {
             jobs: store.jobs_of(&run.run_id)?,
-            failures: store.failures_last(Some(&run.run_id), 0, u64::MAX)?,
+            failures: store.failures_of(&run.run_id, u64::MAX)?,
             requests: store.requests_of(&run.run_id)?,
             imports: store.imports_of(&run.run_id)?,
             run: run.clone(),

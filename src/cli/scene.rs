@@ -33,7 +33,7 @@ use crate::{fetch, pipeline};
 use super::failure::Failure;
 use super::{Colour, Global, LogFormat, ending};
 
-/// Failures looked at by the verdict, at most.
+/// Failures shown beside the verdict, at most.
 const MOST_FAILURES: u64 = 50;
 
 /// Runs of the last day looked at by the verdict, at most.
@@ -250,9 +250,11 @@ impl Scene {
         let mut recent_runs = store.runs_last(MOST_RUNS, Some(since), None, None)?;
         recent_runs.retain(|run| !run.is_import());
         // Of a run in which nothing failed nobody asks which jobs did.
-        let last_jobs = match last.as_ref().filter(|run| run.status != RunStatus::Succeeded) {
-            Some(run) => store.jobs_of(&run.run_id)?,
-            None => Vec::new(),
+        let (last_jobs, last_failures) = match &last {
+            Some(run) if run.status != RunStatus::Succeeded => {
+                (store.jobs_of(&run.run_id)?, store.failures_of(&run.run_id, u64::MAX)?)
+            }
+            _ => Default::default(),
         };
         Ok(Evidence {
             staleness,
@@ -260,9 +262,10 @@ impl Scene {
             running,
             last,
             last_jobs,
+            last_failures,
             last_success: store.run_last_succeeded()?,
             recent_runs,
-            recent_failures: store.failures_last(None, since, MOST_FAILURES)?,
+            recent_failures: store.failures_since(since, MOST_FAILURES)?,
             breakers: self.breakers(store)?,
             disputed: actions::judge(
                 &self.settings,

@@ -37,6 +37,9 @@ pub struct Evidence {
     pub last: Option<RunFact>,
     /// The jobs of that run; none are needed of one that succeeded.
     pub last_jobs: Vec<JobFact>,
+    /// What failed in that run: all of it, as one provider's failures are not to hide another's; likewise
+    /// not needed of one that succeeded.
+    pub last_failures: Vec<FailureFact>,
     /// The last run that succeeded.
     pub last_success: Option<RunFact>,
     /// Runs within `[health] recent`.

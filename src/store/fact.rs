@@ -1,6 +1,6 @@
 //! The read-only questions that reports ask.
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row, ToSql, params};
 use ulid::Ulid;
 
 use crate::domain::fact::{FailureFact, FetchFacts, JobFact, RequestCount, RunFact};
@@ -177,32 +177,35 @@ impl Store {
         })
     }
 
-    /// The failures of a run, or since `since` of all runs but imports; the newest first, at most `limit`.
+    /// The failures of a run, the newest first, at most `limit`.
     ///
     /// # Errors
     ///
     /// When the database cannot be read.
-    pub fn failures_last(
-        &self,
-        run_id: Option<&RunId>,
-        since: i64,
-        limit: u64,
-    ) -> StoreResult<Vec<FailureFact>> {
+    pub fn failures_of(&self, run_id: &RunId, limit: u64) -> StoreResult<Vec<FailureFact>> {
+        self.failures("run_id = ?1", params![run_id.0, sql_count(limit)])
+    }
+
+    /// The failures since `since` of all runs but imports, the newest first, at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn failures_since(&self, since: i64, limit: u64) -> StoreResult<Vec<FailureFact>> {
+        const BY_RUNS: &str =
+            "at >= ?1 AND run_id NOT IN (SELECT run_id FROM runs WHERE command = 'import')";
+        self.failures(BY_RUNS, params![since, sql_count(limit)])
+    }
+
+    /// The failures that `which` holds for, the newest first; its parameter, and how many they are at most.
+    fn failures(&self, which: &str, parameters: &[&dyn ToSql]) -> StoreResult<Vec<FailureFact>> {
         self.read(|connection| {
             let sql = format!(
                 "SELECT run_id, symbol, timeframe, stage, error_kind, message, attempts, at FROM failures
-                 WHERE {} ORDER BY at DESC, symbol, timeframe LIMIT ?2",
-                if run_id.is_some() {
-                    "run_id = ?1"
-                } else {
-                    "at >= ?1 AND run_id NOT IN (SELECT run_id FROM runs WHERE command = 'import')"
-                }
+                 WHERE {which} ORDER BY at DESC, symbol, timeframe LIMIT ?2"
             );
             let mut statement = connection.prepare_cached(&sql)?;
-            let mut rows = match run_id {
-                Some(run_id) => statement.query(params![run_id.0, sql_count(limit)])?,
-                None => statement.query(params![since, sql_count(limit)])?,
-            };
+            let mut rows = statement.query(parameters)?;
             let mut failures = Vec::new();
             while let Some(row) = rows.next()? {
                 failures.push(failure_of(row)?);

@@ -593,6 +593,26 @@ fn a_provider_is_down_once_even_if_every_job_of_it_failed_too() {
 }
 
 #[test]
+fn a_provider_is_down_however_many_failures_of_another_one_are_newer() {
+    let symbols: Vec<String> = (0..60).map(|number| format!("S{number:02}")).collect();
+    let symbols: Vec<&str> = symbols.iter().map(String::as_str).collect();
+    let server = Server::start(|_| Answer::status(404, "{}"));
+    let away = binance("http://127.0.0.1:9", "");
+    let config = polygon(&server.url(), "")
+        + &away.replace("[run]\nstagger = \"0s\"\n", "")
+        + &group("p", "stock", &symbols, DAILY)
+        + &group("b", "crypto", &["BTCUSDT"], DAILY);
+    let sandbox = Sandbox::with(&config);
+    sandbox.backfill(&[]).expect_code(2);
+    sandbox.tamper(
+        "UPDATE failures SET at = at - 60 WHERE symbol = 'BTCUSDT';
+         DELETE FROM breaker_state; DELETE FROM rate_state;",
+    );
+    let json = health(&sandbox);
+    assert_eq!(issue(&json, "provider_down")["subject"], "b");
+}
+
+#[test]
 fn a_provider_that_wants_to_be_left_alone_is_a_warning() {
     let (_server, sandbox) = three_providers();
     remember(&sandbox, "p", "closed", "..", &HELD);

@@ -295,7 +295,7 @@ fn show(scene: &Scene, store: &Store, run_id: &RunId) -> Result<(), Failure> {
     }
     let detail = RunDetail {
         jobs: store.jobs_of(run_id)?,
-        failures: store.failures_last(Some(run_id), 0, u64::MAX)?,
+        failures: store.failures_of(run_id, u64::MAX)?,
         requests: store.requests_of(run_id)?,
         imports,
         run,

@@ -174,7 +174,7 @@ impl Watched {
 fn doings(scene: &Scene, store: &Store) -> StoreResult<Doings> {
     let (running, last) = scene.at_work_and_last(store)?;
     let failures = match running.as_ref().or(last.as_ref()) {
-        Some(run) => store.failures_last(Some(&run.run_id), 0, MOST_FAILURES)?,
+        Some(run) => store.failures_of(&run.run_id, MOST_FAILURES)?,
         None => Vec::new(),
     };
     let work = match running {

@@ -91,6 +91,7 @@ fn view() -> View {
         running: None,
         last: None,
         last_jobs: Vec::new(),
+        last_failures: Vec::new(),
         last_success: None,
         recent_runs: Vec::new(),
         recent_failures: Vec::new(),

@@ -16,7 +16,7 @@ use super::{Code, Evidence, Issue};
 pub(super) fn down(settings: &Settings, evidence: &Evidence) -> BTreeMap<String, Issue> {
     let mut down: BTreeMap<String, Issue> = BTreeMap::new();
     if let Some(run) = &evidence.last {
-        let failed = failed(settings, evidence, run).into_iter();
+        let failed = failed(settings, evidence).into_iter();
         down.extend(failed.map(|(name, why)| (name.clone(), every_job_failed(name, &why, run))));
     }
     // An open breaker tells more: since when, and when it is tried again.
@@ -25,23 +25,21 @@ pub(super) fn down(settings: &Settings, evidence: &Evidence) -> BTreeMap<String,
     down
 }
 
-/// Providers every one of whose jobs in that run failed, each with a reason, and not for what was asked
+/// Providers every one of whose jobs in the last run failed, each with a reason, and not for what was asked
 /// of them: an unknown symbol is no outage.
-fn failed(settings: &Settings, evidence: &Evidence, run: &RunFact) -> BTreeMap<String, String> {
+fn failed(settings: &Settings, evidence: &Evidence) -> BTreeMap<String, String> {
     let provider_of: BTreeMap<&str, &str> = settings
         .members()
         .map(|(group, member)| (member.symbol.as_str(), group.provider.as_str()))
         .collect();
     let mut down: BTreeMap<String, String> = BTreeMap::new();
-    for failure in &evidence.recent_failures {
+    for failure in &evidence.last_failures {
         let own_fault = matches!(
             failure.kind,
             ErrorKind::NotFound | ErrorKind::BadRequest | ErrorKind::Validation
         ) || failure.stage != Stage::Fetch
             || failure.timeframe.parse::<Timeframe>().is_err();
-        if let (false, true, Some(provider)) =
-            (own_fault, failure.run_id == run.run_id, provider_of.get(failure.symbol.as_str()))
-        {
+        if let (false, Some(provider)) = (own_fault, provider_of.get(failure.symbol.as_str())) {
             let why = || format!("{} {}", failure.kind, failure.message);
             down.entry((*provider).to_owned()).or_insert_with(why);
         }
