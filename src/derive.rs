@@ -201,13 +201,13 @@ mod tests {
             .collect()
     }
 
-    fn four_hours(bars: &[Bar], explained: &RangeSet) -> Vec<Bar> {
+    fn four_hours(bars: &[Bar], untraded: &RangeSet) -> Vec<Bar> {
         let due = due("24x7");
         let parts = Parts {
             due: &due,
             source: Timeframe::H1,
             bars,
-            untraded: explained,
+            untraded,
             factors: &Factors::default(),
         };
         let range = TimeRange::new(MONDAY, MONDAY + 24 * HOUR);
@@ -250,8 +250,8 @@ mod tests {
         let mut bars = hours(8);
         bars.remove(1);
         assert_eq!(four_hours(&bars, &RangeSet::new()).len(), 1);
-        let explained = [TimeRange::new(MONDAY + HOUR, MONDAY + 2 * HOUR)].into_iter().collect();
-        assert_eq!(four_hours(&bars, &explained).len(), 2);
+        let untraded = [TimeRange::new(MONDAY + HOUR, MONDAY + 2 * HOUR)].into_iter().collect();
+        assert_eq!(four_hours(&bars, &untraded).len(), 2);
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub struct Held<'a> {
     /// Since when it is tracked, epoch seconds UTC.
     pub added_at: i64,
     /// Its gaps that are no holes.
-    pub explained: &'a RangeSet,
+    pub excused: &'a RangeSet,
 }
 
 /// A series' lag, judged.
@@ -42,13 +42,13 @@ pub fn judge(held: &Held<'_>, thresholds: Thresholds, now: i64) -> Judged {
         let lag_seconds = now.saturating_sub(held.added_at).max(0);
         return Judged { status: Freshness::Missing, lag_seconds, due_at: None };
     };
-    let overdue = held.due.overdue_since(held.timeframe, watermark, held.explained, now);
+    let overdue = held.due.overdue_since(held.timeframe, watermark, held.excused, now);
     let lag_seconds = overdue.map_or(0, |since| now.saturating_sub(since).max(0));
     let lag = Duration::from_secs(lag_seconds.unsigned_abs());
     Judged {
         status: Freshness::of_lag(lag, thresholds),
         lag_seconds,
-        due_at: overdue.or_else(|| held.due.next_due_at(held.timeframe, watermark, held.explained)),
+        due_at: overdue.or_else(|| held.due.next_due_at(held.timeframe, watermark, held.excused)),
     }
 }
 
@@ -64,7 +64,7 @@ mod tests {
     /// 2024-07-02T00:00:00Z, a Tuesday; the 3rd closes early, the 4th is a holiday.
     const TUESDAY: i64 = 1_719_878_400;
 
-    fn status(watermark: i64, explained: &RangeSet, now: i64) -> (Freshness, i64) {
+    fn status(watermark: i64, excused: &RangeSet, now: i64) -> (Freshness, i64) {
         let due = Due {
             calendar: Calendar::named("XNYS", Overrides::default()).unwrap(),
             layout: Layout::default(),
@@ -77,7 +77,7 @@ mod tests {
             timeframe: Timeframe::D1,
             watermark_ts: Some(watermark),
             added_at: 0,
-            explained,
+            excused,
         };
         let thresholds = Thresholds { fresh: hours(12), aging: hours(30), stale: hours(54) };
         let judged = judge(&held, thresholds, now);
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn a_gap_that_is_no_hole_is_skipped() {
         let wednesday = TUESDAY + DAY;
-        let explained = [TimeRange::new(wednesday, wednesday + DAY)].into_iter().collect();
-        assert_eq!(status(TUESDAY, &explained, wednesday + DAY + 20 * HOUR).1, 0);
+        let excused = [TimeRange::new(wednesday, wednesday + DAY)].into_iter().collect();
+        assert_eq!(status(TUESDAY, &excused, wednesday + DAY + 20 * HOUR).1, 0);
     }
 }

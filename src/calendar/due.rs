@@ -7,7 +7,7 @@ use chrono::{Days, NaiveDate, NaiveTime};
 
 use crate::domain::policy::{EndOfDay, Publication};
 use crate::domain::range::{RangeSet, TimeRange};
-use crate::domain::timeframe::{DAY, Timeframe};
+use crate::domain::timeframe::Timeframe;
 
 use super::{Calendar, Layout, Window};
 
@@ -30,10 +30,7 @@ impl Due {
     pub fn last(&self, timeframe: Timeframe, now: i64) -> Option<Window> {
         let last = self.calendar.last_closed(timeframe, self.layout, self.cutoff(now))?;
         match self.listed_until(timeframe) {
-            Some(end) if last.ts >= end => {
-                let range = TimeRange::new(end.saturating_sub(40 * DAY), end);
-                self.calendar.windows(timeframe, self.layout, range).last()
-            }
+            Some(end) if last.ts >= end => self.last_before(timeframe, end),
             _ => Some(last),
         }
     }
@@ -88,48 +85,43 @@ impl Due {
         self.windows(timeframe, range, now).map(|window| window.ts)
     }
 
-    /// The instant at which the first bar after `after` became due that is no part of `explained`;
+    /// The instant at which the first bar after `after` became due that is no part of `excused`;
     /// `None` when it is not due yet at `now`, or when there is none.
     ///
-    /// `after` is a `ts`; `explained` holds gaps that are no holes.
+    /// `after` is a `ts`; `excused` holds gaps that are no holes.
     #[must_use]
     pub fn overdue_since(
         &self,
         timeframe: Timeframe,
         after: i64,
-        explained: &RangeSet,
+        excused: &RangeSet,
         now: i64,
     ) -> Option<i64> {
         let end = self.end(timeframe, now)?;
-        let window = self.first_unexplained(timeframe, after, explained)?;
+        let window = self.first_not_excused(timeframe, after, excused)?;
         (window.ts < end).then(|| self.due_at(window.close_at))
     }
 
-    /// The instant at which the first bar after `after` that is no part of `explained` is going to be,
+    /// The instant at which the first bar after `after` that is no part of `excused` is going to be,
     /// or became, due; `None` when there is none.
     #[must_use]
-    pub fn next_due_at(
-        &self,
-        timeframe: Timeframe,
-        after: i64,
-        explained: &RangeSet,
-    ) -> Option<i64> {
-        let window = self.first_unexplained(timeframe, after, explained)?;
+    pub fn next_due_at(&self, timeframe: Timeframe, after: i64, excused: &RangeSet) -> Option<i64> {
+        let window = self.first_not_excused(timeframe, after, excused)?;
         let listed = self.listed_until(timeframe).is_none_or(|end| window.ts < end);
         listed.then(|| self.due_at(window.close_at))
     }
 
-    /// The first window after `after` that is no part of `explained`.
-    fn first_unexplained(
+    /// The first window after `after` that is no part of `excused`.
+    fn first_not_excused(
         &self,
         timeframe: Timeframe,
         after: i64,
-        explained: &RangeSet,
+        excused: &RangeSet,
     ) -> Option<Window> {
         let mut from = after.saturating_add(1);
         loop {
             let window = self.calendar.first_from(timeframe, self.layout, from)?;
-            match explained.ranges().iter().find(|range| range.contains(window.ts)) {
+            match excused.around(window.ts) {
                 Some(range) => from = range.end,
                 None => return Some(window),
             }

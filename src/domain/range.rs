@@ -72,11 +72,17 @@ impl RangeSet {
         self.ranges.is_empty()
     }
 
+    /// The interval in which `at` lies; `None` when it lies in none.
+    #[must_use]
+    pub fn around(&self, at: i64) -> Option<TimeRange> {
+        let after = self.ranges.partition_point(|range| range.end <= at);
+        self.ranges.get(after).copied().filter(|range| range.contains(at))
+    }
+
     /// Whether `at` lies inside.
     #[must_use]
     pub fn contains(&self, at: i64) -> bool {
-        let after = self.ranges.partition_point(|range| range.end <= at);
-        self.ranges.get(after).is_some_and(|range| range.contains(at))
+        self.around(at).is_some()
     }
 
     /// Adds `range`, joining what it touches.

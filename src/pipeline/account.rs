@@ -86,7 +86,7 @@ fn freshness(settings: &Settings, holdings: &Holdings, now: i64) -> Vec<Freshnes
     let mut facts = Vec::new();
     for (key, group, member) in settings.series() {
         let Some(series) = holdings.series.get(&key) else { continue };
-        let explained: RangeSet = holdings
+        let excused: RangeSet = holdings
             .gaps_of(series.series_id)
             .iter()
             .filter(|gap| !gap.reason.is_hole())
@@ -98,7 +98,7 @@ fn freshness(settings: &Settings, holdings: &Holdings, now: i64) -> Vec<Freshnes
             timeframe: key.timeframe,
             watermark_ts: series.watermark_ts,
             added_at: series.added_at.unwrap_or(now),
-            explained: &explained,
+            excused: &excused,
         };
         let thresholds = group.freshness.thresholds(key.timeframe);
         let bars = freshness::judge(&held, thresholds, now);

@@ -304,7 +304,7 @@ impl Desk<'_> {
     ) -> StoreResult<Vec<Event>> {
         let attempt = Attempt { fault: Some(fault.clone()), ..fetched.attempt.clone() };
         let rejected = checked.rejected.len() as u64;
-        let rows = checked.accepted.len() as u64 + rejected + checked.dropped;
+        let rows = checked.rows() as u64 + fetched.answer.dropped;
         // Of the file that somebody named it is told what became of each row.
         let dropped = if fetched.is_import() { rows - rejected } else { 0 };
         let refused = refused(fetched, checked);

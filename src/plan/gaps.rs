@@ -211,7 +211,7 @@ pub fn reconsidered(known: &Known<'_>, gaps: &[Gap]) -> Vec<Gap> {
     for gap in gaps.iter().flat_map(|gap| split_at_delisting(known, &listed_earlier(known, gap))) {
         match (gap.reason, known.first_ts, known.watermark_ts) {
             (GapReason::ProviderEmpty, Some(first), Some(last)) => {
-                out.extend(explained(known, gap, first, last));
+                out.extend(named_anew(known, gap, first, last));
             }
             _ => out.push(gap),
         }
@@ -229,7 +229,7 @@ fn listed_earlier(known: &Known<'_>, gap: &Gap) -> Gap {
 }
 
 /// What an empty answer is called once bars from `first` to `last` are stored.
-fn explained(known: &Known<'_>, gap: Gap, first: i64, last: i64) -> Vec<Gap> {
+fn named_anew(known: &Known<'_>, gap: Gap, first: i64, last: i64) -> Vec<Gap> {
     let reason = |reason| vec![Gap { reason, next_check_at: None, ..gap }];
     let looked_enough = gap.checked_count as usize > LOOK_AGAIN_DAYS.len();
     if gap.range.end <= first {
@@ -271,7 +271,8 @@ fn split_at_sessions(known: &Known<'_>, gap: &Gap) -> Vec<Gap> {
         return vec![*gap];
     }
     let last_label = gap.range.end - known.timeframe.seconds();
-    let (first, last) = (session_labels(known, gap.range.start), session_labels(known, last_label));
+    let (first, last) =
+        (closing_session(known, gap.range.start), closing_session(known, last_label));
     let (Some(first), Some(last)) = (first, last) else { return vec![*gap] };
     let between = TimeRange::new(first.end, last.start);
     let stretches = if first == last { vec![first] } else { vec![first, between, last] };
@@ -298,7 +299,7 @@ fn was_not_traded(known: &Known<'_>, session: TimeRange, part: &Gap) -> bool {
 }
 
 /// The labels of the session in which the bar labelled `ts` lies; ends at the session's close.
-fn session_labels(known: &Known<'_>, ts: i64) -> Option<TimeRange> {
+fn closing_session(known: &Known<'_>, ts: i64) -> Option<TimeRange> {
     let zone = known.due.calendar.zone();
     let date = zone.date(ts)?;
     let session = known.due.calendar.session(date)?;

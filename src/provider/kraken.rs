@@ -98,7 +98,8 @@ impl Provider for Kraken {
             serde_json::from_str(rows.get()).map_err(|error| not_json(reply, &error))?;
         let (mut bars, mut broken) = rows_one_by_one(reply, &rows, bar, first_column)?;
         bars.retain(|bar| bar.ts <= last);
-        broken.retain(|row| row.ts.is_some_and(|ts| ts <= last));
+        // Of a row without a legible time it is told that it came.
+        broken.retain(|row| row.ts.is_none_or(|ts| ts <= last));
         let dropped = rows.len().saturating_sub(bars.len() + broken.len()) as u64;
         let symbol = symbol.to_owned();
         Ok(Page::last_of(Answer { symbol, bars, broken, dropped, ..Answer::default() }))

@@ -72,7 +72,7 @@ pub fn tally(
 ) -> Tally {
     let timeframe = series.key.timeframe;
     let held = TimeRange::new(series.first_due_ts().unwrap_or(i64::MAX), i64::MAX);
-    let explained = |gap: &&Gap| !gap.reason.is_hole() && gap.range.end > held.start;
+    let excused = |gap: &&Gap| !gap.reason.is_hole() && gap.range.end > held.start;
     let now = counts.now;
     let mut missing = |gap: &Gap| {
         let range = gap.range.intersect(held);
@@ -83,11 +83,11 @@ pub fn tally(
             counts.count(due, timeframe, range)
         }
     };
-    let explained: u64 = gaps.iter().filter(explained).map(&mut missing).sum();
+    let excused: u64 = gaps.iter().filter(excused).map(&mut missing).sum();
     Tally {
         stored: series.bar_count,
         rejected: found.rejected,
-        due: counts.count(due, timeframe, held).saturating_sub(explained),
+        due: counts.count(due, timeframe, held).saturating_sub(excused),
         stored_due: series.bar_count.saturating_sub(found.non_session + undue),
         holes: gaps.iter().filter(|gap| gap.reason.is_hole()).count() as u64,
         anomalies: found.non_session + found.scored,

@@ -42,7 +42,7 @@ impl Facts {
     /// The gaps of a series that are no holes, after its bar of `watermark_ts`, as a set; all of them where
     /// that is `None`.
     #[must_use]
-    pub fn explained(&self, series_id: i64, watermark_ts: Option<i64>) -> RangeSet {
+    pub fn excused(&self, series_id: i64, watermark_ts: Option<i64>) -> RangeSet {
         let after = watermark_ts.unwrap_or(i64::MIN);
         let gaps = self.gaps_of(series_id);
         let first = gaps.partition_point(|gap| gap.range.end <= after);

@@ -136,14 +136,14 @@ pub fn judge<E>(
     Ok(rows)
 }
 
-/// How many bars are due after the last one and not explained.
+/// How many bars are due after the last one and not excused.
 fn lacking_after(series: &SeriesFact, (due, counts): (&Due, &mut DueCounts), gaps: &[Gap]) -> u64 {
     let Some(last) = series.watermark_ts else { return 0 };
-    let explained = gaps.iter().filter(|gap| !gap.reason.is_hole() && gap.range.start > last);
-    let explained: u64 = explained.map(|gap| gap.missing).sum();
+    let excused = gaps.iter().filter(|gap| !gap.reason.is_hole() && gap.range.start > last);
+    let excused: u64 = excused.map(|gap| gap.missing).sum();
     let after =
         TimeRange::new(series.due_from().map_or(last + 1, |from| from.max(last + 1)), i64::MAX);
-    counts.count(due, series.key.timeframe, after).saturating_sub(explained)
+    counts.count(due, series.key.timeframe, after).saturating_sub(excused)
 }
 
 /// What is wrong with some rows or bars.

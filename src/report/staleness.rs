@@ -343,14 +343,14 @@ impl<'a> Judge<'a> {
         watermark_ts: Option<i64>,
     ) -> (Judged, Option<i64>) {
         let (timeframe, now) = (terms.timeframe, self.now);
-        let explained = fact.map(|fact| self.facts.explained(fact.series_id, watermark_ts));
-        let explained = &explained.unwrap_or_default();
+        let excused = fact.map(|fact| self.facts.excused(fact.series_id, watermark_ts));
+        let excused = &excused.unwrap_or_default();
         let added_at = fact.and_then(|fact| fact.added_at).unwrap_or(now);
-        let held = Held { due, timeframe, watermark_ts, added_at, explained };
+        let held = Held { due, timeframe, watermark_ts, added_at, excused };
         let judge = || freshness::judge(&held, terms.thresholds, now);
         let Some(last) = watermark_ts else { return (judge(), None) };
         let close_at = || due.calendar.close_at(timeframe, due.layout, last);
-        if due.delisted.is_some() || !explained.is_empty() {
+        if due.delisted.is_some() || !excused.is_empty() {
             return (judge(), Some(close_at()));
         }
         let (judged, closed_at) =

@@ -121,6 +121,22 @@ fn kraken_answers_under_its_own_name_and_with_a_running_bar() {
 }
 
 #[test]
+fn a_row_of_kraken_without_a_legible_time_is_on_record() {
+    let server = Server::start(|_| {
+        let bar = |ts: Value| json!([ts, "10", "12", "9", "11", "10.5", "100", 7]);
+        let [first, second] = [day_and_a_half()[0], day_and_a_half()[1]];
+        let bars = [bar(first.into()), bar("noon".into()), bar(second.into())];
+        Answer::ok(json!({"error": [], "result": {"XXBTZUSD": bars, "last": second}}).to_string())
+    });
+    let config = provider("kraken", &server.url(), "") + &group("p", "crypto", &["XBTUSD"], HOURLY);
+    let sandbox = Sandbox::with(&config);
+    sandbox.backfill_at(AS_OF, &[]);
+    let rejected = sandbox.database().texts("SELECT reason || ' ' || text FROM rejected_bars");
+    assert_eq!(rejected.len(), 1, "{rejected:?}");
+    assert!(rejected[0].contains("noon"), "{rejected:?}");
+}
+
+#[test]
 fn coinbase_answers_newest_first() {
     let server = Server::start(|request: &Request| {
         assert_eq!(request.parameter("granularity"), Some("3600"));

@@ -129,8 +129,8 @@ pub(super) fn suspected_delisted(series: &[&SeriesState]) -> Option<Issue> {
         count,
         since: Some(*since),
         message: format!(
-            "nothing has come for {symbol} since {}, however often it was asked; it is asked less and \
-             less often",
+            "nothing has come for {symbol} since {}, however often it was asked for; a provider is asked \
+             for it less and less often",
             instant(*since)
         ),
         hint: format!(
