@@ -287,7 +287,7 @@ fn run_remembering(
         let stopped = engine.stopped().map(exit::Exit::Stopped);
         let exit = stopped.unwrap_or_else(|| exit::Exit::of_error(&error));
         // The database may be what failed; then the next run finds this one crashed.
-        let _ = store.write(|tx| record.write(tx, RunStatus::Failed, exit, Some(&words)));
+        let _ = store.write(|tx| tx.run_abort(record.run_id, clock::now(), exit.code(), &words));
         return Err(error);
     }
     if let Some(signal) = engine.stopped() {

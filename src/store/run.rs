@@ -28,6 +28,18 @@ pub struct NewRun<'a> {
     pub host: &'a str,
 }
 
+/// Sets what a run did that cannot say so itself: its log's and its jobs' rows do.
+const AS_STORED: &str = "
+    (requests, rate_limited, retried, records_inserted, records_updated) =
+        (SELECT coalesce(sum((http_status IS NOT NULL OR error_kind IS NOT NULL) AND file IS NULL), 0),
+                coalesce(sum(error_kind = 'rate_limited'), 0), coalesce(sum(attempt > 1), 0),
+                coalesce(sum(records_inserted), 0), coalesce(sum(records_updated), 0)
+           FROM fetch_log WHERE run_id = runs.run_id),
+    (symbols_total, successful, failed, deferred, skipped) =
+        (SELECT count(*), coalesce(sum(status = 'completed'), 0), coalesce(sum(status = 'failed'), 0),
+                coalesce(sum(status = 'deferred'), 0), coalesce(sum(status = 'skipped'), 0)
+           FROM jobs WHERE run_id = runs.run_id)";
+
 impl Writer<'_> {
     /// Marks as crashed what is still `running` although nobody holds the lock; tells how many.
     ///
@@ -45,26 +57,46 @@ impl Writer<'_> {
              AND run_id IN (SELECT run_id FROM runs WHERE status = 'running')",
             [],
         )?;
-        // It could not say what it had done; its log rows do.
-        self.connection.execute(
+        let crashed = format!(
             "UPDATE runs SET status = 'crashed',
-                    error = 'it ended without saying so: killed, or the machine went down',
-                    (requests, rate_limited, retried, records_inserted) =
-                        (SELECT coalesce(sum((http_status IS NOT NULL OR error_kind IS NOT NULL) AND file IS NULL), 0),
-                                coalesce(sum(error_kind = 'rate_limited'), 0),
-                                coalesce(sum(attempt > 1), 0), coalesce(sum(records_inserted), 0)
-                           FROM fetch_log WHERE run_id = runs.run_id),
-                    (symbols_total, successful, failed, deferred, skipped) =
-                        (SELECT count(*), coalesce(sum(status = 'completed'), 0),
-                                coalesce(sum(status = 'failed'), 0),
-                                coalesce(sum(status = 'deferred'), 0),
-                                coalesce(sum(status = 'skipped'), 0)
-                           FROM jobs WHERE run_id = runs.run_id)
-             WHERE status = 'running'",
-            [],
-        )?;
+                    error = 'it ended without saying so: killed, or the machine went down', {AS_STORED}
+             WHERE status = 'running'"
+        );
+        self.connection.execute(&crashed, [])?;
         left.iter().try_for_each(|run_id| self.totals_add(&RunId(run_id.clone())))?;
         Ok(left.len())
+    }
+
+    /// Closes the row of a run that could not go on: it did what its other rows say, whatever it was about to
+    /// write when it failed.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be written.
+    pub fn run_abort(
+        &self,
+        run_id: &RunId,
+        at: i64,
+        exit_code: u8,
+        error: &str,
+    ) -> StoreResult<()> {
+        self.jobs_skip(run_id)?;
+        let aborted = format!(
+            "UPDATE runs SET completed_at = ?2, status = 'failed', exit_code = ?3, error = ?4, {AS_STORED}
+             WHERE run_id = ?1 AND status = 'running'"
+        );
+        let closed = self.connection.execute(&aborted, params![run_id.0, at, exit_code, error])?;
+        if closed == 1 { self.totals_add(run_id) } else { Ok(()) }
+    }
+
+    /// Skips the jobs of a run that are still open.
+    fn jobs_skip(&self, run_id: &RunId) -> StoreResult<()> {
+        self.connection.execute(
+            "UPDATE jobs SET status = 'skipped'
+             WHERE run_id = ? AND status IN ('pending', 'in_progress', 'retry')",
+            [&run_id.0],
+        )?;
+        Ok(())
     }
 
     /// Opens a run's row.
@@ -104,11 +136,7 @@ impl Writer<'_> {
         exit_code: u8,
         error: Option<&str>,
     ) -> StoreResult<()> {
-        self.connection.execute(
-            "UPDATE jobs SET status = 'skipped'
-             WHERE run_id = ? AND status IN ('pending', 'in_progress', 'retry')",
-            [&run_id.0],
-        )?;
+        self.jobs_skip(run_id)?;
         let closed = self.connection.execute(
             "UPDATE runs SET completed_at = ?2, status = ?3, exit_code = ?4, error = ?5,
                  symbols_total = ?6, successful = ?7, failed = ?8, deferred = ?9, retried = ?10,

@@ -50,6 +50,15 @@ fn said_stored(output: &Output) -> u64 {
         .sum()
 }
 
+/// The runs that could not go on and say of themselves what their jobs' and their log's rows do not say.
+fn runs_that_claim_more(sandbox: &Sandbox) -> i64 {
+    let sql = "SELECT count(*) FROM runs AS r WHERE status = 'failed'
+        AND (successful <> (SELECT count(*) FROM jobs AS j WHERE j.run_id = r.run_id AND j.status = 'completed')
+             OR records_inserted <> (SELECT coalesce(sum(f.records_inserted), 0) FROM fetch_log AS f
+                                     WHERE f.run_id = r.run_id))";
+    opened(sandbox).map_or(0, |database| database.number(sql))
+}
+
 /// Fails every step to the disk in turn, and all later ones; tells how many failed.
 fn every_step_fails(spoil: Spoil, cause: &[&str]) -> u64 {
     let (server, whole) = small(provider(&[]));
@@ -74,6 +83,7 @@ fn every_step_fails(spoil: Spoil, cause: &[&str]) -> u64 {
         let (said, held) = (said_stored(&output), days(&sandbox));
         assert!(held >= said, "{what}: {said} bars were committed, {held} are there{output}");
         most_said = most_said.max(said);
+        assert_eq!(runs_that_claim_more(&sandbox), 0, "{what}: more than is there{output}");
         if output.code == Some(0) {
             // What is done for tidiness only may fail.
             if shim.steps() < at {
