@@ -33,7 +33,7 @@ const TO_LOOK: Duration = Duration::from_secs(4);
 /// Looks at the config, who can read and write it and the keys, the database, the disk, the lock, the
 /// providers (one small request each, within their quotas), the clock, the timers, the backups, the last
 /// run and the notifiers. As root it judges by the rights of the database folder's owner. Keys are never shown. Exits 0 when nothing is wrong, 1 with a warning, 2 when something is
-/// critical, and 78 when the config cannot be followed.
+/// critical, and 78 when the config cannot be followed; a signal ends it without a verdict.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   mdctl doctor
@@ -52,7 +52,7 @@ pub(super) fn exec(command: &Doctor, global: &Global) -> Done {
         Err(error) => broken(&error, global),
         Ok(settings) => {
             let scene = Scene::of(settings, global, false)?;
-            let examination = examine(command, &scene);
+            let examination = examine(command, &scene)?;
             let config = Some(scene.settings.config_path.as_path());
             tell(&examination, config, scene.json, scene.look, scene.wall_now)
         }
@@ -83,7 +83,7 @@ fn tell(
     Ok(examination.exit())
 }
 
-fn examine(command: &Doctor, scene: &Scene) -> Examination {
+fn examine(command: &Doctor, scene: &Scene) -> Result<Examination, Failure> {
     let settings: &Settings = &scene.settings;
     let (database, store) = database(&settings.database);
     let health = store.as_ref().and_then(|_| super::health::judge(scene).ok());
@@ -94,7 +94,7 @@ fn examine(command: &Doctor, scene: &Scene) -> Examination {
     drop(store);
     // Before the threads that fetch: they take signals for themselves.
     let ears = ears::listen(scene, command.send_test);
-    let providers = providers::try_all(scene, &database, health.as_ref(), holder.is_some());
+    let providers = providers::try_all(scene, &database, health.as_ref(), holder.is_some())?;
     let timers = timers(&settings.config_path);
     let eyes = Eyes::of(&settings.database, &timers);
     let seen = Seen {
@@ -116,7 +116,7 @@ fn examine(command: &Doctor, scene: &Scene) -> Examination {
         newest_backup: backups::newest(&settings.database, identity.as_deref()),
         ears,
     };
-    doctor::judge(&seen)
+    Ok(doctor::judge(&seen))
 }
 
 /// What systemd knows of the config's timers.

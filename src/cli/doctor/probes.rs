@@ -7,6 +7,7 @@ use crate::domain::probe::{Probe, Soundness};
 use crate::domain::range::TimeRange;
 use crate::domain::timeframe::{DAY, Timeframe};
 use crate::domain::words::instant;
+use crate::exit::Exit;
 use crate::fetch::{self, Engine, Question};
 use crate::report::doctor::Database;
 use crate::report::health::Health;
@@ -48,27 +49,48 @@ pub(super) fn hindrance(
     Some(why.to_owned())
 }
 
-/// Asks every provider that has its key and that a group asks for anything; tells what came of it by name, or
-/// why none could be asked.
-pub(super) fn ask(scene: &Scene, lacking: &[&str]) -> Result<BTreeMap<String, Probe>, String> {
+/// What came of asking, by provider, or why none could be asked.
+pub(super) type Asked = Result<BTreeMap<String, Probe>, String>;
+
+/// Asks every provider that has its key and that a group asks for anything.
+///
+/// # Errors
+///
+/// When a signal ended it: half an examination is none.
+pub(super) fn ask(scene: &Scene, lacking: &[&str]) -> Result<Asked, Failure> {
     let settings: &Settings = &scene.settings;
     let http = settings.providers.values().filter(|provider| !provider.is_files());
     let asked = http.filter(|provider| !lacking.contains(&provider.name.as_str()));
     let questions: Vec<Question> =
         asked.filter_map(|provider| question(settings, provider, scene.wall_now)).collect();
     if questions.is_empty() {
-        return Ok(BTreeMap::new());
+        return Ok(Ok(BTreeMap::new()));
     }
+    let engine = match Engine::start() {
+        Ok(engine) => engine,
+        Err(error) => return Ok(Err(format!("the threads that fetch: {error}"))),
+    };
+    let asked = put(settings, &engine, questions);
+    match engine.stopped() {
+        Some(signal) => {
+            let words = format!("stopped by {} before all was looked at", signal.as_str());
+            Err(Failure::new(Exit::Stopped(signal), "stopped", words))
+        }
+        None => Ok(asked),
+    }
+}
+
+/// Puts the questions, and writes down what they take from the quotas.
+fn put(settings: &Settings, engine: &Engine, questions: Vec<Question>) -> Asked {
     let mut providers = settings.providers.clone();
     providers.retain(|name, _| questions.iter().any(|question| question.provider == *name));
     let database = &settings.database;
     let _lock = lock::try_lock(database)
         .map_err(|error| Failure::create(&lock::path_of(database), &error).message().to_owned())?
         .ok_or(AT_WORK)?;
-    let engine = Engine::start().map_err(|error| format!("the threads that fetch: {error}"))?;
     let mut store = Store::open_write(database).map_err(|error| error.to_string())?;
     let remembered = store.provider_states().map_err(|error| error.to_string())?;
-    let probed = fetch::probe(&engine, &providers, remembered, questions, |notes, stamp| {
+    let probed = fetch::probe(engine, &providers, remembered, questions, |notes, stamp| {
         store.write(|tx| {
             notes
                 .iter()

@@ -1,27 +1,30 @@
 //! The providers, each with its key and with what came of trying it.
 
-use std::collections::BTreeMap;
-
 use crate::config::{KeySource, ProviderSettings, Source};
 use crate::domain::probe::Probe;
 use crate::report::doctor::{Database, Key, Tried};
 use crate::report::health::Health;
 
+use super::super::failure::Failure;
 use super::super::scene::Scene;
-use super::probes;
+use super::probes::{self, Asked};
 
 /// Every provider, and what came of trying it.
+///
+/// # Errors
+///
+/// When a signal ended it.
 pub(super) fn try_all<'a>(
     scene: &'a Scene,
     database: &Database,
     health: Option<&Health>,
     is_locked: bool,
-) -> Vec<Tried<'a>> {
+) -> Result<Vec<Tried<'a>>, Failure> {
     let keyed = scene.settings.providers.values();
     let keyed: Vec<_> = keyed.map(|settings| (settings, settings.key.as_ref().map(key))).collect();
     let mut probes = match probes::hindrance(database, health, is_locked) {
         Some(why) => Err(why),
-        None => probes::ask(scene, &lacking(&keyed)),
+        None => probes::ask(scene, &lacking(&keyed))?,
     };
     let each = keyed.into_iter().map(|(settings, key)| Tried {
         probe: taken(&mut probes, settings, key.as_ref()),
@@ -29,7 +32,7 @@ pub(super) fn try_all<'a>(
         settings,
         key,
     });
-    each.collect()
+    Ok(each.collect())
 }
 
 fn key(source: &KeySource) -> Key {
@@ -52,7 +55,7 @@ const fn has_what_it_takes(key: Option<&Key>) -> bool {
 
 /// What came of asking one, taken from what came of asking all; or why it was not asked.
 fn taken(
-    probes: &mut Result<BTreeMap<String, Probe>, String>,
+    probes: &mut Asked,
     settings: &ProviderSettings,
     key: Option<&Key>,
 ) -> Result<Probe, String> {

@@ -4,6 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::thread;
 
+use rustix::process::Signal;
+
 use super::*;
 use crate::support::server::{Reply, Request};
 
@@ -46,6 +48,17 @@ fn what_is_wrong_with_a_provider_is_told_apart() {
     noise.says("critical", "it is not reached");
     let (away, _) = asked(|| Answer::Whole(Reply::new(302, "").with("location", "/elsewhere")));
     away.says("warning", "elsewhere").mended_by("curl -sI");
+}
+
+#[test]
+fn who_is_stopped_while_he_asks_gives_no_verdict() {
+    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
+        let (server, sandbox) = at(|| Answer::Hang);
+        let running = sandbox.start(&["doctor", "--json"]);
+        server.wait_for(1);
+        running.signal(signal);
+        assert_eq!(running.wait(), Some(code));
+    }
 }
 
 #[test]
