@@ -18,11 +18,13 @@ use crate::domain::range::TimeRange;
 use crate::domain::run::RunStatus;
 use crate::domain::shard::Shard;
 use crate::domain::timeframe::Timeframe;
+use crate::domain::words::instant;
 use crate::logging::{self, Form, Guard, Lines, Tail};
 use crate::render::progress::Progress;
 use crate::render::table::{self, Look};
 use crate::report::breaker::{self, BreakerRow};
 use crate::report::health::{Disk, Evidence};
+use crate::report::holes;
 use crate::report::quality::{self as quality_report, Counted, SeriesQuality};
 use crate::report::staleness::Staleness;
 use crate::report::{Facts, actions};
@@ -35,6 +37,9 @@ use super::{Colour, Global, LogFormat, ending};
 
 /// Failures shown beside the verdict, at most.
 const MOST_FAILURES: u64 = 50;
+
+/// By so much what another process wrote may be ahead of a clock that is right, in seconds.
+const AHEAD: i64 = 300;
 
 /// Runs of the last day looked at by the verdict, at most.
 const MOST_RUNS: u64 = 1_000;
@@ -258,6 +263,8 @@ impl Scene {
         };
         Ok(Evidence {
             staleness,
+            holes: holes::judge(&self.settings, facts, self.now()),
+            ahead: self.ahead(store, facts)?,
             low_quality,
             running,
             last,
@@ -295,8 +302,8 @@ impl Scene {
     }
 
     /// The run at work, an import too, and the last one that ended. A run that a pause made skip tells
-    /// nothing, nor does an import that has ended, and there may be many of them: so many runs are looked at
-    /// as it takes.
+    /// nothing, nor does an import that has ended or what is dated ahead of the clock, and there may be many of
+    /// them: so many runs are looked at as it takes.
     pub(super) fn at_work_and_last(
         &self,
         store: &Store,
@@ -314,6 +321,24 @@ impl Scene {
         }
     }
 
+    /// What is dated after now, a run or a bar, in words; `None` when nothing is.
+    fn ahead(&self, store: &Store, facts: &Facts) -> StoreResult<Option<String>> {
+        let newest =
+            store.runs_last(1, None, None, None)?.into_iter().find(|run| self.is_ahead(run));
+        let bars = facts.series.values().filter_map(|fact| Some((fact.watermark_ts?, fact)));
+        let last = bars.max_by_key(|(ts, _)| *ts).filter(|(ts, _)| *ts > self.wall_now + AHEAD);
+        let run =
+            newest.map(|run| format!("run {} began at {}", run.run_id, instant(run.started_at)));
+        let bar = last
+            .map(|(ts, fact)| format!("the last bar of {} is that of {}", fact.key, instant(ts)));
+        Ok(run.or(bar))
+    }
+
+    /// Whether a run began after now. Nothing is judged by it: it may stay the newest for weeks.
+    fn is_ahead(&self, run: &RunFact) -> bool {
+        run.started_at > self.wall_now.saturating_add(AHEAD)
+    }
+
     /// The run at work and the last one that ended, of the newest runs.
     fn sorted(&self, newest: Vec<RunFact>) -> (Option<RunFact>, Option<RunFact>) {
         let mut running = None;
@@ -323,7 +348,7 @@ impl Scene {
             match run.status {
                 RunStatus::Running => running.get_or_insert(run),
                 RunStatus::Skipped => continue,
-                _ if run.is_import() => continue,
+                _ if run.is_import() || self.is_ahead(&run) => continue,
                 _ => last.get_or_insert(run),
             };
         }

@@ -21,6 +21,7 @@ pub use disk::Disk;
 
 use super::actions::ActionState;
 use super::breaker::BreakerRow;
+use super::holes::Hole;
 use super::quality::SeriesQuality;
 use super::staleness::{Counts, LeftOut, SeriesState, Staleness};
 
@@ -29,6 +30,10 @@ use super::staleness::{Counts, LeftOut, SeriesState, Staleness};
 pub struct Evidence {
     /// Every series' freshness.
     pub staleness: Staleness,
+    /// Recent holes in what is stored, the largest first.
+    pub holes: Vec<Hole>,
+    /// What lies ahead of the clock, in words; `None` when nothing does.
+    pub ahead: Option<String>,
     /// Series whose score is low for what is held of them, the worst first.
     pub low_quality: Vec<SeriesQuality>,
     /// The run at work.
@@ -182,8 +187,10 @@ pub fn judge(settings: &Settings, evidence: Evidence) -> Health {
     let left_out =
         staleness.left_out.iter().filter(|(provider, _)| !down.contains_key(&***provider));
     left_out.for_each(|(_, left_out)| others.join(left_out));
+    issues.extend(data::no_symbols(settings));
     issues.extend(data::series_missing(&series, &others));
     issues.extend(data::series_stale(settings, &evidence, &series, &others));
+    issues.extend(data::series_holes(&evidence, &down));
     issues.extend(data::features_stale(&series, &others));
     issues.extend(data::keeps_failing(&series));
     issues.extend(data::suspected_delisted(&series));
@@ -193,6 +200,7 @@ pub fn judge(settings: &Settings, evidence: Evidence) -> Health {
     issues.extend(runs::rate_limited(&evidence));
     issues.extend(data::low_quality(settings, &evidence, &down));
     issues.extend(evidence.breakers.iter().filter_map(providers::held));
+    issues.extend(runs::clock_wrong(&evidence));
     issues.extend(disk::disk_low(&evidence));
     issues.extend(evidence.pause.as_ref().map(runs::paused));
     issues.extend(unsent::alerts_unsent(settings, &evidence));

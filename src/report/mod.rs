@@ -13,6 +13,7 @@ pub mod breaker;
 pub mod doctor;
 pub mod gaps;
 pub mod health;
+pub mod holes;
 pub mod metrics;
 pub mod page;
 pub mod quality;

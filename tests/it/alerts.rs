@@ -16,6 +16,21 @@ mod told;
 /// All built-in rules but `EnrichmentJobFailed` switched off.
 const ONLY_FAILED: &str = r#"
 [[alerts]]
+name = "MissingSeries"
+enabled = false
+[[alerts]]
+name = "SeriesHoles"
+enabled = false
+[[alerts]]
+name = "NoSymbols"
+enabled = false
+[[alerts]]
+name = "LastRunFailed"
+enabled = false
+[[alerts]]
+name = "DiskLow"
+enabled = false
+[[alerts]]
 name = "RunOverdue"
 enabled = false
 [[alerts]]
@@ -134,7 +149,7 @@ fn what_fires_is_shown_with_its_fields() {
         "value",
     ];
     let alerts = json["alerts"].as_array().expect("a list");
-    assert_eq!(alerts.len(), 10);
+    assert_eq!(alerts.len(), 15);
     for alert in alerts {
         assert_eq!(fields(alert), expected);
     }

@@ -345,6 +345,83 @@ fn a_good_run_is_healthy() {
     assert_eq!(json["last_success_at"], json["last_execution"]["completed_at"]);
 }
 
+/// A sandbox whose one symbol lacks these of its 21 sessions.
+fn lacking(sessions: std::ops::Range<usize>) -> Sandbox {
+    let mut held = daily_sessions();
+    held.drain(sessions);
+    let market = Market::daily(&["AAA"], &held);
+    let (_server, sandbox) = faulty_stocks(&["AAA"], move |request| market.polygon(request));
+    sandbox.backfill(&[]).expect_code(0);
+    sandbox
+}
+
+#[test]
+fn a_hole_as_large_as_would_be_critical_at_the_end_is_an_issue() {
+    let sandbox = lacking(8..11);
+    sandbox.mdctl(&["health", "--as-of", AS_OF]).expect_code(1);
+    let json = document(&sandbox, &["health"]);
+    assert_eq!(codes(&json), ["series_holes"]);
+    let hole = &json["issues"][0];
+    assert_eq!(
+        (&hole["subject"], &hole["since"]),
+        (&"AAA 1d".into(), &"2024-02-28T00:00:00Z".into())
+    );
+    let message = hole["message"].as_str().expect("text");
+    assert!(message.contains("3 bars") && message.contains("(provider_empty)"), "{message}");
+    assert!(
+        hole["hint"].as_str().expect("text").ends_with("mdctl backfill --repair AAA"),
+        "{hole}"
+    );
+    // What lacks at the end is late, and no hole.
+    assert_eq!(codes(&document(&lacking(18..21), &["health"])), ["series_stale"]);
+    // A day or two in which nothing traded wakes nobody, nor does what is long past.
+    assert_eq!(codes(&document(&lacking(8..10), &["health"])), Vec::<&str>::new());
+    sandbox.tamper("UPDATE gaps SET from_ts = from_ts - 2592000, to_ts = to_ts - 2592000");
+    assert_eq!(codes(&document(&sandbox, &["health"])), Vec::<&str>::new());
+}
+
+#[test]
+fn a_universe_that_has_vanished_is_critical() {
+    let (_server, sandbox) = daily_stocks(&["AAA"]);
+    sandbox.backfill(&[]).expect_code(0);
+    let config = sandbox.read("mdctl.toml");
+    sandbox.write("list.csv", "symbol\n");
+    sandbox
+        .write("mdctl.toml", config.replace("symbols = [\"AAA\"]", "symbols_file = \"list.csv\""));
+    sandbox.mdctl(&["health", "--as-of", AS_OF]).expect_code(2);
+    assert_eq!(codes(&document(&sandbox, &["health"])), ["no_symbols"]);
+}
+
+#[test]
+fn when_no_series_has_a_bar_that_is_critical() {
+    let (_server, sandbox) =
+        faulty_stocks(&["AAA", "BBB"], |request| Market::new().polygon(request));
+    sandbox.backfill(&[]).expect_code(0);
+    sandbox.mdctl(&["health", "--as-of", AS_OF]).expect_code(2);
+    let json = document(&sandbox, &["health"]);
+    assert_eq!(codes(&json), ["series_missing"]);
+    assert_eq!(json["issues"][0]["severity"], "critical");
+}
+
+#[test]
+fn a_run_ahead_of_the_clock_counts_for_nothing_and_is_told() {
+    let (_server, sandbox) = daily_stocks(&["AAA"]);
+    sandbox.backfill(&[]).expect_code(0);
+    // Ids of runs ascend with the time.
+    sandbox.tamper(
+        "PRAGMA foreign_keys = OFF;
+         UPDATE runs SET run_id = '02' || substr(run_id, 3), started_at = started_at + 864000,
+                completed_at = completed_at + 864000",
+    );
+    let json = document(&sandbox, &["health"]);
+    assert_eq!(codes(&json), ["clock_wrong", "run_overdue"]);
+    let message = json["issues"][1]["message"].as_str().expect("text");
+    assert!(message.contains("ahead of this machine's clock"), "{message}");
+    // The next one is judged, although it is not the newest.
+    sandbox.backfill(&[]).expect_code(0);
+    assert_eq!(codes(&document(&sandbox, &["health"])), ["clock_wrong"]);
+}
+
 #[test]
 fn a_partly_failed_run_is_degraded() {
     let (_server, sandbox) = partly_failed();

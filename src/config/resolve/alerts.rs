@@ -27,8 +27,17 @@ fn built_in() -> Vec<Rule> {
         rule("LongDuration", "last_run.working_seconds", Test::Above(1800.0), warning),
         rule("LowDataQuality", "series.quality_score", Test::Below(0.85), warning),
         rule("LowValidation", "series.validation_rate", Test::Below(0.95), warning),
-        // As bad as `health` says that it is.
+        // These are as bad as `health` says that they are.
         rule("StaleSeries", "issues.code", issue("series_stale"), None),
+        // A symbol that has just been added waits for the next run.
+        Rule {
+            hold: Duration::from_secs(2 * 3_600),
+            ..rule("MissingSeries", "issues.code", issue("series_missing"), None)
+        },
+        rule("SeriesHoles", "issues.code", issue("series_holes"), None),
+        rule("NoSymbols", "issues.code", issue("no_symbols"), None),
+        rule("LastRunFailed", "issues.code", issue("last_run_failed"), None),
+        rule("DiskLow", "issues.code", issue("disk_low"), None),
         rule("BreakerOpen", "breakers.state", Test::EqualsText("open".to_owned()), critical),
         rule("RateLimited", "fetch_pipeline.rate_limited_share", Test::Above(5.0), warning),
         rule("ObjectiveMissed", "objectives.met", Test::EqualsTruth(false), warning),

@@ -87,6 +87,8 @@ fn view() -> View {
     ];
     let evidence = Evidence {
         staleness: Staleness { series: states, ..Staleness::default() },
+        holes: Vec::new(),
+        ahead: None,
         low_quality: Vec::new(),
         running: None,
         last: None,

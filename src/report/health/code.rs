@@ -11,10 +11,14 @@ pub enum Code {
     LastRunPartial,
     /// A provider's breaker is open, or every job of it failed.
     ProviderDown,
+    /// The config tracks no symbol.
+    NoSymbols,
     /// Series without a bar.
     SeriesMissing,
     /// Series that lag, or whose features lag behind their bars.
     SeriesStale,
+    /// Series that lack bars between those that they have.
+    SeriesHoles,
     /// Series that failed in run after run.
     KeepsFailing,
     /// Symbols for which nothing comes any more, while others go on.
@@ -27,6 +31,8 @@ pub enum Code {
     HighFailureRate,
     /// Too many answers said: too many requests; or a provider wants to be left alone.
     RateLimited,
+    /// Runs or bars lie ahead of this machine's clock.
+    ClockWrong,
     /// The disk under the database is nearly full.
     DiskLow,
     /// Runs do nothing, by order.
@@ -37,19 +43,22 @@ pub enum Code {
 
 impl Code {
     /// Each of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::RunOverdue,
         Self::LastRunFailed,
         Self::LastRunPartial,
         Self::ProviderDown,
+        Self::NoSymbols,
         Self::SeriesMissing,
         Self::SeriesStale,
+        Self::SeriesHoles,
         Self::KeepsFailing,
         Self::SuspectedDelisted,
         Self::LowQuality,
         Self::SplitDisputed,
         Self::HighFailureRate,
         Self::RateLimited,
+        Self::ClockWrong,
         Self::DiskLow,
         Self::Paused,
         Self::AlertsUnsent,
@@ -63,14 +72,17 @@ impl Code {
             Self::LastRunFailed => "last_run_failed",
             Self::LastRunPartial => "last_run_partial",
             Self::ProviderDown => "provider_down",
+            Self::NoSymbols => "no_symbols",
             Self::SeriesMissing => "series_missing",
             Self::SeriesStale => "series_stale",
+            Self::SeriesHoles => "series_holes",
             Self::KeepsFailing => "keeps_failing",
             Self::SuspectedDelisted => "suspected_delisted",
             Self::LowQuality => "low_quality",
             Self::SplitDisputed => "split_disputed",
             Self::HighFailureRate => "high_failure_rate",
             Self::RateLimited => "rate_limited",
+            Self::ClockWrong => "clock_wrong",
             Self::DiskLow => "disk_low",
             Self::Paused => "paused",
             Self::AlertsUnsent => "alerts_unsent",

@@ -10,6 +10,7 @@ use crate::domain::words::{instant, span};
 use crate::plan::rest;
 
 use super::super::actions::ActionState;
+use super::super::holes::Hole;
 use super::super::metrics::share;
 use super::super::quality::SeriesQuality;
 use super::super::staleness::{Lack, LeftOut, SeriesState};
@@ -31,12 +32,26 @@ const fn all(series: &[&SeriesState], others: &LeftOut) -> u64 {
     series.len() as u64 + others.counts.all()
 }
 
+pub(super) fn no_symbols(settings: &Settings) -> Option<Issue> {
+    settings.members().next().is_none().then(|| Issue {
+        code: Code::NoSymbols,
+        severity: Severity::Critical,
+        subject: "symbols".to_owned(),
+        count: 1,
+        since: None,
+        message: "the config tracks no symbol: nothing is fetched, and nothing is watched"
+            .to_owned(),
+        hint: "mdctl symbols add; or see whether the config, or its symbols_file, has lost them"
+            .to_owned(),
+    })
+}
+
 pub(super) fn series_missing(series: &[&SeriesState], others: &LeftOut) -> Option<Issue> {
     let (count, first) = lacking(series, others, Lack::Bars)?;
     let all = all(series, others);
     Some(Issue {
         code: Code::SeriesMissing,
-        severity: Severity::Warning,
+        severity: if count == all { Severity::Critical } else { Severity::Warning },
         subject: first.key.to_string(),
         count,
         since: None,
@@ -113,6 +128,31 @@ pub(super) fn keeps_failing(series: &[&SeriesState]) -> Option<Issue> {
             worst.key, marks.consecutive_failures
         ),
         hint: format!("mdctl status {}", worst.key.symbol),
+    })
+}
+
+/// Series that lack bars between those that they have.
+pub(super) fn series_holes(evidence: &Evidence, down: &BTreeMap<String, Issue>) -> Option<Issue> {
+    let mut told = evidence.holes.iter().filter(|hole| !down.contains_key(&hole.provider));
+    let worst = told.next()?;
+    let count = 1 + told.count() as u64;
+    let Hole { key, gap, .. } = worst;
+    Some(Issue {
+        code: Code::SeriesHoles,
+        severity: Severity::Warning,
+        subject: key.to_string(),
+        count,
+        since: Some(gap.range.start),
+        message: format!(
+            "{count} of {} series have a hole in their last 30 days, the largest is that of {key}: {} bars \
+             between {} and {} ({})",
+            evidence.staleness.counts().all(),
+            gap.missing,
+            instant(gap.range.start),
+            instant(gap.range.end),
+            gap.reason
+        ),
+        hint: format!("mdctl gaps {}; then mdctl backfill --repair {}", key.symbol, key.symbol),
     })
 }
 

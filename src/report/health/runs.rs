@@ -51,6 +51,20 @@ pub(super) fn run_overdue(settings: &Settings, evidence: &Evidence) -> Option<Is
     })
 }
 
+/// The clock was, or is, wrong: what is dated after now was not written now.
+pub(super) fn clock_wrong(evidence: &Evidence) -> Option<Issue> {
+    let ahead = evidence.ahead.as_ref()?;
+    Some(Issue {
+        code: Code::ClockWrong,
+        severity: Severity::Warning,
+        subject: "clock".to_owned(),
+        count: 1,
+        since: None,
+        message: format!("{ahead}, ahead of this machine's clock, which is wrong or was so then"),
+        hint: "mdctl doctor; it compares the clock with the providers'".to_owned(),
+    })
+}
+
 pub(super) fn last_run(evidence: &Evidence) -> Option<Issue> {
     let run = evidence.last.as_ref()?;
     let (code, severity, message) = match run.status {

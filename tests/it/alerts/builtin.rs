@@ -17,7 +17,7 @@ fn quiet(sandbox: &Sandbox, names: &[&str]) {
     }
 }
 
-const ALL: [&str; 10] = [
+const ALL: [&str; 15] = [
     "RunOverdue",
     "EnrichmentJobFailed",
     "HighFailureRate",
@@ -25,6 +25,11 @@ const ALL: [&str; 10] = [
     "LowDataQuality",
     "LowValidation",
     "StaleSeries",
+    "MissingSeries",
+    "SeriesHoles",
+    "NoSymbols",
+    "LastRunFailed",
+    "DiskLow",
     "BreakerOpen",
     "RateLimited",
     "ObjectiveMissed",
@@ -90,6 +95,47 @@ fn a_series_that_is_stale() {
     assert_eq!((&stale["firing"], &stale["severity"]), (&true.into(), &"critical".into()));
     assert_eq!(stale["subjects"], json!(["AAA 1d"]));
     assert!(stale["hint"].as_str().expect("text").contains("mdctl gaps AAA"), "{stale}");
+}
+
+#[test]
+fn a_series_without_a_bar_that_had_its_chance() {
+    let (_server, sandbox) = faulty_stocks(&["AAA"], |request| Market::new().polygon(request));
+    let receiver = receiver();
+    let config = sandbox.read("mdctl.toml") + &webhook("a", &receiver.url(), "");
+    sandbox.write("mdctl.toml", config);
+    sandbox.backfill(&[]).expect_code(0);
+    let state = || alert(&sandbox, AS_OF, "MissingSeries")["state"].clone();
+    assert_eq!(state(), "pending", "one that was just added");
+    notify(&sandbox);
+    sandbox.tamper("UPDATE alert_state SET since = since - 7300 WHERE name = 'MissingSeries'");
+    let missing = alert(&sandbox, AS_OF, "MissingSeries");
+    assert_eq!((&missing["state"], &missing["severity"]), (&"firing".into(), &"critical".into()));
+    assert_eq!(missing["subjects"], json!(["AAA 1d"]));
+}
+
+#[test]
+fn a_series_with_a_hole() {
+    let mut lacking = daily_sessions();
+    lacking.drain(8..12);
+    let market = Market::daily(&["AAA"], &lacking);
+    let (_server, sandbox) = faulty_stocks(&["AAA"], move |request| market.polygon(request));
+    sandbox.backfill(&[]).expect_code(0);
+    assert_eq!(firing(&sandbox, "SeriesHoles"), (true, json!("warning"), json!(["AAA 1d"])));
+}
+
+#[test]
+fn a_config_without_a_symbol() {
+    let sandbox = watched("");
+    let config = sandbox.read("mdctl.toml").replace("symbols = [\"AAA\"]", "symbols = []");
+    sandbox.write("mdctl.toml", config);
+    assert_eq!(firing(&sandbox, "NoSymbols"), (true, json!("critical"), json!(["symbols"])));
+}
+
+#[test]
+fn a_run_that_failed_as_a_whole() {
+    let (_server, sandbox) = faulty_stocks(&["AAA"], |_| Answer::status(404, "{}"));
+    sandbox.backfill(&[]).expect_code(2);
+    assert!(firing(&sandbox, "LastRunFailed").0);
 }
 
 #[test]
