@@ -374,6 +374,7 @@ impl Scene {
         let is_held = || self.ended.is_none() && lock::is_held(&self.settings.database);
         if run.status == RunStatus::Running && !is_held() {
             run.status = RunStatus::Crashed;
+            run.totals.skipped = run.totals.open();
         }
     }
 }

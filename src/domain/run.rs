@@ -398,6 +398,12 @@ pub struct Totals {
 }
 
 impl Totals {
+    /// Jobs that have not ended; of a run that has, those that were not begun.
+    #[must_use]
+    pub const fn open(&self) -> u64 {
+        self.symbols_total.saturating_sub(self.successful + self.failed + self.deferred)
+    }
+
     /// How a run with these totals ended, when it came to its end.
     #[must_use]
     pub const fn status(&self) -> RunStatus {

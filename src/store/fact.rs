@@ -8,6 +8,7 @@ use crate::domain::import::ImportFact;
 use crate::domain::run::{RunId, RunStatus, Totals};
 use crate::domain::series::{SeriesKey, Symbol};
 
+use super::run::{JOBS_STORED, LOG_STORED};
 use super::traffic::is_request;
 use super::{Store, StoreResult, count, sql_count, sum, word};
 
@@ -50,7 +51,7 @@ impl Store {
             let mut rows = statement.query(row)?;
             let mut runs = Vec::new();
             while let Some(row) = rows.next()? {
-                runs.push(run_of(row)?);
+                runs.push(run_of(connection, row)?);
             }
             Ok(runs)
         })
@@ -71,7 +72,7 @@ impl Store {
                 run_columns(connection)?
             ))?;
             let mut rows = statement.query([before])?;
-            rows.next()?.map(run_of).transpose()
+            rows.next()?.map(|row| run_of(connection, row)).transpose()
         })
     }
 
@@ -88,7 +89,7 @@ impl Store {
                 run_columns(connection)?
             ))?;
             let mut rows = statement.query([])?;
-            rows.next()?.map(run_of).transpose()
+            rows.next()?.map(|row| run_of(connection, row)).transpose()
         })
     }
 
@@ -108,7 +109,7 @@ impl Store {
             let mut rows = statement.query([prefix])?;
             let mut runs = Vec::new();
             while let Some(row) = rows.next()? {
-                runs.push(run_of(row)?);
+                runs.push(run_of(connection, row)?);
             }
             Ok(runs)
         })
@@ -317,32 +318,70 @@ fn first_id_since(since: i64) -> String {
     Ulid::from_parts(millis, 0).to_string()
 }
 
-fn run_of(row: &Row<'_>) -> StoreResult<RunFact> {
-    let total = |column| row.get(column).map(count);
+fn run_of(connection: &Connection, row: &Row<'_>) -> StoreResult<RunFact> {
+    let run_id = RunId(row.get(0)?);
+    let status = word(&row.get::<_, String>(3)?)?;
+    // It says so itself once it has ended.
+    let totals = match status {
+        RunStatus::Running => totals_so_far(connection, &run_id)?,
+        _ => totals_of(row)?,
+    };
     Ok(RunFact {
-        run_id: RunId(row.get(0)?),
+        run_id,
         command: row.get(1)?,
         trigger: row.get(2)?,
-        status: word(&row.get::<_, String>(3)?)?,
+        status,
         started_at: row.get(4)?,
         completed_at: row.get(5)?,
-        totals: Totals {
-            symbols_total: total(6)?,
-            successful: total(7)?,
-            failed: total(8)?,
-            deferred: total(9)?,
-            retried: total(10)?,
-            skipped: total(11)?,
-            records_inserted: total(12)?,
-            records_updated: total(13)?,
-            requests: total(14)?,
-            rate_limited: total(15)?,
-            quota_wait_seconds: total(18)?,
-        },
+        totals,
         exit_code: row.get(16)?,
         error: row.get(17)?,
         worst_lag_seconds: row.get(19)?,
     })
+}
+
+fn totals_of(row: &Row<'_>) -> rusqlite::Result<Totals> {
+    let total = |column| row.get(column).map(count);
+    Ok(Totals {
+        symbols_total: total(6)?,
+        successful: total(7)?,
+        failed: total(8)?,
+        deferred: total(9)?,
+        retried: total(10)?,
+        skipped: total(11)?,
+        records_inserted: total(12)?,
+        records_updated: total(13)?,
+        requests: total(14)?,
+        rate_limited: total(15)?,
+        quota_wait_seconds: total(18)?,
+    })
+}
+
+/// What a run that has not ended has done so far; nothing is known of it in a database of an older schema.
+fn totals_so_far(connection: &Connection, run_id: &RunId) -> StoreResult<Totals> {
+    if !connection.column_exists(None, "fetch_log", "records_updated")? {
+        return Ok(Totals::default());
+    }
+    let sql = format!(
+        "SELECT * FROM ({JOBS_STORED} WHERE run_id = ?1), ({LOG_STORED} WHERE run_id = ?1)"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    Ok(statement.query_row([&run_id.0], |row| {
+        let total = |column| row.get(column).map(count);
+        Ok(Totals {
+            symbols_total: total(0)?,
+            successful: total(1)?,
+            failed: total(2)?,
+            deferred: total(3)?,
+            skipped: total(4)?,
+            requests: total(5)?,
+            rate_limited: total(6)?,
+            retried: total(7)?,
+            records_inserted: total(8)?,
+            records_updated: total(9)?,
+            quota_wait_seconds: 0,
+        })
+    })?)
 }
 
 /// What [`job_of`] reads.

@@ -28,17 +28,27 @@ pub struct NewRun<'a> {
     pub host: &'a str,
 }
 
-/// Sets what a run did that cannot say so itself: its log's and its jobs' rows do.
-const AS_STORED: &str = "
-    (requests, rate_limited, retried, records_inserted, records_updated) =
-        (SELECT coalesce(sum((http_status IS NOT NULL OR error_kind IS NOT NULL) AND file IS NULL), 0),
-                coalesce(sum(error_kind = 'rate_limited'), 0), coalesce(sum(attempt > 1), 0),
-                coalesce(sum(records_inserted), 0), coalesce(sum(records_updated), 0)
-           FROM fetch_log WHERE run_id = runs.run_id),
-    (symbols_total, successful, failed, deferred, skipped) =
-        (SELECT count(*), coalesce(sum(status = 'completed'), 0), coalesce(sum(status = 'failed'), 0),
-                coalesce(sum(status = 'deferred'), 0), coalesce(sum(status = 'skipped'), 0)
-           FROM jobs WHERE run_id = runs.run_id)";
+/// What a run's jobs came to, by their rows: all, successful, failed, deferred, skipped.
+pub(super) const JOBS_STORED: &str = "
+    SELECT count(*), coalesce(sum(status = 'completed'), 0), coalesce(sum(status = 'failed'), 0),
+           coalesce(sum(status = 'deferred'), 0), coalesce(sum(status = 'skipped'), 0) FROM jobs";
+
+/// What a run asked for and what it brought, by its log's rows: requests, rate-limited and repeated ones, new and
+/// changed bars.
+pub(super) const LOG_STORED: &str = "
+    SELECT coalesce(sum((http_status IS NOT NULL OR error_kind IS NOT NULL) AND file IS NULL), 0),
+           coalesce(sum(error_kind = 'rate_limited'), 0), coalesce(sum(attempt > 1), 0),
+           coalesce(sum(records_inserted), 0), coalesce(sum(records_updated), 0) FROM fetch_log";
+
+/// Sets what a run did that cannot say so itself.
+fn as_stored() -> String {
+    format!(
+        "(symbols_total, successful, failed, deferred, skipped) =
+             ({JOBS_STORED} WHERE run_id = runs.run_id),
+         (requests, rate_limited, retried, records_inserted, records_updated) =
+             ({LOG_STORED} WHERE run_id = runs.run_id)"
+    )
+}
 
 impl Writer<'_> {
     /// Marks as crashed what is still `running` although nobody holds the lock; tells how many.
@@ -59,8 +69,9 @@ impl Writer<'_> {
         )?;
         let crashed = format!(
             "UPDATE runs SET status = 'crashed',
-                    error = 'it ended without saying so: killed, or the machine went down', {AS_STORED}
-             WHERE status = 'running'"
+                    error = 'it ended without saying so: killed, or the machine went down', {}
+             WHERE status = 'running'",
+            as_stored()
         );
         self.connection.execute(&crashed, [])?;
         left.iter().try_for_each(|run_id| self.totals_add(&RunId(run_id.clone())))?;
@@ -82,8 +93,9 @@ impl Writer<'_> {
     ) -> StoreResult<()> {
         self.jobs_skip(run_id)?;
         let aborted = format!(
-            "UPDATE runs SET completed_at = ?2, status = 'failed', exit_code = ?3, error = ?4, {AS_STORED}
-             WHERE run_id = ?1 AND status = 'running'"
+            "UPDATE runs SET completed_at = ?2, status = 'failed', exit_code = ?3, error = ?4, {}
+             WHERE run_id = ?1 AND status = 'running'",
+            as_stored()
         );
         let closed = self.connection.execute(&aborted, params![run_id.0, at, exit_code, error])?;
         if closed == 1 { self.totals_add(run_id) } else { Ok(()) }

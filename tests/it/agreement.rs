@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::support::market::Market;
 use crate::support::server::{Answer, Reply, Request, Server};
 use crate::support::shim::{Shim, Spoil};
-use crate::support::{AS_OF, DAILY, Output, Sandbox, daily_sessions, group, polygon};
+use crate::support::{AS_OF, DAILY, Output, Sandbox, daily_sessions, group, polygon, wait_until};
 
 /// Everything that tells of a run, beside a provider that answers as it is told.
 struct World {
@@ -375,7 +375,15 @@ fn a_crash_is_told_by_whoever_comes_next() {
     world.provider.wait_for(2);
     // It is told beside the requests, and may come after them.
     world.switch.wait_for(1);
+    wait_until(|| world.sandbox.database().number("SELECT count(*) FROM bars") > 0);
     running.kill();
+    let told = |nth: usize| {
+        let run = world.sandbox.mdctl(&["history", "--json"]).json()["runs"][nth].clone();
+        ["symbols_total", "successful", "skipped", "requests", "total_records_inserted", "status"]
+            .map(|name| run[name].clone())
+    };
+    let at_once = told(0);
+    assert!(at_once[0].as_u64() > Some(1) && at_once[4].as_u64() > Some(0), "{at_once:?}");
     let health = world.sandbox.mdctl(&["health", "--json", "--as-of", AS_OF]).json();
     assert_eq!(health["last_execution"]["status"], "crashed", "{health}");
     let paths =
@@ -386,6 +394,7 @@ fn a_crash_is_told_by_whoever_comes_next() {
     world.check(&[], 0, "succeeded");
     let history = world.sandbox.mdctl(&["history", "--json"]).json();
     assert_eq!(history["runs"][1]["status"], "crashed", "{history}");
+    assert_eq!(told(1), at_once, "the same before and after it is written down");
 }
 
 #[test]

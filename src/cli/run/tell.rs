@@ -136,6 +136,16 @@ fn page_stored(attempt: &Attempt, counts: &PageCounts) {
         dropped = counts.dropped,
         "page stored"
     );
+    if counts.rejected > 0 {
+        tracing::warn!(
+            symbol = %attempt.series.symbol,
+            timeframe = attempt.word(),
+            provider = attempt.provider,
+            rejected = counts.rejected,
+            "rows that cannot be true were refused; see mdctl quality {}",
+            attempt.series.symbol
+        );
+    }
 }
 
 fn finished(status: RunStatus, totals: &Totals, exit_code: u8) {

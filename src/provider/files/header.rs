@@ -158,6 +158,11 @@ impl Names<'_> {
     }
 
     fn lacks(&self, name: &str) -> Fault {
+        if self.line.trim_start_matches('\u{feff}').trim().is_empty() {
+            return fault(
+                "the file is empty, or its first line is: a header is expected there".to_owned(),
+            );
+        }
         fault(format!(
             "the header has no column `{name}`: it is `{}`, expected `ts,open,high,low,close,volume`",
             shown(self.line.trim_start_matches('\u{feff}'))
