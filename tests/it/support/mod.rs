@@ -108,7 +108,11 @@ impl Sandbox {
 
     /// Starts the binary and lets it run.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
-        let mut command = self.command(arguments);
+        self.start_command(&mut self.command(arguments))
+    }
+
+    /// Starts `command` and lets it run; what it says is in `said.log`.
+    pub(crate) fn start_command(&self, command: &mut Command) -> Running {
         let said = self.path("said.log");
         let stderr = fs::File::create(&said).expect("a file for what it says");
         command.stdout(Stdio::null()).stderr(stderr);
@@ -376,7 +380,7 @@ impl Database {
 }
 
 /// Spins until `state` holds.
-pub(crate) fn wait_until(state: impl Fn() -> bool) {
+pub(crate) fn wait_until(mut state: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !state() {
         assert!(begun.elapsed() < PATIENCE, "what was waited for never came");

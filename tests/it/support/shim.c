@@ -11,6 +11,7 @@
  *                enospc, eio
  *   SHIM_ON      set: also at all later steps
  *   SHIM_ASIDE   set: steps of the first thread, which writes, are passed on untouched and not counted
+ *   SHIM_THREADS how many threads there may be besides the first one: further ones are not begun
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -35,11 +36,13 @@ static int (*real_ftruncate)(int, off64_t);
 static int (*real_fsync)(int);
 static int (*real_fdatasync)(int);
 static int (*real_unlink)(const char *);
+static int (*real_create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 static ssize_t (*real_write)(int, const void *, size_t);
 
 static const char *database, *doing;
 static uint64_t *count, own_count, at;
-static int forever, aside, logging = -1;
+static int forever, aside, limited, logging = -1;
+static long threads;
 
 __attribute__((constructor)) static void begin(void) {
     real_pwrite = dlsym(RTLD_NEXT, "pwrite64");
@@ -47,6 +50,7 @@ __attribute__((constructor)) static void begin(void) {
     real_fsync = dlsym(RTLD_NEXT, "fsync");
     real_fdatasync = dlsym(RTLD_NEXT, "fdatasync");
     real_unlink = dlsym(RTLD_NEXT, "unlink");
+    real_create = dlsym(RTLD_NEXT, "pthread_create");
     real_write = dlsym(RTLD_NEXT, "write");
     database = getenv("SHIM_DATABASE");
     doing = getenv("SHIM_DO");
@@ -55,6 +59,9 @@ __attribute__((constructor)) static void begin(void) {
     count = &own_count;
     const char *text = getenv("SHIM_AT");
     at = text ? strtoull(text, NULL, 10) : 0;
+    const char *most = getenv("SHIM_THREADS");
+    limited = most != NULL;
+    threads = most ? atol(most) : 0;
     const char *counter = getenv("SHIM_COUNT");
     if (counter) {
         int fd = open(counter, O_RDWR | O_CLOEXEC);
@@ -213,4 +220,33 @@ int unlink(const char *path) {
     if (!done) note(REMOVE, file, 0, NULL, 0);
     in_order(pthread_mutex_unlock);
     return done;
+}
+
+struct task {
+    void *(*work)(void *);
+    void *with;
+};
+
+static void *counted(void *given) {
+    struct task task = *(struct task *)given;
+    free(given);
+    void *done = task.work(task.with);
+    __atomic_add_fetch(&threads, 1, __ATOMIC_SEQ_CST);
+    return done;
+}
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *how, void *(*work)(void *), void *with) {
+    if (!limited) return real_create(thread, how, work, with);
+    struct task *task = malloc(sizeof *task);
+    if (!task) abort();
+    int refused = EAGAIN;
+    if (__atomic_fetch_sub(&threads, 1, __ATOMIC_SEQ_CST) > 0) {
+        *task = (struct task){work, with};
+        refused = real_create(thread, how, counted, task);
+    }
+    if (refused) {
+        __atomic_add_fetch(&threads, 1, __ATOMIC_SEQ_CST);
+        free(task);
+    }
+    return refused;
 }

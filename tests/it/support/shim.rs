@@ -88,6 +88,11 @@ impl Shim {
         command.env("SHIM_ASIDE", "1")
     }
 
+    /// Lets the system have no more than so many threads for it.
+    pub(crate) fn threads(&self, command: &mut Command, most: usize) {
+        self.before(command).env("SHIM_THREADS", most.to_string());
+    }
+
     /// Steps so far; also while the process runs.
     pub(crate) fn steps(&self) -> u64 {
         let bytes = fs::read(&self.count).expect("the count is read");
