@@ -204,6 +204,12 @@ impl Running {
         kill_process(pid, signal).expect("the signal is sent");
     }
 
+    /// Whether it is stopped, until it is told to go on.
+    pub(crate) fn is_stopped(&self) -> bool {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        status.is_ok_and(|status| status.contains("State:\tT"))
+    }
+
     /// Waits for its end; tells the exit code.
     pub(crate) fn wait(mut self) -> Option<i32> {
         self.child.wait().expect("it ended").code()

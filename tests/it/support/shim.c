@@ -8,7 +8,7 @@
  *   SHIM_LOG     a file that every step on a durable file is appended to, with its bytes
  *   SHIM_AT      the number of the step to spoil, from 1
  *   SHIM_DO      what to do there: kill-before, kill-after, torn (half of it is written, then killed),
- *                enospc, eio
+ *                enospc, eio, halt (the process is stopped before it, until somebody lets it go on)
  *   SHIM_ON      set: also at all later steps
  *   SHIM_ASIDE   set: steps of the first thread, which writes, are passed on untouched and not counted
  *   SHIM_THREADS how many threads there may be besides the first one: further ones are not begun
@@ -135,6 +135,7 @@ static int is(const char *what) { return !strcmp(doing, what); }
 static int refused(int spoil) {
     if (!spoil) return 0;
     if (is("kill-before")) die();
+    if (is("halt")) raise(SIGSTOP);
     if (is("enospc")) return ENOSPC;
     if (is("eio")) return EIO;
     return 0;
@@ -158,7 +159,7 @@ ssize_t pwrite64(int fd, const void *bytes, size_t length, off64_t offset) {
     if (spoil && is("torn")) length /= 2;
     in_order(pthread_mutex_lock);
     ssize_t written = real_pwrite(fd, bytes, length, offset);
-    if (spoil) die();
+    if (spoil && !is("halt")) die();
     if (written > 0) note(WRITE, file, offset, bytes, written);
     in_order(pthread_mutex_unlock);
     return written;
@@ -178,7 +179,7 @@ int ftruncate64(int fd, off64_t length) {
     }
     in_order(pthread_mutex_lock);
     int done = real_ftruncate(fd, length);
-    if (spoil) die();
+    if (spoil && !is("halt")) die();
     if (!done) note(TRUNCATE, file, length, NULL, 0);
     in_order(pthread_mutex_unlock);
     return done;
@@ -195,7 +196,7 @@ static int synced(int fd, int (*real)(int)) {
         return -1;
     }
     /* Nothing here goes down with the power: what is synced is noted, and need not be waited for. */
-    if (spoil) die();
+    if (spoil && !is("halt")) die();
     in_order(pthread_mutex_lock);
     note(SYNC, file, 0, NULL, 0);
     in_order(pthread_mutex_unlock);
@@ -216,7 +217,7 @@ int unlink(const char *path) {
     }
     in_order(pthread_mutex_lock);
     int done = real_unlink(path);
-    if (spoil) die();
+    if (spoil && !is("halt")) die();
     if (!done) note(REMOVE, file, 0, NULL, 0);
     in_order(pthread_mutex_unlock);
     return done;

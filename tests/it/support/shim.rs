@@ -36,6 +36,8 @@ pub(crate) enum Spoil {
     Full,
     /// It fails: the disk is broken.
     Broken,
+    /// The process is stopped before it, until it is told to go on.
+    Halt,
 }
 
 impl Spoil {
@@ -46,6 +48,7 @@ impl Spoil {
             Self::Torn => "torn",
             Self::Full => "enospc",
             Self::Broken => "eio",
+            Self::Halt => "halt",
         }
     }
 }
