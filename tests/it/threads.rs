@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::crash::{assert_alike, contents};
-use crate::support::server::Server;
+use crate::support::server::{Answer, Request, Server};
 use crate::support::shim::Shim;
 use crate::support::{AS_OF, DAILY, Sandbox, daily_stocks, group, hanging, wait_until};
 
@@ -100,6 +100,38 @@ fn with_few_threads_nobody_breaks_down_who_looks_at_a_database_or_copies_it() {
         for call in [&["db", "backup"][..], &["doctor", "--send-test"], &["health"]] {
             let output = sandbox.finish(&mut with_threads(&sandbox, most, call));
             has_worked(most, output.code, &output.stderr, &[0, 1, 2]);
+        }
+    }
+}
+
+#[test]
+fn with_few_threads_no_call_fails_for_those_who_are_to_be_told() {
+    let receiver = Server::start(|_| Answer::ok(""));
+    let named = receiver.url().replace("127.0.0.1", "localhost");
+    let (_server, whole) = daily_stocks(&["AAA"]);
+    let config = whole.read("mdctl.toml")
+        + &format!("[otlp]\nendpoint = \"{named}\"\n")
+        + &format!("[notify.cron]\nkind = \"healthchecks\"\nurl = \"{named}/ping\"\n")
+        + &format!("[notify.hook]\nkind = \"webhook\"\nurl = \"{named}/hook\"\n");
+    for most in 0..=PLENTY {
+        let sandbox = Sandbox::with(&config);
+        let ends = |call: &[&str], codes: &[i32]| {
+            let output = sandbox.finish(&mut with_threads(&sandbox, most, call));
+            // Who sends may have been at a loss for the name; what he was to tell is told again.
+            let said = output.stderr.replace("panicked", "");
+            has_worked(most, output.code, &said, codes)
+        };
+        if ends(&["backfill", "--as-of", AS_OF], &[0]) {
+            ends(&["alerts", "--notify"], &[2]);
+            ends(&["doctor", "--send-test"], &[0, 2]);
+            let told = sandbox.mdctl(&["alerts", "--notify"]);
+            told.expect_code(2);
+            let hooks = receiver.take_requests();
+            let fired = |request: &&Request| {
+                request.path == "/hook"
+                    && String::from_utf8_lossy(&request.body).contains("StaleSeries")
+            };
+            assert_eq!(hooks.iter().filter(fired).count(), 1, "{most} threads{told}");
         }
     }
 }
