@@ -207,7 +207,7 @@ impl Draft {
             // As long as it is held, somebody is at work on it.
             file.as_file().lock()?;
             // Another one who makes a draft here may have swept it away before it was held.
-            if file.as_file().metadata()?.nlink() > 0 {
+            if file.path().exists() {
                 return Ok(Self { file, folder: folder.to_owned() });
             }
         }

@@ -42,14 +42,18 @@ impl Engine {
     ///
     /// When the threads cannot be had.
     pub fn start() -> io::Result<Self> {
-        // Tokio breaks down when it cannot have the files that it needs.
+        // Tokio breaks down when it cannot have the files, or the first thread that may block, that it needs.
         let spare: io::Result<Vec<File>> = (0..FILES).map(|_| File::open("/dev/null")).collect();
         drop(spare?);
+        let _ = thread::Builder::new().spawn(|| ())?.join();
         // One thread decodes and judges faster than the writer writes; a second one would only pass
-        // requests to and fro.
-        let runtime = Builder::new_current_thread().enable_all().build()?;
+        // requests to and fro. Of those that may block the first one stays: where no further one can be
+        // had, it does one thing after the other.
+        let mut builder = Builder::new_current_thread();
+        let runtime = builder.enable_all().thread_keep_alive(Duration::MAX).build()?;
+        runtime.spawn_blocking(|| ());
         let stop = Arc::new(Stop::default());
-        let _inside = runtime.enter();
+        let inside = runtime.enter();
         for (kind, meaning) in [
             (SignalKind::terminate(), StopSignal::Terminate),
             (SignalKind::interrupt(), StopSignal::Interrupt),
@@ -58,7 +62,7 @@ impl Engine {
         }
         // A file that may not grow further is an error like any other, and no death.
         let _ = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?;
-        drop(_inside);
+        drop(inside);
         let handle = runtime.handle().clone();
         let end = CancellationToken::new();
         let ended = end.clone();

@@ -66,19 +66,26 @@ fn no_thread(error: &io::Error) -> String {
 pub fn send(mails: Vec<Mail<'_>>, origin: &Origin, now: i64, mut done: impl FnMut(Delivery)) {
     thread::scope(|scope| {
         let (sender, receiver) = mpsc::channel();
+        let mut at_work = Vec::new();
         for mail in mails {
             let (sender, held) =
                 (sender.clone(), Mail { changes: Vec::clone(&mail.changes), ..mail });
-            let sent = thread::Builder::new().spawn_scoped(scope, move || {
+            let sending = thread::Builder::new().spawn_scoped(scope, move || {
                 // It is listened to until all have sent.
                 let _ = sender.send(deliver(mail, origin, now));
             });
-            if let Err(error) = sent {
-                done(held.not_sent(&no_thread(&error)));
+            match sending {
+                Ok(sending) => at_work.push((held, sending)),
+                Err(error) => done(held.not_sent(&no_thread(&error))),
             }
         }
         drop(sender);
         receiver.into_iter().for_each(&mut done);
+        for (held, sending) in at_work {
+            if sending.join().is_err() {
+                done(held.not_sent("it broke down"));
+            }
+        }
     });
 }
 

@@ -9,7 +9,7 @@ use crate::config::{Notifier, NotifierKind};
 use crate::domain::run::RunId;
 use crate::report::alerts::{Change, Kind};
 
-use super::{Mail, Origin, pulse, send};
+use super::{Mail, Origin, no_thread, pulse, send};
 
 /// The rule that the test is told as; none is called so.
 const RULE: &str = "TestMessage";
@@ -32,14 +32,18 @@ pub fn try_out<'a>(
         let logging = switches.into_iter().filter_map(|(name, notifier)| {
             let NotifierKind::Healthchecks { url } = &notifier.kind else { return None };
             let text = format!("{}\n", words(name));
-            Some((name, scope.spawn(move || pulse::log(url, id, text))))
+            let logging = thread::Builder::new();
+            Some((name, logging.spawn_scoped(scope, move || pulse::log(url, id, text))))
         });
         let logging: Vec<_> = logging.collect();
         send(mails, origin, now, |delivery| {
             heard.insert(delivery.notifier, delivery.error.map_or(Ok(()), Err));
         });
         for (name, logging) in logging {
-            let heard_it = logging.join().unwrap_or_else(|_| Err("it broke down".to_owned()));
+            let heard_it = match logging {
+                Ok(logging) => logging.join().unwrap_or_else(|_| Err("it broke down".to_owned())),
+                Err(error) => Err(no_thread(&error)),
+            };
             heard.insert(name.clone(), heard_it);
         }
     });

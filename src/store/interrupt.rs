@@ -12,7 +12,8 @@ use super::{StoreError, StoreResult};
 /// How often is asked whether it is over.
 const EVERY: Duration = Duration::from_millis(50);
 
-/// Does `work` on `connection`, unless `is_over` says meanwhile that it is to end; then `None`.
+/// Does `work` on `connection`, unless `is_over` says meanwhile that it is to end; then `None`. Where the system
+/// has no thread for who asks, it is done to its end.
 pub(super) fn unless<T>(
     connection: &Connection,
     is_over: &(dyn Fn() -> bool + Sync),
@@ -21,7 +22,7 @@ pub(super) fn unless<T>(
     let handle = connection.get_interrupt_handle();
     let (done, is_done) = mpsc::channel::<()>();
     thread::scope(|scope| {
-        scope.spawn(move || {
+        let _ = thread::Builder::new().spawn_scoped(scope, move || {
             while is_done.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
                 // Again and again: one that comes between two statements is heard by neither.
                 if is_over() {

@@ -105,7 +105,7 @@ impl Store {
         if self.mover.is_some() {
             self.log.limits.pages = 1;
         }
-        self.log_move()
+        self.log_move().map_err(|error| error.at(&self.path))
     }
 
     /// The length of the log, if it has grown behind a reader since this was last asked for.

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider as _;
@@ -73,9 +74,12 @@ impl Exporter {
     ///
     /// # Errors
     ///
-    /// When the client cannot be made, in words.
+    /// When the client cannot be made, or the system has no thread for it, in words.
     pub(super) fn to(endpoint: &str, host: &str) -> Result<Self, String> {
         let client = client(endpoint).map_err(|error| error.without_url().to_string())?;
+        // Who batches the spans breaks down, and the run with it, where it can have no thread.
+        let spare = thread::Builder::new().spawn(|| ()).map_err(|error| error.to_string())?;
+        let _ = spare.join();
         let retry = RetryPolicy::recommended().with_max_retries(2);
         let exporter = SpanExporter::builder()
             .with_http()

@@ -22,6 +22,7 @@ use crate::support::shim::{Durable, Shim, Spoil, Step, read_log};
 use crate::support::{AS_OF, Database, Sandbox, group, polygon, wait_until};
 
 mod aside;
+mod early;
 
 /// Kills of the first test, at least.
 const KILLS: usize = 200;

@@ -56,6 +56,7 @@ mod simulated;
 mod slo;
 mod store;
 mod support;
+mod threads;
 mod tidy;
 mod trace;
 mod units;

@@ -108,7 +108,11 @@ impl Sandbox {
 
     /// Starts the binary and lets it run.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
-        let mut command = self.command(arguments);
+        self.start_command(&mut self.command(arguments))
+    }
+
+    /// Starts `command` and lets it run; what it says is in `said.log`.
+    pub(crate) fn start_command(&self, command: &mut Command) -> Running {
         let said = self.path("said.log");
         let stderr = fs::File::create(&said).expect("a file for what it says");
         command.stdout(Stdio::null()).stderr(stderr);
@@ -198,6 +202,12 @@ impl Running {
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, signal).expect("the signal is sent");
+    }
+
+    /// Whether it is stopped, until it is told to go on.
+    pub(crate) fn is_stopped(&self) -> bool {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        status.is_ok_and(|status| status.contains("State:\tT"))
     }
 
     /// Waits for its end; tells the exit code.
@@ -376,7 +386,7 @@ impl Database {
 }
 
 /// Spins until `state` holds.
-pub(crate) fn wait_until(state: impl Fn() -> bool) {
+pub(crate) fn wait_until(mut state: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !state() {
         assert!(begun.elapsed() < PATIENCE, "what was waited for never came");

@@ -8,9 +8,10 @@
  *   SHIM_LOG     a file that every step on a durable file is appended to, with its bytes
  *   SHIM_AT      the number of the step to spoil, from 1
  *   SHIM_DO      what to do there: kill-before, kill-after, torn (half of it is written, then killed),
- *                enospc, eio
+ *                enospc, eio, halt (the process is stopped before it, until somebody lets it go on)
  *   SHIM_ON      set: also at all later steps
  *   SHIM_ASIDE   set: steps of the first thread, which writes, are passed on untouched and not counted
+ *   SHIM_THREADS how many threads there may be besides the first one: further ones are not begun
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -35,11 +36,13 @@ static int (*real_ftruncate)(int, off64_t);
 static int (*real_fsync)(int);
 static int (*real_fdatasync)(int);
 static int (*real_unlink)(const char *);
+static int (*real_create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 static ssize_t (*real_write)(int, const void *, size_t);
 
 static const char *database, *doing;
 static uint64_t *count, own_count, at;
-static int forever, aside, logging = -1;
+static int forever, aside, limited, logging = -1;
+static long threads;
 
 __attribute__((constructor)) static void begin(void) {
     real_pwrite = dlsym(RTLD_NEXT, "pwrite64");
@@ -47,6 +50,7 @@ __attribute__((constructor)) static void begin(void) {
     real_fsync = dlsym(RTLD_NEXT, "fsync");
     real_fdatasync = dlsym(RTLD_NEXT, "fdatasync");
     real_unlink = dlsym(RTLD_NEXT, "unlink");
+    real_create = dlsym(RTLD_NEXT, "pthread_create");
     real_write = dlsym(RTLD_NEXT, "write");
     database = getenv("SHIM_DATABASE");
     doing = getenv("SHIM_DO");
@@ -55,6 +59,9 @@ __attribute__((constructor)) static void begin(void) {
     count = &own_count;
     const char *text = getenv("SHIM_AT");
     at = text ? strtoull(text, NULL, 10) : 0;
+    const char *most = getenv("SHIM_THREADS");
+    limited = most != NULL;
+    threads = most ? atol(most) : 0;
     const char *counter = getenv("SHIM_COUNT");
     if (counter) {
         int fd = open(counter, O_RDWR | O_CLOEXEC);
@@ -128,6 +135,7 @@ static int is(const char *what) { return !strcmp(doing, what); }
 static int refused(int spoil) {
     if (!spoil) return 0;
     if (is("kill-before")) die();
+    if (is("halt")) raise(SIGSTOP);
     if (is("enospc")) return ENOSPC;
     if (is("eio")) return EIO;
     return 0;
@@ -151,7 +159,7 @@ ssize_t pwrite64(int fd, const void *bytes, size_t length, off64_t offset) {
     if (spoil && is("torn")) length /= 2;
     in_order(pthread_mutex_lock);
     ssize_t written = real_pwrite(fd, bytes, length, offset);
-    if (spoil) die();
+    if (spoil && !is("halt")) die();
     if (written > 0) note(WRITE, file, offset, bytes, written);
     in_order(pthread_mutex_unlock);
     return written;
@@ -171,7 +179,7 @@ int ftruncate64(int fd, off64_t length) {
     }
     in_order(pthread_mutex_lock);
     int done = real_ftruncate(fd, length);
-    if (spoil) die();
+    if (spoil && !is("halt")) die();
     if (!done) note(TRUNCATE, file, length, NULL, 0);
     in_order(pthread_mutex_unlock);
     return done;
@@ -188,7 +196,7 @@ static int synced(int fd, int (*real)(int)) {
         return -1;
     }
     /* Nothing here goes down with the power: what is synced is noted, and need not be waited for. */
-    if (spoil) die();
+    if (spoil && !is("halt")) die();
     in_order(pthread_mutex_lock);
     note(SYNC, file, 0, NULL, 0);
     in_order(pthread_mutex_unlock);
@@ -209,8 +217,37 @@ int unlink(const char *path) {
     }
     in_order(pthread_mutex_lock);
     int done = real_unlink(path);
-    if (spoil) die();
+    if (spoil && !is("halt")) die();
     if (!done) note(REMOVE, file, 0, NULL, 0);
     in_order(pthread_mutex_unlock);
     return done;
+}
+
+struct task {
+    void *(*work)(void *);
+    void *with;
+};
+
+static void *counted(void *given) {
+    struct task task = *(struct task *)given;
+    free(given);
+    void *done = task.work(task.with);
+    __atomic_add_fetch(&threads, 1, __ATOMIC_SEQ_CST);
+    return done;
+}
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *how, void *(*work)(void *), void *with) {
+    if (!limited) return real_create(thread, how, work, with);
+    struct task *task = malloc(sizeof *task);
+    if (!task) abort();
+    int refused = EAGAIN;
+    if (__atomic_fetch_sub(&threads, 1, __ATOMIC_SEQ_CST) > 0) {
+        *task = (struct task){work, with};
+        refused = real_create(thread, how, counted, task);
+    }
+    if (refused) {
+        __atomic_add_fetch(&threads, 1, __ATOMIC_SEQ_CST);
+        free(task);
+    }
+    return refused;
 }

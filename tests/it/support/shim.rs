@@ -36,6 +36,8 @@ pub(crate) enum Spoil {
     Full,
     /// It fails: the disk is broken.
     Broken,
+    /// The process is stopped before it, until it is told to go on.
+    Halt,
 }
 
 impl Spoil {
@@ -46,6 +48,7 @@ impl Spoil {
             Self::Torn => "torn",
             Self::Full => "enospc",
             Self::Broken => "eio",
+            Self::Halt => "halt",
         }
     }
 }
@@ -86,6 +89,11 @@ impl Shim {
     /// Makes it count, and spoil, only what other threads do than the one that writes.
     pub(crate) fn aside(command: &mut Command) -> &mut Command {
         command.env("SHIM_ASIDE", "1")
+    }
+
+    /// Lets the system have no more than so many threads for it.
+    pub(crate) fn threads(&self, command: &mut Command, most: usize) {
+        self.before(command).env("SHIM_THREADS", most.to_string());
     }
 
     /// Steps so far; also while the process runs.
