@@ -5,7 +5,7 @@
 //! here and read only when a request is made ([`KeySource::resolve`]): reports need none.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::ErrorKind::PermissionDenied;
+use std::io::ErrorKind::{InvalidData, PermissionDenied};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -435,6 +435,9 @@ pub fn find(given: Option<&Path>) -> Result<PathBuf, ConfigError> {
         return match path {
             path if path.is_file() => Ok(path.to_owned()),
             path if is_closed(path) => Err(closed(path)),
+            path if path.exists() => {
+                Err(ConfigError::whole(path, "it is no regular file", Some(hint.to_owned())))
+            }
             _ => {
                 Err(ConfigError::whole(path, "there is no such config file", Some(hint.to_owned())))
             }
@@ -464,9 +467,12 @@ fn places() -> Vec<PathBuf> {
 ///
 /// When it cannot be read, or cannot be followed: the first thing that is wrong, and where.
 pub fn load(path: &Path, database: Option<&Path>) -> Result<Settings, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        let hint = format!("see who may read it: ls -l {}", quoted(path));
-        ConfigError::whole(path, format!("cannot be read: {error}"), Some(hint))
+    let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+        InvalidData => ConfigError::whole(path, "it is no text in UTF-8", None),
+        _ => {
+            let hint = format!("see who may read it: ls -l {}", quoted(path));
+            ConfigError::whole(path, format!("cannot be read: {error}"), Some(hint))
+        }
     })?;
     read(path, &text, database)
 }

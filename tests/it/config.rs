@@ -427,3 +427,26 @@ fn a_share_lies_between_nothing_and_all() {
     let sandbox = Sandbox::with(&(sound() + "[health]\ncritical_share = 10\n"));
     sandbox.mdctl(&["health"]).expect_code(78).expect_stderr("expected a share from 0 to 1");
 }
+
+#[test]
+fn what_is_no_config_at_all_is_said() {
+    let sandbox = Sandbox::with("");
+    let told = |path: &str| sandbox.mdctl(&["health", "--config", path]);
+    told("home").expect_code(78).expect_stderr("it is no regular file");
+    std::fs::write(sandbox.path("latin.toml"), b"# caf\xe9\n").expect("a file");
+    told("latin.toml").expect_code(78).expect_stderr("it is no text in UTF-8");
+}
+
+#[test]
+fn a_symbol_that_stands_twice_in_a_file_of_symbols_is_told_with_that_file() {
+    let config = sound();
+    let sandbox = Sandbox::with("");
+    sandbox.write("list.csv", "symbol\nBBB\nAAA\nBBB\n");
+    sandbox
+        .write("mdctl.toml", config.replace("symbols = [\"AAA\"]", "symbols_file = \"list.csv\""));
+    let output = sandbox.mdctl(&["health"]);
+    output
+        .expect_code(78)
+        .expect_stderr("`BBB` stands twice")
+        .expect_stderr("symbols_file = \"list.csv\"");
+}

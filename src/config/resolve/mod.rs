@@ -310,8 +310,13 @@ fn unique_symbols(
                     member.symbol
                 )
             };
-            let place = group::place(context, table, index);
-            return Err(context.span(place.unwrap_or_else(|| table.name.span()), message));
+            return Err(match (group::place(context, table, index), &table.symbols_file) {
+                (Some(place), _) => context.span(place, message),
+                (None, Some(file)) => {
+                    context.at(file, format!("{message}; it stands in that file"))
+                }
+                (None, None) => context.at(&table.name, message),
+            });
         }
     }
     Ok(())
