@@ -15,7 +15,7 @@ use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::task::{About, Job};
 use crate::domain::timeframe::Timeframe;
 use crate::feature::engine::Engine;
-use crate::fetch::{Answered, Exhausted, Fetching, Message};
+use crate::fetch::{Exhausted, Fetching, Message};
 use crate::plan::rest;
 use crate::store::{Ahead, Put, Store, StoreResult, Writer};
 
@@ -37,16 +37,19 @@ pub(super) struct Desk<'a> {
     pub(super) series: Lines,
     pub(super) jobs: BTreeMap<Symbol, JobLine>,
     /// Jobs whose rows do not say yet that they are at work.
-    started: BTreeSet<Symbol>,
-    totals: Totals,
+    pub(super) started: BTreeSet<Symbol>,
+    pub(super) totals: Totals,
+    /// Jobs that ask for nothing: those for which nothing is due, and those that are left alone.
+    pub(super) idle: u64,
+    pub(super) resting: u64,
     /// The rows of the log that tell of requests for whole markets, by their number.
     pub(super) answered: HashMap<u64, Logged>,
     /// How long some request or other has waited for a quota.
-    quota_wait: Duration,
+    pub(super) quota_wait: Duration,
     /// Until when one does, microseconds on the run's timeline.
-    quota_waits_until: i64,
+    pub(super) quota_waits_until: i64,
     /// Series of which some is left for the next run.
-    deferred: BTreeSet<SeriesKey>,
+    pub(super) deferred: BTreeSet<SeriesKey>,
     /// What went wrong last with each series that failed.
     pub(super) failed: BTreeMap<SeriesKey, (ErrorKind, String)>,
     /// Series of which all is to be asked for again, for the provider has restated them.
@@ -88,7 +91,7 @@ pub(super) struct Logged {
 pub(super) struct JobLine {
     ended: bool,
     /// When its first request was about to be made.
-    started_at: Option<i64>,
+    pub(super) started_at: Option<i64>,
     inserted: u64,
     updated: u64,
     asked: BTreeSet<Timeframe>,
@@ -96,9 +99,9 @@ pub(super) struct JobLine {
     pub(super) answers: Answers,
     error: Option<String>,
     /// Why some of it is left for the next run.
-    deferred: Option<String>,
+    pub(super) deferred: Option<String>,
     /// Whether it failed so far, and has not begun anew.
-    to_retry: bool,
+    pub(super) to_retry: bool,
     /// Tries after the first, of requests and of itself.
     retries: u32,
 }
@@ -150,6 +153,8 @@ impl<'a> Desk<'a> {
             jobs,
             started: BTreeSet::new(),
             totals: Totals::default(),
+            idle: 0,
+            resting: 0,
             answered: HashMap::new(),
             quota_wait: Duration::ZERO,
             quota_waits_until: i64::MIN,
@@ -181,13 +186,13 @@ impl<'a> Desk<'a> {
         message
     }
 
-    /// The totals, with `idle` jobs for which nothing was due, and `resting` ones that are left alone.
-    pub(super) fn totals(&self, idle: u64, resting: u64) -> Totals {
+    /// What all jobs came to so far; those that are open are skipped.
+    pub(super) fn totals(&self) -> Totals {
         let open = self.jobs.values().filter(|job| !job.ended).count() as u64;
         Totals {
-            symbols_total: self.jobs.len() as u64 + idle + resting,
-            successful: self.totals.successful + idle,
-            skipped: open + resting,
+            symbols_total: self.jobs.len() as u64 + self.idle + self.resting,
+            successful: self.totals.successful + self.idle,
+            skipped: open + self.resting,
             quota_wait_seconds: self.quota_wait.as_secs(),
             ..self.totals
         }
@@ -203,7 +208,7 @@ impl<'a> Desk<'a> {
     }
 
     /// When a job's first request was about to be made: now its row is going to say it.
-    fn started_at(&mut self, symbol: &Symbol) -> Option<i64> {
+    pub(super) fn started_at(&mut self, symbol: &Symbol) -> Option<i64> {
         self.started.remove(symbol);
         self.jobs.get(symbol).and_then(|job| job.started_at)
     }
@@ -233,78 +238,6 @@ impl<'a> Desk<'a> {
             events.extend(self.job_done(tx, symbol, 0)?);
         }
         Ok(events)
-    }
-
-    /// Writes one message down; tells what to say once it is committed.
-    pub(super) fn take(&mut self, tx: &Writer<'_>, message: Message) -> StoreResult<Vec<Event>> {
-        match message {
-            Message::JobStarted(symbol, at) => {
-                if let Some(job) = self.jobs.get_mut(&symbol) {
-                    self.totals.retried += u64::from(std::mem::take(&mut job.to_retry));
-                    job.started_at.get_or_insert_with(clock::now);
-                    self.started.insert(symbol.clone());
-                }
-                Ok(vec![Event::JobStarted { symbol, at }])
-            }
-            Message::Page(fetched) => self.page(tx, *fetched),
-            Message::Told(told) => self.told(tx, *told),
-            Message::NotOffered(task) => self.not_offered(tx, &task),
-            Message::Redirected(attempt) => {
-                self.count(&attempt);
-                tx.fetch_log_add(&self.run_id, &attempt, &PageCounts::default())?;
-                Ok(vec![Event::Redirected { attempt }])
-            }
-            Message::Answered(answered) => {
-                let Answered { number, attempt, rows, dropped, rejected } = *answered;
-                self.count(&attempt);
-                let counts =
-                    PageCounts { fetched: rows, rejected, dropped, ..PageCounts::default() };
-                let row = tx.fetch_log_add(&self.run_id, &attempt, &counts)?;
-                self.answered.insert(number, Logged { row, is_usable: None });
-                Ok(vec![Event::Answered { attempt, rows }])
-            }
-            Message::AttemptFailed(attempt, retry_in) => {
-                self.count(&attempt);
-                tx.fetch_log_add(&self.run_id, &attempt, &PageCounts::default())?;
-                Ok(vec![Event::AttemptFailed { attempt, retry_in, validated: None }])
-            }
-            Message::Ending(reason, grace) => Ok(vec![Event::Ending { reason, grace }]),
-            Message::Exhausted(exhausted) => {
-                self.exhausted.get_or_insert(exhausted);
-                Ok(Vec::new())
-            }
-            // What it reminds of is written with every batch.
-            Message::Remind => Ok(Vec::new()),
-            Message::JobToRetry(symbol, error) => {
-                if let Some(job) = self.jobs.get_mut(&symbol) {
-                    job.to_retry = true;
-                }
-                let started_at = self.started_at(&symbol);
-                tx.job_retry(&self.run_id, &symbol, started_at, &error)?;
-                Ok(vec![Event::JobToRetry { symbol, error }])
-            }
-            Message::QuotaWait(provider, from, until) => {
-                let micros = |from: i64| u64::try_from(until.saturating_sub(from)).unwrap_or(0);
-                // Requests that wait at the same time wait once.
-                self.quota_wait += Duration::from_micros(micros(from.max(self.quota_waits_until)));
-                self.quota_waits_until = until.max(self.quota_waits_until);
-                let wait = Duration::from_micros(micros(from));
-                Ok(vec![Event::QuotaWait { provider, wait }])
-            }
-            Message::Narrowed(series, message) => Ok(vec![Event::Narrowed { series, message }]),
-            Message::TaskFailed(failure) => self.fail(tx, failure).map(|event| vec![event]),
-            Message::TaskDeferred(task, message) => {
-                if let Some(job) = self.jobs.get_mut(&task.key.symbol) {
-                    job.deferred.get_or_insert(format!("{}: {message}", task.word()));
-                }
-                if task.about == About::Bars {
-                    self.deferred.insert(task.key.clone());
-                }
-                Ok(Vec::new())
-            }
-            Message::OutOfPlan(series, range) => self.out_of_plan(tx, &series, range),
-            Message::JobDone(symbol, retries) => self.job_done(tx, symbol, retries),
-        }
     }
 
     /// Writes down what became of a page: with its request, or with that of which it is a part.

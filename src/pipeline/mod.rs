@@ -22,7 +22,7 @@ use crate::domain::series::Symbol;
 use crate::domain::series_facts::SeriesFacts;
 use crate::domain::task::Job;
 use crate::domain::words::instant;
-use crate::fetch::{self, Engine, Fetching, Note};
+use crate::fetch::{Engine, Fetching, Note};
 use crate::plan::{self, Plan, Want};
 use crate::store::{NewRun, Store, StoreResult, Tracked, Writer};
 use crate::{clock, exit};
@@ -39,6 +39,7 @@ mod inquiry;
 mod inspect;
 mod line;
 mod lines;
+mod message;
 mod page;
 mod preview;
 mod record;
@@ -55,7 +56,7 @@ pub use retain::prune_bars;
 pub use sample::{Sample, sample};
 pub use want::{Holdings, Selection};
 
-use ask::{asked, fetch_options};
+use ask::Asking;
 use record::Record;
 
 /// Messages written in one transaction, at most: enough that small pages do not pay for a commit each.
@@ -365,36 +366,24 @@ fn work(
     let now = request.as_of.unwrap_or_else(clock::now);
     let holdings = holdings(store)?;
     let (plan, notes) = planned(settings, Some(store), request, &holdings, now)?;
-    let providers = asked(settings, request);
-    let requests = requests(&plan, &providers);
+    let ends_at = timeline.began_at().saturating_add(micros(request.time));
+    let is_over = || engine.stopped().is_some() || timeline.now() >= ends_at;
+    let asking = Asking::of(engine, settings, request, &timeline);
+    let requests = requests(&plan, &asking.providers);
     let Plan { jobs, idle, resting } = plan;
     let lines = desk::JobLine::of(&jobs);
-    let fetch = |jobs: Vec<Job>, remembering: &Store, used| -> StoreResult<Option<Fetching>> {
-        if jobs.is_empty() {
-            return Ok(None);
-        }
-        let options = fetch_options(settings, request, used);
-        let remembered = remembering.provider_states()?;
-        let timeline = timeline.clone();
-        Ok(Some(fetch::start(engine, jobs, &providers, remembered, timeline, options)))
-    };
     // What it brings waits until the jobs' rows are there.
-    let mut fetching = fetch(jobs, record.memory.as_deref().unwrap_or(store), 0)?;
+    let mut fetching = asking.begin(jobs, record.memory.as_deref().unwrap_or(store), 0)?;
     store.write(|tx| jobs_open(tx, run_id, lines.keys(), &idle, &resting))?;
     sink(Event::Planned { run: run_id.clone(), jobs: lines.len() as u64, requests, notes });
     let no_features = request.no_features;
     let mut desk = desk::Desk::new(settings, holdings, run_id.clone(), now, lines, no_features);
     desk.terms = request.import.as_ref().map(|import| import.terms);
     desk.memory = record.memory.take();
-    let (idle_jobs, resting_jobs) = (idle.len() as u64, resting.len() as u64);
-    let quiet: Vec<Symbol> =
-        idle.into_iter().chain(resting.into_iter().map(|(symbol, _)| symbol)).collect();
-    let ends_at = timeline.began_at().saturating_add(micros(request.time));
-    let is_over = || engine.stopped().is_some() || timeline.now() >= ends_at;
+    (desk.idle, desk.resting) = (idle.len() as u64, resting.len() as u64);
     while let Some(mut at_work) = fetching {
         let stored = store_all(engine, &is_over, store, &mut desk, &mut at_work, sink);
-        record.totals = desk.totals(idle_jobs, resting_jobs);
-        record.times = desk.times;
+        record.note(&desk);
         stored?;
         drop(at_work);
         let jobs = if engine.stopped().is_some() {
@@ -402,18 +391,16 @@ fn work(
         } else {
             ask_anew(settings, store, &mut desk, now, sink)?
         };
-        let used = desk.totals(0, 0).requests;
-        fetching = fetch(jobs, desk.memory.as_deref().unwrap_or(store), used)?;
+        let used = desk.totals().requests;
+        fetching = asking.begin(jobs, desk.memory.as_deref().unwrap_or(store), used)?;
     }
-    for some in quiet.chunks(IDLE_SYMBOLS) {
-        if engine.stopped().is_some() {
-            break;
-        }
+    let quiet: Vec<Symbol> =
+        idle.into_iter().chain(resting.into_iter().map(|(symbol, _)| symbol)).collect();
+    for some in quiet.chunks(IDLE_SYMBOLS).take_while(|_| engine.stopped().is_none()) {
         write(store, &mut desk, |desk, tx| desk.derive_idle(tx, some))?;
     }
     conclude(&is_over, store, &mut desk, sink)?;
-    record.totals = desk.totals(idle_jobs, resting_jobs);
-    record.times = desk.times;
+    record.note(&desk);
     // What was fetched is moved out of the log while the books are kept.
     store.log_hasten()?;
     let held = desk.series.into_holdings();

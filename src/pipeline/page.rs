@@ -129,21 +129,12 @@ impl Desk<'_> {
             return Ok(None);
         };
         let put = self.put_bars(tx, series_id, fetched, &checked.accepted)?;
+        self.keep_odd_rows(tx, series_id, fetched, checked, &put)?;
         let Some(line) = self.series.get_mut(key) else { return Ok(None) };
         line.asked = true;
         line.unsettled_from = fetched.task.unsettled_from;
         if line.adjustment != adjusted && !checked.accepted.is_empty() {
             line.adjustment = adjusted;
-        }
-        let file = fetched.attempt.file.as_deref();
-        tx.rejections_settle(line.series_id, &checked.accepted)?;
-        tx.rejections_add(line.series_id, &self.run_id, &checked.rejected, file)?;
-        let is_new = put.inserted > 0
-            || self.jobs.get(&fetched.task.key.symbol).is_some_and(|job| job.brought());
-        // A file that is imported again has nothing new to find.
-        if fetched.from_file && (is_new || !fetched.is_import()) {
-            Self::note_repeated(tx, line.series_id, &checked.repeated)?;
-            Self::note_out_of_order(tx, line.series_id, &fetched.out_of_order)?;
         }
         if let Some((first, last)) = checked.accepted.first().zip(checked.accepted.last()) {
             let imported = fetched.is_import().then_some(begins);
@@ -166,6 +157,28 @@ impl Desk<'_> {
         line.fetched(Some(now), put.inserted);
         line.file_mark = fetched.file_mark.or(line.file_mark);
         Ok(Some((put, restated)))
+    }
+
+    /// Writes down the rows of a page that were refused, and those of a file that stand out of order or twice.
+    fn keep_odd_rows(
+        &self,
+        tx: &Writer<'_>,
+        series_id: i64,
+        fetched: &Fetched,
+        checked: &Checked,
+        put: &Put,
+    ) -> StoreResult<()> {
+        tx.rejections_settle(series_id, &checked.accepted)?;
+        let file = fetched.attempt.file.as_deref();
+        tx.rejections_add(series_id, &self.run_id, &checked.rejected, file)?;
+        let is_new = put.inserted > 0
+            || self.jobs.get(&fetched.task.key.symbol).is_some_and(|job| job.brought());
+        // A file that is imported again has nothing new to find.
+        if fetched.from_file && (is_new || !fetched.is_import()) {
+            Self::note_repeated(tx, series_id, &checked.repeated)?;
+            Self::note_out_of_order(tx, series_id, &fetched.out_of_order)?;
+        }
+        Ok(())
     }
 
     /// Writes a page's bars; those that a request for a whole market brought are counted with it.

@@ -14,8 +14,9 @@ use crate::store::{Claim, Store, StoreResult};
 use crate::validate::Checked;
 use crate::{clock, pipeline};
 
+use super::ask::Asking;
 use super::desk::{Desk, JobLine};
-use super::{Import, Request, asked, fetch_options, holdings};
+use super::{Import, Request, holdings};
 
 /// Reads the files of a request, and tells what would come of each; `store` is `None` where there is none
 /// yet. A signal ends it early.
@@ -35,10 +36,12 @@ pub fn preview(
     let lines = JobLine::of(&plan.jobs);
     let mut desk = Desk::new(settings, held, request.run_id.clone(), now, lines, true);
     desk.terms = request.import.as_ref().map(|import| import.terms);
-    let (providers, options) = (asked(settings, request), fetch_options(settings, request, 0));
+    let timeline = Timeline::begin();
+    let asking = Asking::of(engine, settings, request, &timeline);
     let (nothing, jobs) = (BTreeMap::new(), plan.jobs.len() as u64);
+    let (providers, options) = (&asking.providers, asking.options(0));
     let mut fetching =
-        fetch::start(engine, plan.jobs, &providers, nothing, Timeline::begin(), options);
+        fetch::start(engine, plan.jobs, providers, nothing, timeline.clone(), options);
     let mut preview = Preview::default();
     let mut brought = request.import.as_ref().map(Brought::of).unwrap_or_default();
     while let Some(message) = fetching.wait() {

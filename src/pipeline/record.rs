@@ -8,6 +8,7 @@ use crate::exit;
 use crate::store::{Store, StoreResult, Writer};
 
 use super::Outcome;
+use super::desk::Desk;
 
 /// A run on record.
 pub(super) struct Record<'a> {
@@ -20,6 +21,11 @@ pub(super) struct Record<'a> {
 }
 
 impl Record<'_> {
+    /// Notes what the desk has done so far.
+    pub(super) fn note(&mut self, desk: &Desk<'_>) {
+        (self.totals, self.times) = (desk.totals(), desk.times);
+    }
+
     /// Closes the run's row with its outcome.
     pub(super) fn close(
         self,
