@@ -167,7 +167,7 @@ impl Calendar {
         self.name
     }
 
-    /// What its sessions and its bars rest on, in a text that is another one where that is.
+    /// A text that changes whenever what its sessions or bars follow from does.
     #[must_use]
     pub fn fingerprint(&self, layout: Layout) -> String {
         let Overrides { closed, early } = &self.shared.overrides;

@@ -165,7 +165,7 @@ impl Scene {
         self.facts_of(store, coverage).map_err(|error| Failure::of_reader(&error))
     }
 
-    /// Likewise, for those who have the store's troubles told otherwise.
+    /// Likewise, for callers that report the store's errors themselves.
     pub(super) fn facts_of(&self, store: &Store, coverage: bool) -> StoreResult<Facts> {
         let mut facts = Facts::default();
         // Of a series that had no bar at an earlier instant it counts since when it is tracked.

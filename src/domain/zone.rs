@@ -1,7 +1,7 @@
 //! Time zones: how far the clocks of a place are ahead of UTC, by the IANA database that is built in.
 //!
-//! The database is kept as bytes; of a zone that is asked something its table is made, then. Tables of all of
-//! them in the program would hold some thirty thousand addresses, set right at each start before anything else.
+//! The database is kept as bytes, and a zone's table is built when it is first used. Tables of all zones would
+//! hold some thirty thousand addresses that have to be relocated at each start.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -29,7 +29,7 @@
 //! | `log_return` | 1 | 1 | `ln(close / close[-1])` |
 //! | `volatility_20` | 20 | 1 | sample standard deviation of the last 20 log returns, a bar's, not a year's |
 //! | `volume_ratio_20` | 19 | 1 | volume / mean of the last 20 volumes, this bar's among them; not defined when that mean is 0 |
-//! | `vwap_session` | 0 | price | `sum(volume * (high + low + close) / 3) / sum(volume)` since the session began; not defined before its first volume, and on daily and weekly bars |
+//! | `vwap_session` | 0 | price | `sum(volume * (high + low + close) / 3) / sum(volume)` since midnight in the calendar's zone (a forex session has two parts); not defined before its first volume, and on daily and weekly bars |
 //!
 //! *Wilder's average* over n bars begins with the mean of the first n and goes on as
 //! `average = (average * (n - 1) + new) / n`. *True range* is the greatest of `high - low`,

@@ -18,7 +18,7 @@ pub(super) struct Breaker {
     /// Counts the changes of phase: a call that began in another one says nothing of this one.
     era: u64,
     last_failure: Option<(i64, String)>,
-    /// Somebody broke the glass: every call passes.
+    /// An operator ordered so: every call passes.
     forced: bool,
 }
 
@@ -137,7 +137,7 @@ impl Breaker {
                     self.enter(Phase::Closed { outcomes: VecDeque::new() });
                 }
             }
-            // Through a broken glass: what comes back well tells as much as a probe.
+            // A call that was forced through and comes back well tells as much as a probe.
             (Phase::Open { .. } | Phase::HalfOpen { .. }, None) => {
                 self.enter(Phase::Closed { outcomes: VecDeque::new() });
             }

@@ -101,10 +101,10 @@ pub struct Request {
     pub import: Option<Import>,
 }
 
-/// A broken glass.
+/// An operator's order to ask despite a pause or an open breaker.
 #[derive(Clone, Debug)]
 pub struct Force {
-    /// Who broke it.
+    /// Who gave it.
     pub who: String,
     /// Why.
     pub reason: String,

@@ -292,9 +292,9 @@ impl Desk<'_> {
         if prices.is_some() {
             return prices;
         }
-        // What a file holds of the time to come speaks not against the file.
+        // Rows dated in the future do not count against a file.
         let first = checked.rejected.iter().find(|row| !is_early(row))?;
-        // What is of another time speaks neither for nor against the file.
+        // Nor do those outside the time that is asked about, for or against it.
         let as_of = self.terms.is_some_and(|terms| terms.as_of);
         let nothing_left = checked.accepted.is_empty() && (checked.dropped == 0 || as_of);
         nothing_left.then(|| {

@@ -1,8 +1,8 @@
 //! Whether symbols are asked one by one for what is declared of them, or all of them at once by date.
 //!
-//! Who was told everything before lacks only what came since, and a list by date has that of all symbols in
-//! few pages. Who was not, needs all there ever was: asked one by one, unless so many are new that even a
-//! list of all years has fewer pages.
+//! A symbol whose whole list was fetched before needs only what was declared since, and a list by date brings
+//! that of all symbols in few pages. A new symbol needs its whole list: they are asked one by one, unless so
+//! many are new that even a list of all years has fewer pages.
 
 use std::collections::BTreeMap;
 

@@ -356,7 +356,8 @@ fn missing(want: &Want, options: &Options, wanted: TimeRange, now: i64) -> Range
 }
 
 /// The end of a series that has bars, once a day: from there on what is not settled is read again. Empty
-/// when that was done on this day, and once all of a delisted symbol is settled. On a later one it cannot have been done: the clock was wrong then.
+/// when that was done today, and once all of a delisted symbol is settled. A reading that is dated after today
+/// is ignored: the clock was wrong.
 fn daily_settle(want: &Want, wanted: TimeRange, now: i64) -> TimeRange {
     let day = |at: i64| at.div_euclid(DAY);
     let done = want.settle_read_at.is_some_and(|at| day(at) == day(now));
