@@ -23,7 +23,8 @@ impl Shard {
     }
 
     /// This shard's part of a limit. The parts of all shards add up to no more than the whole, whenever
-    /// each of them sends; with more shards than requests, each has one request in a longer time.
+    /// each of them sends. With more shards than requests each has one request in a longer time, and only the
+    /// average holds: as shards know nothing of each other, all of them may send theirs in one window.
     #[must_use]
     pub fn share(self, rate: RateLimit) -> RateLimit {
         let part = |whole: u32| whole / self.count + u32::from(self.index < whole % self.count);
