@@ -1,7 +1,7 @@
 //! The vocabulary: plain data with its invariants, spoken by every other room.
 //!
 //! Nothing here touches the world, and nothing here imports another room. In reading order:
-//! what a bar is ([`bar`], [`timeframe`], [`range`]), what splits and dividends do to it ([`action`]),
+//! what a bar is ([`bar`], [`timeframe`], [`range`]), where days and weeks begin ([`time`]), what splits and dividends do to it ([`action`]),
 //! what is computed from it ([`feature`]) and what looks suspicious in it ([`anomaly`]), whose it is
 //! ([`series`], [`shard`]), what is said of it ([`mod@reference`]), what is missing ([`gap`]), what files
 //! bring ([`mod@import`]), what is to be done ([`task`]), what a run did ([`run`], [`event`]), what the
@@ -37,6 +37,7 @@ pub mod series;
 pub mod series_facts;
 pub mod shard;
 pub mod task;
+pub mod time;
 pub mod timeframe;
 pub mod total;
 pub mod words;

@@ -1,10 +1,9 @@
 //! The pages of an answer about a whole market: whether they get anywhere, and which days they tell of.
 
-use chrono::NaiveTime;
-
 use crate::domain::action::Action;
 use crate::domain::range::TimeRange;
 use crate::domain::run::{ErrorKind, Fault};
+use crate::domain::time::midnight;
 use crate::domain::timeframe::DAY;
 use crate::provider::Answer;
 
@@ -62,12 +61,9 @@ impl Chain {
     }
 
     fn reach(&mut self, action: &Action) {
-        let start = action.ex_date.and_time(NaiveTime::MIN).and_utc().timestamp();
+        let start = midnight(action.ex_date);
         let day = TimeRange::new(start, start.saturating_add(DAY));
-        self.days =
-            Some(self.days.map_or(day, |days| {
-                TimeRange::new(days.start.min(day.start), days.end.max(day.end))
-            }));
+        self.days = Some(self.days.map_or(day, |days| days.hull(day)));
     }
 
     /// The days that a list by date tells of: from its first row's to its last's. None, when a row does not

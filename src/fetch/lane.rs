@@ -11,6 +11,7 @@ use crate::domain::range::TimeRange;
 use crate::domain::run::{Attempt, ErrorKind, Fault};
 use crate::domain::series::Symbol;
 use crate::domain::task::{About, Purpose, Task};
+use crate::domain::time::{day_start, seconds};
 use crate::domain::timeframe::DAY;
 use crate::provider::{Ask, Cursor, Provider};
 
@@ -420,14 +421,10 @@ pub(super) fn hold(fault: &Fault, symbol: &Symbol, until: i64) -> Hold {
 /// round them.
 const EDGE: i64 = 7 * DAY;
 
-fn seconds(span: Duration) -> i64 {
-    i64::try_from(span.as_secs()).unwrap_or(i64::MAX)
-}
-
 /// What is left of a refused range without what a plan may not hold, in the order of trying: without
 /// today, without what lies before the edge of a history, without both. May be empty.
 fn narrower(range: TimeRange, now: i64, histories: &[Option<i64>]) -> Vec<TimeRange> {
-    let today = now.div_euclid(DAY) * DAY;
+    let today = day_start(now);
     let edges = histories.iter().flatten().map(|history| now.saturating_sub(*history) + EDGE);
     let starts = edges.filter(|edge| *edge > range.start);
     let ends = [range.end, range.end.min(today)];

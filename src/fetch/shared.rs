@@ -17,6 +17,7 @@ use crate::domain::range::TimeRange;
 use crate::domain::run::{Attempt, ErrorKind, Fault};
 use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::task::{About, Job, Shared, Task};
+use crate::domain::time::day_start;
 use crate::domain::timeframe::{DAY, Timeframe};
 use crate::domain::words::instant;
 use crate::provider::Answer;
@@ -407,7 +408,7 @@ fn add(page: &mut Fetched, part: Part, to: i64) {
 /// Whether the refusal of a range is one of every range: not when it reaches into today, which a plan may not
 /// hold yet, nor when it is so old that a plan may not reach back to it.
 fn is_telling(range: TimeRange, now: i64) -> bool {
-    let today = now.div_euclid(DAY) * DAY;
+    let today = day_start(now);
     range.end <= today && range.start >= today - TELLING
 }
 

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::domain::bar::{Bar, BarFields, RejectReason, Rejection};
 use crate::domain::run::{ErrorKind, Fault};
-use crate::domain::timeframe::DAY;
+use crate::domain::time::day_start;
 use crate::domain::zone::Zone;
 
 use super::bounded::{First, beginning};
@@ -201,8 +201,7 @@ pub(super) fn wall_clock(seconds: i64, zone: Zone) -> i64 {
 
 /// The label of a day: 00:00:00 UTC of the date that `seconds` has in `zone`.
 pub(super) fn day_label(seconds: i64, zone: Zone) -> i64 {
-    let local = wall_clock(seconds, zone);
-    local.saturating_sub(local.rem_euclid(DAY))
+    day_start(wall_clock(seconds, zone))
 }
 
 /// `seconds` as `2024-01-02T03:04:05Z`, within the years that this form and these markets have.

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use crate::domain::fact::{FetchDay, Traffic};
 use crate::domain::run::RunId;
-use crate::domain::timeframe::DAY;
+use crate::domain::time::day_start;
 
 use super::{Store, StoreResult, count};
 
@@ -27,7 +27,7 @@ impl Store {
             let mut days: Vec<FetchDay> = Vec::new();
             while let Some(row) = rows.next()? {
                 let started_at: i64 = row.get(0)?;
-                let start = started_at - started_at.rem_euclid(DAY);
+                let start = day_start(started_at);
                 if days.last().is_none_or(|day| day.start != start) {
                     days.push(FetchDay { start, ..FetchDay::default() });
                 }
