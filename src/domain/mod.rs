@@ -9,7 +9,7 @@
 //! what people order ([`control`]), by which rules all of that is judged ([`policy`]), what is watched and
 //! promised ([`alert`]), what is tried ([`probe`]) and what happens by itself ([`schedule`]); last, where a
 //! system install has its files ([`place`]), how times and counts are said ([`words`]),
-//! and what clocks show where ([`zone`]).
+//! how an enum gets its words (`enum_words`), and what clocks show where ([`zone`]).
 
 pub mod action;
 pub mod alert;
@@ -18,6 +18,7 @@ pub mod bar;
 pub mod beside;
 pub mod control;
 pub mod database;
+mod enum_words;
 pub mod event;
 pub mod fact;
 pub mod feature;

@@ -193,7 +193,7 @@ struct StepJson {
     /// How many lanes.
     parallel: u32,
     /// How it ended, as runs do.
-    #[schemars(extend("enum" = schema::words(RunStatus::ALL, RunStatus::as_str)))]
+    #[schemars(extend("enum" = schema::words(&RunStatus::ALL, RunStatus::as_str)))]
     status: &'static str,
     /// How long it took by the clock.
     wall_seconds: f64,
