@@ -108,10 +108,7 @@ impl Lane<'_> {
             let (reply, attempt) = page.map_err(|lost| Lost { rest: Some(seen.rest()), ..lost })?;
             let last = reply.next.is_none();
             if let Err(fault) = seen.progress(&reply.answer, last) {
-                let attempts = attempt.number;
-                let attempt = Attempt { fault: Some(fault.clone()), ..attempt };
-                self.crew.say(Message::AttemptFailed(attempt, None)).await;
-                return Err(Lost::failed(fault, attempts));
+                return Err(self.crew.stuck(attempt, fault).await);
             }
             cursor = reply.next;
             let fetched = Fetched {

@@ -48,6 +48,7 @@ mod quota;
 mod retry;
 mod seen;
 mod shared;
+mod stuck;
 mod throttle;
 mod turns;
 

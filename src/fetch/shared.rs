@@ -328,10 +328,7 @@ impl Lane<'_> {
                 Wanted { task: &all, range: shared.range, cursor: cursor.as_ref(), market };
             let (read, attempt) = self.page(wanted, report).await?;
             if let Err(fault) = chain.add(&read) {
-                let attempts = attempt.number;
-                let attempt = Attempt { fault: Some(fault.clone()), ..attempt };
-                self.crew.say(Message::AttemptFailed(attempt, None)).await;
-                return Err(Lost::failed(fault, attempts));
+                return Err(self.crew.stuck(attempt, fault).await);
             }
             let told = answered(share.number, &read, attempt.clone());
             rows += told.rows;
