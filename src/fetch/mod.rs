@@ -43,6 +43,7 @@ mod judge;
 mod lane;
 mod lanes;
 mod line;
+mod open;
 mod probe;
 mod quota;
 mod retry;
