@@ -111,19 +111,10 @@ impl Lane<'_> {
                 return Err(self.crew.stuck(attempt, fault).await);
             }
             cursor = reply.next;
-            let fetched = Fetched {
-                task: Arc::clone(task),
-                answered: seen.answered(task, &reply.answer, last),
-                answer: reply.answer,
-                attempt,
-                parts: Vec::new(),
-                lines: Vec::new(),
-                from_file: false,
-                file_mark: None,
-                out_of_order: Vec::new(),
-                finished_by: self.crew.finished_by(reply.server_now),
-                place: None,
-            };
+            let answered = seen.answered(task, &reply.answer, last);
+            let finished_by = self.crew.finished_by(reply.server_now);
+            let task = Arc::clone(task);
+            let fetched = Fetched::of(task, attempt, reply.answer, answered, finished_by);
             self.crew.hand_over(fetched).await;
             if last {
                 return Ok(());

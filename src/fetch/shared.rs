@@ -374,19 +374,10 @@ impl Lane<'_> {
 
 /// A page that begins with a part of a task.
 fn page_of(task: &Arc<Task>, part: Part, range: TimeRange) -> Fetched {
-    Fetched {
-        task: Arc::clone(task),
-        attempt: part.attempt(task, range),
-        answer: part.answer,
-        parts: vec![(part.number, range.end)],
-        lines: Vec::new(),
-        answered: range,
-        from_file: false,
-        file_mark: None,
-        out_of_order: Vec::new(),
-        finished_by: part.found.finished_by,
-        place: None,
-    }
+    let attempt = part.attempt(task, range);
+    let finished_by = part.found.finished_by;
+    let page = Fetched::of(Arc::clone(task), attempt, part.answer, range, finished_by);
+    Fetched { parts: vec![(part.number, range.end)], ..page }
 }
 
 /// Adds what comes next of a task, up to `to`, to a page.
