@@ -180,7 +180,8 @@ pub struct Fault {
     pub message: String,
     /// The HTTP status of the answer; `None` when there was none.
     pub http_status: Option<u16>,
-    /// How long the provider asks to be left alone; `None` when it does not say.
+    /// How long the provider asks to be left alone; `None` when it does not say, and when its trouble is with
+    /// one symbol or range, which is no reason to.
     pub retry_after: Option<Duration>,
 }
 

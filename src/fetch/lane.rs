@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use url::Url;
 
-use crate::domain::provider_state::{Hold, SECOND, micros};
+use crate::domain::provider_state::{SECOND, micros};
 use crate::domain::range::TimeRange;
 use crate::domain::run::{Attempt, ErrorKind, Fault};
 use crate::domain::series::Symbol;
@@ -24,13 +24,10 @@ use super::line::{Line, locked};
 use super::retry::{self, Verdict};
 use super::seen::Seen;
 use super::turns::Rank;
-use super::{Fate, Fetched, Lost, Message, attempt};
+use super::{Fetched, Lost, Message, attempt};
 
 /// Redirects that are followed for one page, within the origin.
 const MOST_REDIRECTS: u32 = 4;
-
-/// The HTTP status by which a provider says that it no longer listens to this caller at all.
-const BANNED: u16 = 418;
 
 /// One task's way to one provider.
 pub(super) struct Lane<'a> {
@@ -204,23 +201,17 @@ impl Lane<'_> {
     /// to be asked again in this run.
     fn learn(&self, fault: &Fault, task: &Task) -> Option<Lost> {
         let Self { crew, line, .. } = self;
-        let provider = &line.settings.name;
-        if fault.kind == ErrorKind::Auth {
-            locked(&crew.gates).stop(provider, fault);
-            crew.changed.notify_waiters();
-        }
-        let wait = fault.retry_after.filter(|_| {
-            matches!(fault.kind, ErrorKind::RateLimited | ErrorKind::Server | ErrorKind::Timeout)
-        })?;
-        if wait <= line.settings.retry.max {
-            self.pause(wait);
-            return None;
-        }
-        let now = crew.timeline.now();
-        let hold = hold(fault, &task.key.symbol, now.saturating_add(micros(wait)));
-        let again = locked(&crew.gates).hold(provider, hold, now);
+        let settings = &line.settings;
+        let fate = {
+            let mut gates = locked(&crew.gates);
+            if fault.kind == ErrorKind::Auth {
+                gates.stop(&settings.name, fault);
+            }
+            let (symbol, now) = (&task.key.symbol, crew.timeline.now());
+            gates.heed(&settings.name, symbol, fault, settings.retry.max, now)
+        };
         crew.changed.notify_waiters();
-        let fate = if again { Fate::Deferred } else { Fate::Failed };
+        let fate = fate?;
         let fault = Fault { kind: ErrorKind::RateLimited, ..fault.clone() };
         Some(Lost { fault, attempts: 0, fate, rest: None })
     }
@@ -392,16 +383,6 @@ impl Lane<'_> {
             }
         }
         Err(lost)
-    }
-}
-
-/// What is to be remembered of a wish, said of `symbol`, not to be asked before `until`.
-pub(super) fn hold(fault: &Fault, symbol: &Symbol, until: i64) -> Hold {
-    Hold {
-        until,
-        reason: fault.message.clone(),
-        // A ban is of the caller, whatever was asked for.
-        symbol: (fault.http_status != Some(BANNED)).then(|| symbol.to_string()),
     }
 }
 

@@ -260,6 +260,19 @@ mod tests {
     }
 
     #[test]
+    fn only_trouble_that_may_pass_gives_reason_to_leave_a_provider_alone() {
+        let wait = Some(std::time::Duration::from_secs(60));
+        let reply = Reply { status: 400, retry_after: wait, body: String::new() };
+        for kind in ErrorKind::ALL {
+            let may_pass =
+                matches!(kind, ErrorKind::RateLimited | ErrorKind::Server | ErrorKind::Timeout);
+            let fault = fault_of(&reply, kind, "");
+            assert_eq!(fault.retry_after, wait.filter(|_| may_pass), "{kind}");
+        }
+        assert_eq!(malformed(&reply, "").retry_after, None);
+    }
+
+    #[test]
     fn a_fault_repeats_no_more_than_fits() {
         let reply = Reply { status: 500, retry_after: None, body: String::new() };
         let fault = fault_of(&reply, ErrorKind::Server, &"x".repeat(9_000));
