@@ -9,6 +9,7 @@ use crate::calendar::due::Due;
 use crate::domain::action::{Factors, scaled};
 use crate::domain::bar::Bar;
 use crate::domain::range::{RangeSet, TimeRange};
+use crate::domain::time::week_start;
 use crate::domain::timeframe::Timeframe;
 
 /// What windows are made of.
@@ -148,14 +149,12 @@ pub fn windows_of(due: &Due, timeframe: Timeframe, range: TimeRange) -> TimeRang
     TimeRange::new(start, window_end(timeframe, range.end))
 }
 
-/// 1970-01-05, a Monday: the clock from which weeks are counted.
-const MONDAY: i64 = 4 * 86_400;
-
 /// The last start of a window at or before `ts`.
 fn window_start(timeframe: Timeframe, ts: i64) -> i64 {
-    let origin = if timeframe == Timeframe::W1 { MONDAY } else { 0 };
-    let length = timeframe.seconds();
-    ts.saturating_sub(origin).div_euclid(length).saturating_mul(length).saturating_add(origin)
+    match timeframe {
+        Timeframe::W1 => week_start(ts),
+        _ => ts.saturating_sub(ts.rem_euclid(timeframe.seconds())),
+    }
 }
 
 /// The first start of a window at or after `ts`.

@@ -17,6 +17,7 @@ use crate::calendar::due::Due;
 use crate::domain::action::{ActionFact, ActionKind, ActionStatus};
 use crate::domain::bar::{Adjustment, Bar};
 use crate::domain::range::TimeRange;
+use crate::domain::time::{midnight, week_start};
 use crate::domain::timeframe::{DAY, Timeframe};
 
 mod effect;
@@ -76,17 +77,15 @@ impl Verdict {
 /// from it on; a week is told in the shares of its end.
 #[must_use]
 pub fn holds_from(due: &Due, timeframe: Timeframe, ex_date: NaiveDate) -> i64 {
-    let midnight = ex_date.and_time(NaiveTime::MIN);
-    let date = midnight.and_utc().timestamp();
+    let date = midnight(ex_date);
     match timeframe {
         Timeframe::D1 => date,
         Timeframe::W1 => {
             let session = due.calendar.first_from(Timeframe::D1, due.layout, date);
             let session = session.map_or(date, |window| window.ts);
-            // 1970-01-05 was a Monday.
-            session - (session - 4 * DAY).rem_euclid(7 * DAY)
+            week_start(session)
         }
-        _ => due.calendar.zone().earliest(midnight).unwrap_or(date),
+        _ => due.calendar.zone().earliest(ex_date.and_time(NaiveTime::MIN)).unwrap_or(date),
     }
 }
 
@@ -94,9 +93,7 @@ pub fn holds_from(due: &Due, timeframe: Timeframe, ex_date: NaiveDate) -> i64 {
 #[must_use]
 pub fn sessions_between(due: &Due, timeframe: Timeframe, before: i64, after: i64) -> u64 {
     let day = |ts: i64| match due.calendar.zone().date(ts) {
-        Some(date) if timeframe.is_intraday() => {
-            date.and_time(NaiveTime::MIN).and_utc().timestamp()
-        }
+        Some(date) if timeframe.is_intraday() => midnight(date),
         _ => ts,
     };
     let between = TimeRange::new(day(before).saturating_add(DAY), day(after));

@@ -7,6 +7,7 @@ use chrono::{Days, NaiveDate, NaiveTime};
 
 use crate::domain::policy::{EndOfDay, Publication};
 use crate::domain::range::{RangeSet, TimeRange};
+use crate::domain::time::seconds;
 use crate::domain::timeframe::Timeframe;
 
 use super::{Calendar, Layout, Window};
@@ -166,7 +167,7 @@ impl Due {
     }
 
     fn lag(&self) -> i64 {
-        i64::try_from(self.publication.lag.as_secs()).unwrap_or(i64::MAX)
+        seconds(self.publication.lag)
     }
 
     /// The end of the labels that its listing allows, exclusive; `None` while it is listed.

@@ -40,6 +40,7 @@ use chrono::{Datelike, NaiveDate, NaiveTime};
 use self::market::Market;
 use self::year::{Cut, Piece, Year};
 use crate::domain::range::TimeRange;
+use crate::domain::time::{midnight, week_start};
 use crate::domain::timeframe::{DAY, Timeframe};
 use crate::domain::zone::Zone;
 
@@ -135,9 +136,6 @@ const MARKETS: &[(&str, &Market)] = &[
 const FIRST_YEAR: i32 = 1959;
 const LAST_YEAR: i32 = 2100;
 
-/// The first Monday of the epoch, 1970-01-05.
-const MONDAY: i64 = 4 * DAY;
-
 /// Every window of every calendar lies well inside, from a week before 1960 to a week after 2100.
 const REACH: TimeRange = TimeRange::new(-315_619_200 - 7 * DAY, 4_133_980_800 + 7 * DAY);
 
@@ -189,7 +187,7 @@ impl Calendar {
     /// The session of `date`; `None` when the market does not open.
     #[must_use]
     pub fn session(&self, date: NaiveDate) -> Option<Session> {
-        self.year(table_of(label(date))).session(date)
+        self.year(table_of(midnight(date))).session(date)
     }
 
     /// Whether `at` is inside a session and outside its lunch break.
@@ -264,7 +262,7 @@ impl Calendar {
     pub fn on_grid(&self, timeframe: Timeframe, layout: Layout, ts: i64) -> bool {
         match self.cut(timeframe, layout) {
             Cut::Clock(_) | Cut::Day(_) => ts.rem_euclid(timeframe.seconds()) == 0,
-            Cut::Week(_) => ts.rem_euclid(7 * DAY) == MONDAY,
+            Cut::Week(_) => week_start(ts) == ts,
             Cut::Open(_) => match self.segment_at(ts) {
                 Some(segment) => (ts - segment.start) % timeframe.seconds() == 0,
                 None => ts.rem_euclid(Timeframe::M1.seconds()) == 0,
@@ -332,21 +330,11 @@ fn tables_of(range: TimeRange) -> RangeInclusive<i32> {
 /// A table holds whole weeks, those whose Monday lies in its year, so that neither a trading week
 /// nor the unbroken forex week is ever cut in two.
 fn table_of(ts: i64) -> i32 {
-    let monday = monday_of(ts.clamp(REACH.start, REACH.end));
+    let monday = week_start(ts.clamp(REACH.start, REACH.end));
     date_of(monday).year().clamp(FIRST_YEAR, LAST_YEAR)
-}
-
-/// 00:00:00 UTC of the Monday of the week that holds `ts`, which lies in [`REACH`] or nearby.
-fn monday_of(ts: i64) -> i64 {
-    ts - (ts - MONDAY).rem_euclid(7 * DAY)
 }
 
 fn date_of(ts: i64) -> NaiveDate {
     let days = i32::try_from(ts.div_euclid(DAY)).ok();
     days.and_then(NaiveDate::from_epoch_days).expect("only instants within reach are dated")
-}
-
-/// The label of a day's bar: 00:00:00 UTC of `date`.
-fn label(date: NaiveDate) -> i64 {
-    i64::from(date.to_epoch_days()) * DAY
 }

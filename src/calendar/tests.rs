@@ -38,7 +38,7 @@ fn windows(
     layout: Layout,
     days: [&str; 2],
 ) -> Vec<Window> {
-    let [start, end] = days.map(|day| label(date(day)));
+    let [start, end] = days.map(|day| midnight(date(day)));
     calendar.windows(timeframe, layout, TimeRange::new(start, end)).collect()
 }
 
@@ -121,7 +121,7 @@ fn the_forex_week_is_cut_without_regard_to_trade_dates() {
 #[test]
 fn days_and_weeks_close_with_the_session_or_at_midnight_utc() {
     let forex = calendar("FX");
-    let (friday, week) = (label(date("2024-03-08")), label(date("2024-03-04")));
+    let (friday, week) = (midnight(date("2024-03-08")), midnight(date("2024-03-04")));
     let close = instant("2024-03-08T22:00");
     let midnight = instant("2024-03-09T00:00");
     assert_eq!(forex.close_at(Timeframe::D1, CLOCK, friday), close);

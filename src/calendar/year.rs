@@ -9,8 +9,9 @@ use std::sync::OnceLock;
 use chrono::{Datelike, NaiveDate, Weekday};
 
 use super::market::Market;
-use super::{DayEnd, FIRST_YEAR, Overrides, Session, Window, label, monday_of};
+use super::{DayEnd, FIRST_YEAR, Overrides, Session, Window};
 use crate::domain::range::TimeRange;
+use crate::domain::time::{midnight, week_start};
 use crate::domain::timeframe::{DAY, Timeframe};
 
 /// The weeks whose Monday lies in one year.
@@ -68,12 +69,12 @@ impl Year {
             .filter_map(|date| market.session(date, overrides))
             .collect();
         let segments = segments(&sessions);
-        let monday = |session: &Session| monday_of(label(session.date));
+        let monday = |session: &Session| week_start(midnight(session.date));
         let week_ends: Box<[Session]> = sessions
             .chunk_by(|a, b| monday(a) == monday(b))
             .filter_map(|week| week.last().copied())
             .collect();
-        let days = sessions.iter().map(|session| label(session.date)).collect();
+        let days = sessions.iter().map(|session| midnight(session.date)).collect();
         let weeks = week_ends.iter().map(monday).collect();
         Self { sessions, days, week_ends, weeks, segments, windows_before: Default::default() }
     }
@@ -258,7 +259,7 @@ fn segments(sessions: &[Session]) -> Box<[TimeRange]> {
 fn close(session: &Session, day: DayEnd) -> i64 {
     match day {
         DayEnd::Session => session.close,
-        DayEnd::Utc => label(session.date) + DAY,
+        DayEnd::Utc => midnight(session.date) + DAY,
     }
 }
 

@@ -6,6 +6,7 @@ use schemars::Schema;
 use crate::config::Span;
 use crate::domain::fact::RunFact;
 use crate::domain::run::RunStatus;
+use crate::domain::time::{midnight, seconds};
 use crate::exit::Exit;
 use crate::plan::Bound;
 use crate::render;
@@ -74,11 +75,11 @@ pub(super) fn exec(command: &History, scene: &Scene) -> Done {
 
 fn since(text: &str, now: i64) -> Result<i64, Failure> {
     if let Ok(Span(ago)) = text.parse() {
-        return Ok(now.saturating_sub(i64::try_from(ago.as_secs()).unwrap_or(i64::MAX)));
+        return Ok(now.saturating_sub(seconds(ago)));
     }
     match text.parse().map_err(Failure::usage)? {
         Edge(Bound::Instant(at)) => Ok(at),
-        Edge(Bound::Date(date)) => Ok(date.and_time(chrono::NaiveTime::MIN).and_utc().timestamp()),
+        Edge(Bound::Date(date)) => Ok(midnight(date)),
     }
 }
 

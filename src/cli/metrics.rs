@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::config::Span;
 use crate::domain::shard::Shard;
+use crate::domain::time::seconds;
 use crate::exit::Exit;
 use crate::render;
 use crate::render::metrics::Format;
@@ -55,7 +56,7 @@ pub(super) fn exec(command: &MetricsArgs, scene: &Scene) -> Done {
         return Ok(Exit::Success);
     }
     let facts = scene.facts(&store, false)?;
-    let window = i64::try_from(command.window.0.as_secs()).unwrap_or(i64::MAX);
+    let window = seconds(command.window.0);
     let metrics = gather(scene, &store, &facts, window).map_err(reader)?;
     print(|out: &mut dyn io::Write| {
         if scene.json {

@@ -17,6 +17,7 @@ use crate::domain::provider_state::QuotaLeft;
 use crate::domain::range::TimeRange;
 use crate::domain::run::RunStatus;
 use crate::domain::shard::Shard;
+use crate::domain::time::seconds;
 use crate::domain::timeframe::Timeframe;
 use crate::domain::words::instant;
 use crate::logging::{self, Form, Guard, Lines, Tail};
@@ -249,7 +250,7 @@ impl Scene {
         staleness: Staleness,
         low_quality: Vec<SeriesQuality>,
     ) -> StoreResult<Evidence> {
-        let recent = i64::try_from(self.settings.health.recent.as_secs()).unwrap_or(i64::MAX);
+        let recent = seconds(self.settings.health.recent);
         let since = self.wall_now.saturating_sub(recent);
         let (running, last) = self.at_work_and_last(store)?;
         let mut recent_runs = store.runs_last(MOST_RUNS, Some(since), None, None)?;

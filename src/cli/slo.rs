@@ -3,6 +3,7 @@
 use clap::Args;
 
 use crate::domain::shard::Shard;
+use crate::domain::time::seconds;
 use crate::exit::Exit;
 use crate::render;
 use crate::report::slo::{self, Service};
@@ -60,8 +61,7 @@ pub(super) fn service(scene: &Scene, store: &Store, staleness: &Staleness) -> St
     // As of another instant it is no lag of now, and everything else here is.
     let worst_lag = lags.max().filter(|_| scene.as_of.is_none());
     let promised = &scene.settings.objectives;
-    let whole = |span: std::time::Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
-    let since = scene.wall_now.saturating_sub(whole(promised.window));
+    let since = scene.wall_now.saturating_sub(seconds(promised.window));
     let mut runs = store.runs_last(u64::MAX, Some(since), None, None)?;
     runs.extend(store.run_good_before(since)?);
     runs.retain(|run| !run.is_import());
@@ -74,7 +74,7 @@ pub(super) fn service(scene: &Scene, store: &Store, staleness: &Staleness) -> St
         response_times: store.fetch_facts(since)?.times_ms,
         detected: store.detected(since, promised.detection.within.as_secs_f64())?,
         worst_lag_seconds: worst_lag,
-        max_run_age_seconds: whole(scene.settings.health.max_run_age),
+        max_run_age_seconds: seconds(scene.settings.health.max_run_age),
         running: running.is_some_and(|run| !run.is_import()),
     })
 }

@@ -2,10 +2,11 @@
 
 use std::str::FromStr;
 
-use chrono::{DateTime, NaiveDate, NaiveTime};
+use chrono::{DateTime, NaiveDate};
 use clap::{ArgGroup, Args};
 
 use crate::config::Span;
+use crate::domain::time::midnight;
 use crate::domain::timeframe::DAY;
 use crate::domain::words;
 use crate::plan::Bound;
@@ -21,7 +22,7 @@ impl FromStr for AsOf {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if let Ok(date) = text.parse::<NaiveDate>() {
-            return Ok(Self(date.and_time(NaiveTime::MIN).and_utc().timestamp() + DAY));
+            return Ok(Self(midnight(date) + DAY));
         }
         instant(text).map(Self)
     }

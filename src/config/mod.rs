@@ -24,6 +24,7 @@ use crate::domain::policy::{
 };
 use crate::domain::series::{AssetClass, SeriesKey, Symbol};
 use crate::domain::task::About;
+use crate::domain::time::seconds;
 use crate::domain::timeframe::Timeframe;
 use crate::domain::words::quoted;
 use crate::provider::{DatedList, Provider};
@@ -100,8 +101,7 @@ impl Retention {
     /// The `ts` before which bars of `timeframe` are neither kept nor due at `now`; `None` when all are.
     #[must_use]
     pub fn bars_from(&self, timeframe: Timeframe, now: i64) -> Option<i64> {
-        let keep = self.bars.get(&timeframe)?;
-        Some(now.saturating_sub(i64::try_from(keep.as_secs()).unwrap_or(i64::MAX)))
+        Some(now.saturating_sub(seconds(*self.bars.get(&timeframe)?)))
     }
 }
 

@@ -1,11 +1,11 @@
 //! Corporate actions: splits and dividends, and the factors by which they change older bars.
 
 use std::fmt;
-use std::str::FromStr;
 
 use chrono::NaiveDate;
 
 use super::bar::Bar;
+use super::enum_words::enum_words;
 
 /// A split or a dividend, as a provider declares it.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,42 +72,15 @@ pub enum ActionStatus {
     Rejected,
 }
 
+enum_words!(ActionStatus, "status of an action", {
+    Applied => "applied", Pending => "pending", Disputed => "disputed", Rejected => "rejected",
+});
+
 impl ActionStatus {
-    /// Every status.
-    pub const ALL: [Self; 4] = [Self::Applied, Self::Pending, Self::Disputed, Self::Rejected];
-
-    /// Its word in tables and JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Applied => "applied",
-            Self::Pending => "pending",
-            Self::Disputed => "disputed",
-            Self::Rejected => "rejected",
-        }
-    }
-
     /// Whether the action is in the factors.
     #[must_use]
     pub const fn counts(self) -> bool {
         matches!(self, Self::Applied | Self::Pending)
-    }
-}
-
-impl fmt::Display for ActionStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for ActionStatus {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|status| status.as_str() == text)
-            .ok_or_else(|| format!("`{text}` is no status of an action"))
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use super::enum_words::enum_words;
 use super::words::instant;
 
 /// How bad something is.
@@ -15,36 +16,7 @@ pub enum Severity {
     Critical,
 }
 
-impl Severity {
-    /// Both, the milder one first.
-    pub const ALL: [Self; 2] = [Self::Warning, Self::Critical];
-
-    /// Its word in tables and JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Warning => "warning",
-            Self::Critical => "critical",
-        }
-    }
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl std::str::FromStr for Severity {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|severity| severity.as_str() == text)
-            .ok_or_else(|| format!("`{text}` is no severity; expected warning or critical"))
-    }
-}
+enum_words!(Severity, "severity", { Warning => "warning", Critical => "critical" });
 
 /// A condition that is watched.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,9 +1,7 @@
 //! What looks suspicious in bars that are stored all the same.
 
-use std::fmt;
-use std::str::FromStr;
-
 use super::bar::BarFields;
+use super::enum_words::enum_words;
 
 /// What looks suspicious.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,17 +20,12 @@ pub enum AnomalyCode {
     DuplicateTs,
 }
 
-impl AnomalyCode {
-    /// Every code.
-    pub const ALL: [Self; 6] = [
-        Self::PriceSpike,
-        Self::ZeroVolumeRun,
-        Self::SplitJump,
-        Self::NonSessionBar,
-        Self::OutOfOrder,
-        Self::DuplicateTs,
-    ];
+enum_words!(AnomalyCode, "anomaly", {
+    PriceSpike => "price_spike", ZeroVolumeRun => "zero_volume_run", SplitJump => "split_jump",
+    NonSessionBar => "non_session_bar", OutOfOrder => "out_of_order", DuplicateTs => "duplicate_ts",
+});
 
+impl AnomalyCode {
     /// Those that follow from stored bars, whenever they are looked at.
     pub const OF_BARS: [Self; 4] =
         [Self::PriceSpike, Self::ZeroVolumeRun, Self::SplitJump, Self::NonSessionBar];
@@ -40,40 +33,10 @@ impl AnomalyCode {
     /// Those that follow from how a file was written, and are seen only while it is read.
     pub const OF_FILES: [Self; 2] = [Self::OutOfOrder, Self::DuplicateTs];
 
-    /// Its word in tables and JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::PriceSpike => "price_spike",
-            Self::ZeroVolumeRun => "zero_volume_run",
-            Self::SplitJump => "split_jump",
-            Self::NonSessionBar => "non_session_bar",
-            Self::OutOfOrder => "out_of_order",
-            Self::DuplicateTs => "duplicate_ts",
-        }
-    }
-
     /// Whether each of its bars is a finding of its own, though neighbours are stored as one row.
     #[must_use]
     pub const fn is_each(self) -> bool {
         matches!(self, Self::NonSessionBar)
-    }
-}
-
-impl fmt::Display for AnomalyCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for AnomalyCode {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|code| code.as_str() == text)
-            .ok_or_else(|| format!("`{text}` is no anomaly"))
     }
 }
 

@@ -1,8 +1,6 @@
 //! `Gap`: due bars that are not stored, and why.
 
-use std::fmt;
-use std::str::FromStr;
-
+use super::enum_words::enum_words;
 use super::range::TimeRange;
 
 /// Why due bars are not stored.
@@ -24,32 +22,13 @@ pub enum GapReason {
     Delisted,
 }
 
+enum_words!(GapReason, "reason of a gap", {
+    Unfetched => "unfetched", Failed => "failed", Rejected => "rejected",
+    ProviderEmpty => "provider_empty", NoTrade => "no_trade", PreListing => "pre_listing",
+    Delisted => "delisted",
+});
+
 impl GapReason {
-    /// Every reason.
-    pub const ALL: [Self; 7] = [
-        Self::Unfetched,
-        Self::Failed,
-        Self::Rejected,
-        Self::ProviderEmpty,
-        Self::NoTrade,
-        Self::PreListing,
-        Self::Delisted,
-    ];
-
-    /// Its word in tables and JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Unfetched => "unfetched",
-            Self::Failed => "failed",
-            Self::Rejected => "rejected",
-            Self::ProviderEmpty => "provider_empty",
-            Self::NoTrade => "no_trade",
-            Self::PreListing => "pre_listing",
-            Self::Delisted => "delisted",
-        }
-    }
-
     /// Whether bars are really lacking: whether the gap makes its series late.
     #[must_use]
     pub const fn is_hole(self) -> bool {
@@ -63,23 +42,6 @@ impl GapReason {
     #[must_use]
     pub const fn is_explained(self) -> bool {
         !matches!(self, Self::Unfetched | Self::Failed)
-    }
-}
-
-impl fmt::Display for GapReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for GapReason {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|reason| reason.as_str() == text)
-            .ok_or_else(|| format!("`{text}` is no reason of a gap"))
     }
 }
 

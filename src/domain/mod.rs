@@ -1,7 +1,7 @@
 //! The vocabulary: plain data with its invariants, spoken by every other room.
 //!
 //! Nothing here touches the world, and nothing here imports another room. In reading order:
-//! what a bar is ([`bar`], [`timeframe`], [`range`]), what splits and dividends do to it ([`action`]),
+//! what a bar is ([`bar`], [`timeframe`], [`range`]), where days and weeks begin ([`time`]), what splits and dividends do to it ([`action`]),
 //! what is computed from it ([`feature`]) and what looks suspicious in it ([`anomaly`]), whose it is
 //! ([`series`], [`shard`]), what is said of it ([`mod@reference`]), what is missing ([`gap`]), what files
 //! bring ([`mod@import`]), what is to be done ([`task`]), what a run did ([`run`], [`event`]), what the
@@ -9,7 +9,7 @@
 //! what people order ([`control`]), by which rules all of that is judged ([`policy`]), what is watched and
 //! promised ([`alert`]), what is tried ([`probe`]) and what happens by itself ([`schedule`]); last, where a
 //! system install has its files ([`place`]), how times and counts are said ([`words`]),
-//! and what clocks show where ([`zone`]).
+//! how an enum gets its words (`enum_words`), and what clocks show where ([`zone`]).
 
 pub mod action;
 pub mod alert;
@@ -18,6 +18,7 @@ pub mod bar;
 pub mod beside;
 pub mod control;
 pub mod database;
+mod enum_words;
 pub mod event;
 pub mod fact;
 pub mod feature;
@@ -37,6 +38,7 @@ pub mod series;
 pub mod series_facts;
 pub mod shard;
 pub mod task;
+pub mod time;
 pub mod timeframe;
 pub mod total;
 pub mod words;

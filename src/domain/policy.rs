@@ -1,9 +1,9 @@
 //! The rules by which things are done and judged: filled by the config, read by the rooms.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
+use super::enum_words::enum_words;
 use super::zone::Zone;
 use chrono::NaiveTime;
 
@@ -154,21 +154,11 @@ pub enum Freshness {
     Missing,
 }
 
+enum_words!(Freshness, "freshness", {
+    Fresh => "fresh", Aging => "aging", Stale => "stale", Missing => "missing",
+});
+
 impl Freshness {
-    /// Every state, best first.
-    pub const ALL: [Self; 4] = [Self::Fresh, Self::Aging, Self::Stale, Self::Missing];
-
-    /// Its word in tables and JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Fresh => "fresh",
-            Self::Aging => "aging",
-            Self::Stale => "stale",
-            Self::Missing => "missing",
-        }
-    }
-
     /// The freshness of a series that has bars and this lag.
     #[must_use]
     pub fn of_lag(lag: Duration, thresholds: Thresholds) -> Self {
@@ -179,22 +169,6 @@ impl Freshness {
         } else {
             Self::Stale
         }
-    }
-}
-
-impl fmt::Display for Freshness {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl std::str::FromStr for Freshness {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|status| status.as_str() == text).ok_or_else(|| {
-            format!("`{text}` is no freshness; expected fresh, aging, stale or missing")
-        })
     }
 }
 

@@ -4,9 +4,9 @@
 //! long ago that was even when somebody has set the clock meanwhile.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
+
+use super::enum_words::enum_words;
 
 /// Microseconds a second.
 pub const SECOND: i64 = 1_000_000;
@@ -185,34 +185,9 @@ pub enum BreakerStatus {
     HalfOpen,
 }
 
-impl BreakerStatus {
-    /// Its word in tables and JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Closed => "closed",
-            Self::Open => "open",
-            Self::HalfOpen => "half_open",
-        }
-    }
-}
-
-impl fmt::Display for BreakerStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for BreakerStatus {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Self::Closed, Self::Open, Self::HalfOpen]
-            .into_iter()
-            .find(|status| status.as_str() == text)
-            .ok_or_else(|| format!("`{text}` is no state of a breaker"))
-    }
-}
+enum_words!(BreakerStatus, "state of a breaker", {
+    Closed => "closed", Open => "open", HalfOpen => "half_open",
+});
 
 impl ProviderState {
     /// The same on the axis of `now`, for what was written down at `saved`: what the clock did between

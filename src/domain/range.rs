@@ -45,6 +45,12 @@ impl TimeRange {
     pub fn intersect(self, other: Self) -> Self {
         Self::new(self.start.max(other.start), self.end.min(other.end))
     }
+
+    /// The shortest one that holds both, and what lies between them.
+    #[must_use]
+    pub fn hull(self, other: Self) -> Self {
+        Self::new(self.start.min(other.start), self.end.max(other.end))
+    }
 }
 
 /// A set of instants, kept as sorted, disjoint, non-touching intervals.
@@ -92,9 +98,7 @@ impl RangeSet {
         }
         let first = self.ranges.partition_point(|held| held.end < range.start);
         let last = self.ranges.partition_point(|held| held.start <= range.end);
-        let joined = self.ranges[first..last].iter().fold(range, |sum, held| {
-            TimeRange::new(sum.start.min(held.start), sum.end.max(held.end))
-        });
+        let joined = self.ranges[first..last].iter().fold(range, |sum, held| sum.hull(*held));
         self.ranges.splice(first..last, [joined]);
     }
 
@@ -147,6 +151,14 @@ mod tests {
         prop::collection::vec((0..60i64, 0..12i64), 0..12).prop_map(|pairs| {
             pairs.into_iter().map(|(start, length)| TimeRange::new(start, start + length)).collect()
         })
+    }
+
+    #[test]
+    fn the_hull_holds_both_and_what_lies_between() {
+        let (early, late) = (TimeRange::new(-7, -3), TimeRange::new(2, 5));
+        assert_eq!(early.hull(late), TimeRange::new(-7, 5));
+        assert_eq!(late.hull(early), TimeRange::new(-7, 5));
+        assert_eq!(late.hull(TimeRange::new(3, 4)), late);
     }
 
     proptest! {

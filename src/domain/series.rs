@@ -6,6 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use super::enum_words::enum_words;
 use super::timeframe::Timeframe;
 
 /// The longest symbol that is accepted, in bytes.
@@ -118,22 +119,11 @@ pub enum AssetClass {
     Index,
 }
 
+enum_words!(AssetClass, "asset class", {
+    Stock => "stock", Etf => "etf", Crypto => "crypto", Forex => "forex", Index => "index",
+});
+
 impl AssetClass {
-    /// Every class.
-    pub const ALL: [Self; 5] = [Self::Stock, Self::Etf, Self::Crypto, Self::Forex, Self::Index];
-
-    /// How it is written in configs, flags, tables and JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Stock => "stock",
-            Self::Etf => "etf",
-            Self::Crypto => "crypto",
-            Self::Forex => "forex",
-            Self::Index => "index",
-        }
-    }
-
     /// The calendar of its bars unless the config names another.
     #[must_use]
     pub const fn default_calendar(self) -> &'static str {
@@ -142,21 +132,5 @@ impl AssetClass {
             Self::Crypto => "24x7",
             Self::Forex => "FX",
         }
-    }
-}
-
-impl fmt::Display for AssetClass {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for AssetClass {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|class| class.as_str() == text).ok_or_else(|| {
-            format!("`{text}` is no asset class; expected stock, etf, crypto, forex or index")
-        })
     }
 }

@@ -1,7 +1,6 @@
 //! `Timeframe`: the length of a bar's window, and how it is written.
 
-use std::fmt;
-use std::str::FromStr;
+use super::enum_words::enum_words;
 
 /// The length of a bar's window.
 ///
@@ -29,11 +28,12 @@ pub enum Timeframe {
 /// Seconds in a day.
 pub const DAY: i64 = 86_400;
 
-impl Timeframe {
-    /// Every timeframe, from short to long.
-    pub const ALL: [Self; 8] =
-        [Self::M1, Self::M5, Self::M15, Self::M30, Self::H1, Self::H4, Self::D1, Self::W1];
+enum_words!(Timeframe, "timeframe", {
+    M1 => "1m", M5 => "5m", M15 => "15m", M30 => "30m", H1 => "1h", H4 => "4h", D1 => "1d",
+    W1 => "1w",
+});
 
+impl Timeframe {
     /// The distance between the starts of two neighbouring windows, in seconds.
     ///
     /// For `1d` and `1w` it is the distance between their labels (00:00:00 UTC of a date), not the
@@ -56,49 +56,5 @@ impl Timeframe {
     #[must_use]
     pub const fn is_intraday(self) -> bool {
         self.seconds() < DAY
-    }
-
-    /// How it is written in configs, flags, tables and JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::M1 => "1m",
-            Self::M5 => "5m",
-            Self::M15 => "15m",
-            Self::M30 => "30m",
-            Self::H1 => "1h",
-            Self::H4 => "4h",
-            Self::D1 => "1d",
-            Self::W1 => "1w",
-        }
-    }
-}
-
-impl fmt::Display for Timeframe {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for Timeframe {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|timeframe| timeframe.as_str() == text).ok_or_else(|| {
-            format!("`{text}` is no timeframe; expected one of 1m 5m 15m 30m 1h 4h 1d 1w")
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_timeframe_reads_back_what_it_writes() {
-        for timeframe in Timeframe::ALL {
-            assert_eq!(timeframe.to_string().parse(), Ok(timeframe));
-        }
-        assert!("1M".parse::<Timeframe>().is_err());
     }
 }

@@ -8,10 +8,11 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use chrono::{DateTime, Datelike as _, NaiveDate, NaiveDateTime, NaiveTime, Weekday};
+use chrono::{DateTime, Datelike as _, NaiveDate, NaiveDateTime, Weekday};
 use tz::TimeZone;
 use tz::timezone::{AlternateTime, RuleDay, TransitionRule};
 
+use super::time::midnight;
 use super::timeframe::DAY;
 
 /// Up to this year changes of the clocks are foretold.
@@ -160,10 +161,9 @@ impl Offsets {
 fn foretold(rule: &AlternateTime, year: i32) -> Option<[(i64, i64); 2]> {
     let winter = i64::from(rule.std().ut_offset());
     let summer = i64::from(rule.dst().ut_offset());
-    let midnight =
-        |day: &RuleDay| Some(date_of(day, year)?.and_time(NaiveTime::MIN).and_utc().timestamp());
-    let begins = midnight(rule.dst_start())? + i64::from(rule.dst_start_time()) - winter;
-    let ends = midnight(rule.dst_end())? + i64::from(rule.dst_end_time()) - summer;
+    let begins =
+        midnight(date_of(rule.dst_start(), year)?) + i64::from(rule.dst_start_time()) - winter;
+    let ends = midnight(date_of(rule.dst_end(), year)?) + i64::from(rule.dst_end_time()) - summer;
     let mut changes = [(begins, summer), (ends, winter)];
     changes.sort_unstable();
     Some(changes)

@@ -1,9 +1,9 @@
 //! Which session an instant belongs to: the local date of a zone, looked up once a day.
 
+use crate::domain::time::day_start;
+use crate::domain::timeframe::DAY;
 use crate::domain::zone::Zone;
 use chrono::Datelike as _;
-
-const DAY: i64 = 86_400;
 
 /// A zone, and the stretch of time whose local date was looked up last.
 #[derive(Clone, Debug)]
@@ -38,7 +38,7 @@ impl Sessions {
 
     fn look_up(&self, ts: i64) -> Session {
         let (offset, date) = self.local(ts);
-        let start = (ts + offset).div_euclid(DAY) * DAY - offset;
+        let start = day_start(ts + offset) - offset;
         let end = start + DAY;
         let steady = self.local(start).0 == offset && self.local(end - 1).0 == offset;
         // On the two days a year on which clocks change, each instant is looked up for itself.

@@ -1,7 +1,6 @@
 //! The embedded provider's file of actions at work: read whole, as it is small.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read as _};
+use std::io::{BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,8 +14,8 @@ use crate::provider::Declared;
 use crate::provider::actions_file::Columns;
 
 use super::crew::Crew;
-use super::http::too_many_files;
 use super::inquiry::{ReadFile, Told, Unread, Whole};
+use super::open::{cannot, open};
 use super::{Lost, Message, attempt};
 
 /// The longest file that is read, in bytes: more lines than there are actions of any share.
@@ -63,25 +62,13 @@ impl Crew {
 
 /// What stands in a file; nothing when there is none.
 fn read(path: &Path) -> Result<Contents, Fault> {
-    let metadata = match path.metadata() {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Contents::default()),
-        Err(error) => return Err(unopened(path, &error)),
+    let (file, mark) = match open(path) {
+        Err(fault) if fault.kind == ErrorKind::NotFound => return Ok(Contents::default()),
+        opened => opened?,
     };
-    // A pipe under that name would be waited for.
-    if !metadata.is_file() {
-        let message = format!("{} is no regular file", path.display());
-        return Err(Fault::new(ErrorKind::BadRequest, message));
-    }
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Contents::default()),
-        Err(error) => return Err(unopened(path, &error)),
-    };
-    let mark = file.metadata().ok().and_then(|metadata| FileMark::of(&metadata));
     let mut text = Vec::new();
     let bytes = BufReader::new(file).take(LONGEST + 1).read_to_end(&mut text);
-    let bytes = bytes.map_err(|error| unopened(path, &error))? as u64;
+    let bytes = bytes.map_err(|error| cannot("read", path, &error))? as u64;
     if bytes > LONGEST {
         let message = format!("{} is longer than {LONGEST} bytes", path.display());
         return Err(Fault::new(ErrorKind::TooLarge, message));
@@ -108,15 +95,6 @@ fn records(text: &[u8]) -> Result<Contents, Fault> {
         }
     }
     Ok(contents)
-}
-
-fn unopened(path: &Path, error: &io::Error) -> Fault {
-    let kind = match error.kind() {
-        io::ErrorKind::PermissionDenied => ErrorKind::Auth,
-        _ if too_many_files(error) => ErrorKind::Storage,
-        _ => ErrorKind::Network,
-    };
-    Fault::new(kind, format!("cannot read {}: {error}", path.display()))
 }
 
 fn unreadable(error: &csv::Error) -> Fault {

@@ -1,26 +1,23 @@
 //! The pages of an answer about a whole market: whether they get anywhere, and which days they tell of.
 
-use chrono::NaiveTime;
-
 use crate::domain::action::Action;
 use crate::domain::range::TimeRange;
-use crate::domain::run::{ErrorKind, Fault};
+use crate::domain::run::Fault;
+use crate::domain::time::midnight;
 use crate::domain::timeframe::DAY;
 use crate::provider::Answer;
 
 use super::exchange::Read;
+use super::stuck::{EmptyPages, stuck};
 
 /// Pages of one answer, at most: four times as many as are planned for.
 const MOST_PAGES: u32 = 400;
-
-/// Empty pages in a row after which a chain counts as endless.
-const MOST_EMPTY_PAGES: u32 = 10;
 
 /// What is known of the pages so far.
 #[derive(Default)]
 pub(super) struct Chain {
     pages: u32,
-    empty_pages: u32,
+    empty_pages: EmptyPages,
     /// The last page that was not empty.
     before: Option<(Answer, Vec<Answer>)>,
     /// From the first day to the last one; `None` while there is none.
@@ -36,23 +33,19 @@ impl Chain {
     ///
     /// When the pages lead nowhere.
     pub(super) fn add(&mut self, read: &Read) -> Result<(), Fault> {
-        let stuck = |message: &str| Err(Fault::new(ErrorKind::Malformed, message));
         self.pages += 1;
         let page = (read.answer.clone(), read.others.clone());
         let is_last = read.next.is_none();
-        if page == <(Answer, Vec<Answer>)>::default() {
-            self.empty_pages += 1;
-            if !is_last && self.empty_pages >= MOST_EMPTY_PAGES {
-                return stuck("ten empty pages running");
-            }
+        let is_empty = page == <(Answer, Vec<Answer>)>::default();
+        self.empty_pages.add(is_empty, is_last)?;
+        if is_empty {
             return Ok(());
         }
-        self.empty_pages = 0;
         if self.before.as_ref() == Some(&page) {
-            return stuck("a page without a new row");
+            return Err(stuck("a page without a new row"));
         }
         if !is_last && self.pages >= MOST_PAGES {
-            return stuck("more pages than a market fills");
+            return Err(stuck("more pages than a market fills"));
         }
         self.has_nobodys |= !page.0.broken.is_empty();
         let answers = page.1.iter().chain([&page.0]);
@@ -62,12 +55,9 @@ impl Chain {
     }
 
     fn reach(&mut self, action: &Action) {
-        let start = action.ex_date.and_time(NaiveTime::MIN).and_utc().timestamp();
+        let start = midnight(action.ex_date);
         let day = TimeRange::new(start, start.saturating_add(DAY));
-        self.days =
-            Some(self.days.map_or(day, |days| {
-                TimeRange::new(days.start.min(day.start), days.end.max(day.end))
-            }));
+        self.days = Some(self.days.map_or(day, |days| days.hull(day)));
     }
 
     /// The days that a list by date tells of: from its first row's to its last's. None, when a row does not

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::clock::{self, Timeline};
 use crate::config::JobRetries;
 use crate::domain::provider_state::micros;
-use crate::domain::run::Failure;
+use crate::domain::run::{Attempt, Failure, Fault};
 use crate::domain::series::Symbol;
 use crate::domain::task::Job;
 use crate::domain::zone::Zone;
@@ -265,6 +265,15 @@ impl Crew {
         if is_pressing || self.sender.max_capacity() - self.sender.capacity() >= GATHERED_MESSAGES {
             self.pressing.notify_one();
         }
+    }
+
+    /// Tells that the page of an attempt came, and that its chain leads nowhere; gives what becomes of the
+    /// task.
+    pub(super) async fn stuck(&self, attempt: Attempt, fault: Fault) -> Lost {
+        let attempts = attempt.number;
+        let attempt = Attempt { fault: Some(fault.clone()), ..attempt };
+        self.say(Message::AttemptFailed(attempt, None)).await;
+        Lost::failed(fault, attempts)
     }
 
     /// Judges a page and hands it over as soon as there is room for it.

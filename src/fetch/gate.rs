@@ -6,19 +6,23 @@
 //! goes only once it is written down that it may have been sent, so that no crash makes the quota forget it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::config::ProviderSettings;
-use crate::domain::provider_state::{Hold, ProviderState, QuotaLeft, SECOND, Stamp};
+use crate::domain::provider_state::{Hold, ProviderState, QuotaLeft, SECOND, Stamp, micros};
 use crate::domain::run::{ErrorKind, Fault};
 use crate::domain::series::Symbol;
 use crate::domain::words::{instant, span};
 
-use super::Options;
 use super::breaker::{Breaker, Call, Look};
 use super::lanes::Lanes;
 use super::quota::{Leave, Quota};
 use super::throttle::{Strain, Throttle};
 use super::turns::{Rank, Turns};
+use super::{Fate, Options};
+
+/// The HTTP status by which a provider says that it no longer listens to this caller at all.
+const BANNED: u16 = 418;
 
 /// What an earlier run left of a provider, and when.
 type Remembered = (ProviderState, Stamp);
@@ -244,9 +248,35 @@ impl Gates {
         }
     }
 
+    /// Leaves a provider alone for as long as it asks in `fault`, which befell `symbol`. What is no longer than
+    /// `longest` the run waits for; a longer wish is remembered, and it is told what becomes of the task.
+    pub(super) fn heed(
+        &mut self,
+        provider: &str,
+        symbol: &Symbol,
+        fault: &Fault,
+        longest: Duration,
+        now: i64,
+    ) -> Option<Fate> {
+        let wait = fault.retry_after?;
+        let until = now.saturating_add(micros(wait));
+        if wait <= longest {
+            self.pause(provider, until);
+            return None;
+        }
+        let hold = Hold {
+            until,
+            reason: fault.message.clone(),
+            // A ban is of the caller, whatever was asked for.
+            symbol: (fault.http_status != Some(BANNED)).then(|| symbol.to_string()),
+        };
+        let again = self.hold(provider, hold, now);
+        Some(if again { Fate::Deferred } else { Fate::Failed })
+    }
+
     /// Does not ask for a symbol until `hold` is over, in later runs too; nor for any other, when it is
     /// not the first to be told so. Tells whether that is so.
-    pub(super) fn hold(&mut self, provider: &str, hold: Hold, now: i64) -> bool {
+    fn hold(&mut self, provider: &str, hold: Hold, now: i64) -> bool {
         let Some(gate) = self.by_provider.get_mut(provider) else { return false };
         gate.ledger.change();
         let Some(held) = gate.hold.as_mut().filter(|held| held.until > now) else {

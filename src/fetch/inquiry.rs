@@ -9,17 +9,15 @@ use crate::domain::action::Action;
 use crate::domain::fact::FileMark;
 use crate::domain::range::TimeRange;
 use crate::domain::reference::Listing;
-use crate::domain::run::{Attempt, ErrorKind, Fault};
+use crate::domain::run::{Attempt, Fault};
 use crate::domain::task::Task;
 use crate::provider::{Answer, Declared};
 
 use super::job::Report;
 use super::lane::{Lane, Wanted};
 use super::shared::Part;
+use super::stuck::{EmptyPages, stuck};
 use super::{Lost, Message};
-
-/// Empty pages in a row after which a chain counts as endless.
-const MOST_EMPTY_PAGES: u32 = 10;
 
 /// The most pages of one chain, however short they are.
 const MOST_PAGES: u32 = 100;
@@ -92,30 +90,23 @@ struct Gathered {
     actions: Vec<Action>,
     unread: Unread,
     pages: u32,
-    empty_pages: u32,
+    empty_pages: EmptyPages,
 }
 
 impl Gathered {
     /// Takes what a page brings, if the chain gets anywhere with it.
     fn add(&mut self, mut answer: Answer, last: bool) -> Result<Option<Listing>, Fault> {
-        let stuck = |message: &str| Err(Fault::new(ErrorKind::Malformed, message));
         self.pages += 1;
         let page = std::mem::take(&mut answer.declared.actions);
-        if page.is_empty() && answer.broken.is_empty() && answer.dropped == 0 {
-            self.empty_pages += 1;
-            if !last && self.empty_pages >= MOST_EMPTY_PAGES {
-                return stuck("ten empty pages running");
-            }
-        } else {
-            self.empty_pages = 0;
-            // A row may stand there twice; a whole page that is known already leads nowhere.
-            if !page.is_empty() && page.iter().all(|action| self.actions.contains(action)) {
-                return stuck("a page without a new action");
-            }
+        let is_empty = page.is_empty() && answer.broken.is_empty() && answer.dropped == 0;
+        self.empty_pages.add(is_empty, last)?;
+        // A row may stand there twice; a whole page that is known already leads nowhere.
+        if !page.is_empty() && page.iter().all(|action| self.actions.contains(action)) {
+            return Err(stuck("a page without a new action"));
         }
         self.actions.extend(page);
         if (!last && self.pages >= MOST_PAGES) || self.actions.len() > MOST_ACTIONS {
-            return stuck("more pages, or rows, than there can be actions");
+            return Err(stuck("more pages, or rows, than there can be actions"));
         }
         answer.broken.into_iter().for_each(|row| self.unread.add(row.text));
         Ok(answer.declared.listing)
@@ -151,12 +142,7 @@ impl Lane<'_> {
             };
             let listing = match gathered.add(answer, last) {
                 Ok(listing) => listing,
-                Err(fault) => {
-                    let attempts = attempt.number;
-                    let attempt = Attempt { fault: Some(fault.clone()), ..attempt };
-                    self.crew.say(Message::AttemptFailed(attempt, None)).await;
-                    return Err(Lost::failed(fault, attempts));
-                }
+                Err(fault) => return Err(self.crew.stuck(attempt, fault).await),
             };
             let whole = last.then(|| Whole {
                 declared: Declared { actions: std::mem::take(&mut gathered.actions), listing },

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use url::Url;
 
-use crate::domain::provider_state::{Hold, SECOND, micros};
+use crate::domain::provider_state::{SECOND, micros};
 use crate::domain::range::TimeRange;
 use crate::domain::run::{Attempt, ErrorKind, Fault};
 use crate::domain::series::Symbol;
 use crate::domain::task::{About, Purpose, Task};
+use crate::domain::time::{day_start, seconds};
 use crate::domain::timeframe::DAY;
 use crate::provider::{Ask, Cursor, Provider};
 
@@ -23,13 +24,10 @@ use super::line::{Line, locked};
 use super::retry::{self, Verdict};
 use super::seen::Seen;
 use super::turns::Rank;
-use super::{Fate, Fetched, Lost, Message, attempt};
+use super::{Fetched, Lost, Message, attempt};
 
 /// Redirects that are followed for one page, within the origin.
 const MOST_REDIRECTS: u32 = 4;
-
-/// The HTTP status by which a provider says that it no longer listens to this caller at all.
-const BANNED: u16 = 418;
 
 /// One task's way to one provider.
 pub(super) struct Lane<'a> {
@@ -107,25 +105,13 @@ impl Lane<'_> {
             let (reply, attempt) = page.map_err(|lost| Lost { rest: Some(seen.rest()), ..lost })?;
             let last = reply.next.is_none();
             if let Err(fault) = seen.progress(&reply.answer, last) {
-                let attempts = attempt.number;
-                let attempt = Attempt { fault: Some(fault.clone()), ..attempt };
-                self.crew.say(Message::AttemptFailed(attempt, None)).await;
-                return Err(Lost::failed(fault, attempts));
+                return Err(self.crew.stuck(attempt, fault).await);
             }
             cursor = reply.next;
-            let fetched = Fetched {
-                task: Arc::clone(task),
-                answered: seen.answered(task, &reply.answer, last),
-                answer: reply.answer,
-                attempt,
-                parts: Vec::new(),
-                lines: Vec::new(),
-                from_file: false,
-                file_mark: None,
-                out_of_order: Vec::new(),
-                finished_by: self.crew.finished_by(reply.server_now),
-                place: None,
-            };
+            let answered = seen.answered(task, &reply.answer, last);
+            let finished_by = self.crew.finished_by(reply.server_now);
+            let task = Arc::clone(task);
+            let fetched = Fetched::of(task, attempt, reply.answer, answered, finished_by);
             self.crew.hand_over(fetched).await;
             if last {
                 return Ok(());
@@ -215,23 +201,17 @@ impl Lane<'_> {
     /// to be asked again in this run.
     fn learn(&self, fault: &Fault, task: &Task) -> Option<Lost> {
         let Self { crew, line, .. } = self;
-        let provider = &line.settings.name;
-        if fault.kind == ErrorKind::Auth {
-            locked(&crew.gates).stop(provider, fault);
-            crew.changed.notify_waiters();
-        }
-        let wait = fault.retry_after.filter(|_| {
-            matches!(fault.kind, ErrorKind::RateLimited | ErrorKind::Server | ErrorKind::Timeout)
-        })?;
-        if wait <= line.settings.retry.max {
-            self.pause(wait);
-            return None;
-        }
-        let now = crew.timeline.now();
-        let hold = hold(fault, &task.key.symbol, now.saturating_add(micros(wait)));
-        let again = locked(&crew.gates).hold(provider, hold, now);
+        let settings = &line.settings;
+        let fate = {
+            let mut gates = locked(&crew.gates);
+            if fault.kind == ErrorKind::Auth {
+                gates.stop(&settings.name, fault);
+            }
+            let (symbol, now) = (&task.key.symbol, crew.timeline.now());
+            gates.heed(&settings.name, symbol, fault, settings.retry.max, now)
+        };
         crew.changed.notify_waiters();
-        let fate = if again { Fate::Deferred } else { Fate::Failed };
+        let fate = fate?;
         let fault = Fault { kind: ErrorKind::RateLimited, ..fault.clone() };
         Some(Lost { fault, attempts: 0, fate, rest: None })
     }
@@ -406,28 +386,14 @@ impl Lane<'_> {
     }
 }
 
-/// What is to be remembered of a wish, said of `symbol`, not to be asked before `until`.
-pub(super) fn hold(fault: &Fault, symbol: &Symbol, until: i64) -> Hold {
-    Hold {
-        until,
-        reason: fault.message.clone(),
-        // A ban is of the caller, whatever was asked for.
-        symbol: (fault.http_status != Some(BANNED)).then(|| symbol.to_string()),
-    }
-}
-
 /// How near the edge of the history a range counts as touching it: years have leap days, and plans
 /// round them.
 const EDGE: i64 = 7 * DAY;
 
-fn seconds(span: Duration) -> i64 {
-    i64::try_from(span.as_secs()).unwrap_or(i64::MAX)
-}
-
 /// What is left of a refused range without what a plan may not hold, in the order of trying: without
 /// today, without what lies before the edge of a history, without both. May be empty.
 fn narrower(range: TimeRange, now: i64, histories: &[Option<i64>]) -> Vec<TimeRange> {
-    let today = now.div_euclid(DAY) * DAY;
+    let today = day_start(now);
     let edges = histories.iter().flatten().map(|history| now.saturating_sub(*history) + EDGE);
     let starts = edges.filter(|edge| *edge > range.start);
     let ends = [range.end, range.end.min(today)];

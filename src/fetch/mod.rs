@@ -43,11 +43,13 @@ mod judge;
 mod lane;
 mod lanes;
 mod line;
+mod open;
 mod probe;
 mod quota;
 mod retry;
 mod seen;
 mod shared;
+mod stuck;
 mod throttle;
 mod turns;
 
@@ -165,6 +167,29 @@ pub struct Judged {
 }
 
 impl Fetched {
+    /// A page of a request of its own; what else there is to a page is filled in where there is any.
+    const fn of(
+        task: Arc<Task>,
+        attempt: Attempt,
+        answer: Answer,
+        answered: TimeRange,
+        finished_by: i64,
+    ) -> Self {
+        Self {
+            task,
+            attempt,
+            answer,
+            parts: Vec::new(),
+            lines: Vec::new(),
+            answered,
+            from_file: false,
+            file_mark: None,
+            out_of_order: Vec::new(),
+            finished_by,
+            place: None,
+        }
+    }
+
     /// Whether it came from a file that was named to be imported, and not from the series' provider.
     #[must_use]
     pub fn is_import(&self) -> bool {

@@ -25,7 +25,6 @@ use crate::provider::{Ask, Provider};
 use super::exchange;
 use super::gate::{Entry, Gates, Note, Pass, Wait};
 use super::http::{Received, Sent};
-use super::lane::hold;
 use super::line::Line;
 use super::turns::Rank;
 use super::{Engine, Options};
@@ -165,17 +164,11 @@ fn learn(
     heard: &Heard,
     now: i64,
 ) {
-    let until = |wait: Duration| now.saturating_add(micros(wait));
     if let Some(wait) = heard.quota_reset_in {
-        gates.pause(&question.provider, until(wait));
+        gates.pause(&question.provider, now.saturating_add(micros(wait)));
     }
-    let Some(fault) = heard.fault() else { return };
-    match fault.retry_after {
-        Some(wait) if wait <= settings.retry.max => gates.pause(&question.provider, until(wait)),
-        Some(wait) => {
-            gates.hold(&question.provider, hold(fault, &question.symbol, until(wait)), now);
-        }
-        None => {}
+    if let Some(fault) = heard.fault() {
+        gates.heed(&question.provider, &question.symbol, fault, settings.retry.max, now);
     }
 }
 

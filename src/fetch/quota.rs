@@ -198,9 +198,7 @@ impl Rule {
                 }
             }
             Kind::Bucket { burst, interval, full_at } => {
-                let Some(room) = i64::from(*burst).checked_sub(i64::from(in_flight) + 1) else {
-                    return Leave::AfterAnother;
-                };
+                let room = i64::from(*burst) - i64::from(in_flight) - 1;
                 if room < 0 {
                     return Leave::AfterAnother;
                 }

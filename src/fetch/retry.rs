@@ -113,8 +113,8 @@ mod tests {
                     | ErrorKind::RateLimited
                     | ErrorKind::Server
             );
-            let again = |attempt| after(*kind, attempt) != Verdict::GiveUp;
-            assert_eq!(again(1), passing || *kind == ErrorKind::Malformed, "{kind}");
+            let again = |attempt| after(kind, attempt) != Verdict::GiveUp;
+            assert_eq!(again(1), passing || kind == ErrorKind::Malformed, "{kind}");
             assert_eq!(again(2), passing, "{kind}");
             assert_eq!(again(5), passing, "{kind}");
             assert!(!again(6), "{kind}");

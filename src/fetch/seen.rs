@@ -1,12 +1,11 @@
 //! What the pages of a task have brought so far. Pure.
 
 use crate::domain::range::TimeRange;
-use crate::domain::run::{ErrorKind, Fault};
+use crate::domain::run::Fault;
 use crate::domain::task::Task;
 use crate::provider::Answer;
 
-/// Empty pages in a row after which a chain counts as endless.
-const MOST_EMPTY_PAGES: u32 = 10;
+use super::stuck::{EmptyPages, stuck};
 
 /// Pages that any task may have, however little it asks for.
 const ALLOWED_PAGES: u64 = 50;
@@ -20,7 +19,7 @@ pub(super) struct Seen {
     range: TimeRange,
     answered_to: i64,
     newest: Option<i64>,
-    empty_pages: u32,
+    empty_pages: EmptyPages,
     pages: u64,
     /// The most pages that what is due can need.
     most_pages: u64,
@@ -35,7 +34,7 @@ impl Seen {
             range,
             answered_to: range.start,
             newest: None,
-            empty_pages: 0,
+            empty_pages: EmptyPages::default(),
             pages: 0,
             most_pages: needed.saturating_add(ALLOWED_PAGES),
         }
@@ -72,26 +71,16 @@ impl Seen {
 
     /// Whether a chain of pages gets anywhere with this one.
     pub(super) fn progress(&mut self, answer: &Answer, last: bool) -> Result<(), Fault> {
-        let stuck = |message: &str| Err(Fault::new(ErrorKind::Malformed, message));
         self.pages += 1;
         if !last && self.pages >= self.most_pages {
-            return stuck("more pages than what is due can fill");
+            return Err(stuck("more pages than what is due can fill"));
         }
-        match self.newest_of(answer) {
-            None => {
-                self.empty_pages += 1;
-                if !last && self.empty_pages >= MOST_EMPTY_PAGES {
-                    return stuck("ten empty pages running");
-                }
-            }
-            Some(newest) if self.newest.is_some_and(|before| newest <= before) => {
-                return stuck("a page without a new bar");
-            }
-            Some(newest) => {
-                self.newest = Some(newest);
-                self.empty_pages = 0;
-            }
+        let newest = self.newest_of(answer);
+        self.empty_pages.add(newest.is_none(), last)?;
+        if newest.is_some() && newest <= self.newest {
+            return Err(stuck("a page without a new bar"));
         }
+        self.newest = newest.or(self.newest);
         Ok(())
     }
 }

@@ -17,6 +17,7 @@ use crate::domain::range::TimeRange;
 use crate::domain::run::{Attempt, ErrorKind, Fault};
 use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::task::{About, Job, Shared, Task};
+use crate::domain::time::day_start;
 use crate::domain::timeframe::{DAY, Timeframe};
 use crate::domain::words::instant;
 use crate::provider::Answer;
@@ -327,10 +328,7 @@ impl Lane<'_> {
                 Wanted { task: &all, range: shared.range, cursor: cursor.as_ref(), market };
             let (read, attempt) = self.page(wanted, report).await?;
             if let Err(fault) = chain.add(&read) {
-                let attempts = attempt.number;
-                let attempt = Attempt { fault: Some(fault.clone()), ..attempt };
-                self.crew.say(Message::AttemptFailed(attempt, None)).await;
-                return Err(Lost::failed(fault, attempts));
+                return Err(self.crew.stuck(attempt, fault).await);
             }
             let told = answered(share.number, &read, attempt.clone());
             rows += told.rows;
@@ -376,19 +374,10 @@ impl Lane<'_> {
 
 /// A page that begins with a part of a task.
 fn page_of(task: &Arc<Task>, part: Part, range: TimeRange) -> Fetched {
-    Fetched {
-        task: Arc::clone(task),
-        attempt: part.attempt(task, range),
-        answer: part.answer,
-        parts: vec![(part.number, range.end)],
-        lines: Vec::new(),
-        answered: range,
-        from_file: false,
-        file_mark: None,
-        out_of_order: Vec::new(),
-        finished_by: part.found.finished_by,
-        place: None,
-    }
+    let attempt = part.attempt(task, range);
+    let finished_by = part.found.finished_by;
+    let page = Fetched::of(Arc::clone(task), attempt, part.answer, range, finished_by);
+    Fetched { parts: vec![(part.number, range.end)], ..page }
 }
 
 /// Adds what comes next of a task, up to `to`, to a page.
@@ -407,7 +396,7 @@ fn add(page: &mut Fetched, part: Part, to: i64) {
 /// Whether the refusal of a range is one of every range: not when it reaches into today, which a plan may not
 /// hold yet, nor when it is so old that a plan may not reach back to it.
 fn is_telling(range: TimeRange, now: i64) -> bool {
-    let today = now.div_euclid(DAY) * DAY;
+    let today = day_start(now);
     range.end <= today && range.start >= today - TELLING
 }
 

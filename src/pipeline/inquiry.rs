@@ -4,8 +4,6 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use chrono::NaiveTime;
-
 use crate::clock;
 use crate::domain::action::{Action, ActionFact, ActionStatus};
 use crate::domain::event::{Event, Took};
@@ -14,6 +12,7 @@ use crate::domain::range::{RangeSet, TimeRange};
 use crate::domain::reference::ToldFact;
 use crate::domain::run::{ErrorKind, Failure, PageCounts, Stage};
 use crate::domain::task::{About, Task};
+use crate::domain::time::midnight;
 use crate::fetch::{ReadFile, Told, Unread, Whole};
 use crate::provider::actions_file;
 use crate::store::{StoreResult, Writer};
@@ -81,7 +80,7 @@ impl Answers {
         }
         answered.in_doubt += usize::from(told.is_none());
         let whole = whole.unwrap_or_default();
-        let within = |action: &Action| task.range.contains(midnight(action));
+        let within = |action: &Action| task.range.contains(midnight(action.ex_date));
         answered.actions.extend(whole.declared.actions.into_iter().filter(within));
         answered.unread.rows += whole.unread.rows;
         answered.unread.texts.extend(whole.unread.texts);
@@ -254,18 +253,13 @@ fn declare(
     held.retain(|held| held.action.kind.as_str() == kind);
     let is_emptied = !held.is_empty() && answered.told.ranges().is_empty();
     let stays = |held: &ActionFact| {
-        let at = midnight(&held.action);
+        let at = midnight(held.action.ex_date);
         let is_called_off = answered.calls_off && held.status == ActionStatus::Pending && at > now;
         !answered.told.contains(at) && !is_called_off
     };
     declared.extend(held.into_iter().filter(stays).map(|held| held.action));
     tx.actions_declare(symbol, &task.provider, kind, &declared, clock::now())?;
     Ok(answered.in_doubt == 0 && !is_emptied)
-}
-
-/// The label of an action's first session.
-fn midnight(action: &Action) -> i64 {
-    action.ex_date.and_time(NaiveTime::MIN).and_utc().timestamp()
 }
 
 /// Which rows could not be read, as far as a message goes.

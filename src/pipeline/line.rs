@@ -11,6 +11,7 @@ use crate::domain::bar::{Adjustment, Bar};
 use crate::domain::fact::{FeaturesFact, FileMark, Marks, Planned, SeriesFact};
 use crate::domain::gap::{Gap, GapReason};
 use crate::domain::range::{RangeSet, TimeRange};
+use crate::domain::time::seconds;
 use crate::domain::timeframe::Timeframe;
 use crate::plan::gaps::{self, Known};
 use crate::store::{SeriesRow, StoreResult, Writer};
@@ -155,8 +156,7 @@ impl Line {
 
     /// Notes that what is old enough at `at` is settled.
     pub(super) fn settled_at(&mut self, settle: Duration, at: i64) {
-        let settle = i64::try_from(settle.as_secs()).unwrap_or(i64::MAX);
-        let settled = self.watermark_ts.map(|last| last.min(at.saturating_sub(settle)));
+        let settled = self.watermark_ts.map(|last| last.min(at.saturating_sub(seconds(settle))));
         self.settled_ts = self.settled_ts.max(settled);
     }
 

@@ -13,7 +13,8 @@ use crate::domain::database::BarsGone;
 use crate::domain::fact::SeriesFact;
 use crate::domain::range::{RangeSet, TimeRange};
 use crate::domain::series::{SeriesKey, Symbol};
-use crate::domain::timeframe::{DAY, Timeframe};
+use crate::domain::time::week_start;
+use crate::domain::timeframe::Timeframe;
 use crate::domain::zone::Zone;
 use crate::feature::LOOKBACK;
 use crate::store::{Store, StoreResult, Writer};
@@ -107,7 +108,7 @@ fn aligned(
 ) -> i64 {
     let Some((group, member)) = place else {
         // By which calendar it would be made into weeks nobody knows; they begin on Mondays.
-        return cut.saturating_sub(4 * DAY).div_euclid(7 * DAY) * 7 * DAY + 4 * DAY;
+        return week_start(cut);
     };
     let derived = group.timeframes.iter();
     let derived = derived.filter(|(_, stored)| stored.derived_from == Some(timeframe));

@@ -93,7 +93,7 @@ fn cut_to_a_page(settings: &mut Settings, plan: &Plan, now: i64) {
     for task in plan.jobs.iter().flat_map(|job| &job.tasks) {
         let span = spans.entry((&task.key.symbol, task.key.timeframe));
         let (range, pages) = span.or_insert((task.range, 0));
-        *range = TimeRange::new(range.start.min(task.range.start), range.end.max(task.range.end));
+        *range = range.hull(task.range);
         *pages += 1 + task.further_pages;
     }
     for group in &mut settings.groups {

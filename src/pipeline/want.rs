@@ -14,6 +14,7 @@ use crate::domain::series::{AssetClass, SeriesKey, Symbol};
 use crate::domain::series_facts::SeriesFacts;
 use crate::domain::shard::Shard;
 use crate::domain::task::{About, Shared};
+use crate::domain::time::seconds;
 use crate::domain::timeframe::Timeframe;
 use crate::domain::words::span;
 use crate::fetch::file_path;
@@ -396,8 +397,4 @@ fn file_state(
     let mark = std::fs::metadata(path).ok().and_then(|metadata| FileMark::of(&metadata));
     let read = held.and_then(|fact| fact.planned.as_ref()?.file_mark);
     Some(FileState { changed: read.is_some() && read != mark })
-}
-
-fn seconds(duration: Duration) -> i64 {
-    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }

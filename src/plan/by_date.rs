@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::task::About;
+use crate::domain::time::day_start;
 use crate::domain::timeframe::DAY;
 use crate::provider::DatedList;
 
@@ -30,8 +31,7 @@ const MOST_PAGES: u64 = 100;
 /// From which day on a symbol lacks what was declared, when all of it was told at `told_at`. A look on a
 /// later day than `now` cannot have been: the clock was wrong then.
 pub(super) fn lacks_from(told_at: Option<i64>, now: i64) -> i64 {
-    let midnight = |at: i64| at.saturating_sub(at.rem_euclid(DAY));
-    let told = told_at.map(midnight).filter(|told| *told <= midnight(now));
+    let told = told_at.map(day_start).filter(|told| *told <= day_start(now));
     told.map_or(BEGINNING, |told| told.saturating_sub(OVERLAP).max(BEGINNING))
 }
 

@@ -3,11 +3,12 @@
 //!
 //! Splits and dividends of many symbols are asked for by date, where that takes fewer requests (`by_date`).
 
-use chrono::{NaiveDate, NaiveTime};
+use chrono::NaiveDate;
 
 use crate::domain::range::TimeRange;
 use crate::domain::series::{AssetClass, SeriesKey, Symbol};
 use crate::domain::task::{About, Purpose, Shared, Task};
+use crate::domain::time::midnight;
 use crate::domain::timeframe::{DAY, Timeframe};
 use crate::provider::DatedList;
 
@@ -169,10 +170,6 @@ fn task(inquiry: &Inquiry, about: About, name: &Symbol, range: TimeRange) -> Tas
         shared: Vec::new(),
         unsettled_from: None,
     }
-}
-
-fn midnight(date: NaiveDate) -> i64 {
-    date.and_time(NaiveTime::MIN).and_utc().timestamp()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::range::{RangeSet, TimeRange};
 use crate::domain::task::{Shared, Task};
+use crate::domain::time::day_start;
 use crate::domain::timeframe::{DAY, Timeframe};
 
 use super::{Options, Pass, Want, by_alias};
@@ -43,8 +44,7 @@ impl<'a> Markets<'a> {
 /// this day or, for a backfill, without a session since but of the day before and of this one. Nothing but
 /// that reading shows that prices were restated: with adjusted ones it never waits.
 pub(super) fn may_wait(want: &Want, options: &Options, now: i64) -> bool {
-    let midnight = |at: i64| at.div_euclid(DAY) * DAY;
-    let Some(read) = want.settle_read_at.map(midnight).filter(|_| !want.adjusted) else {
+    let Some(read) = want.settle_read_at.map(day_start).filter(|_| !want.adjusted) else {
         return false;
     };
     // An emptiness behind the last bar is looked at as a whole.
@@ -52,7 +52,7 @@ pub(super) fn may_wait(want: &Want, options: &Options, now: i64) -> bool {
     if last_empty > want.watermark_ts {
         return false;
     }
-    let today = midnight(now);
+    let today = day_start(now);
     let between = TimeRange::new(read.saturating_add(DAY), today);
     let is_recent = options.pass == Pass::Backfill
         && read < today
@@ -93,7 +93,7 @@ fn days_of(want: &Want, range: TimeRange, now: i64) -> Vec<i64> {
     if want.due.calendar.has_sessions() {
         return want.due.timestamps(Timeframe::D1, range, now).collect();
     }
-    let first = range.start.saturating_add(DAY - 1).div_euclid(DAY) * DAY;
+    let first = day_start(range.start.saturating_add(DAY - 1));
     (0..).map(|n| first + n * DAY).take_while(|day| *day < range.end).collect()
 }
 

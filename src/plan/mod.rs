@@ -13,6 +13,7 @@ use crate::calendar::due::Due;
 use crate::domain::range::{RangeSet, TimeRange};
 use crate::domain::series::{AssetClass, SeriesKey, Symbol};
 use crate::domain::task::{About, Job, Purpose, Shared, Task};
+use crate::domain::time::midnight;
 use crate::domain::timeframe::{DAY, Timeframe};
 use crate::domain::words::instant;
 use crate::provider::Reach;
@@ -421,18 +422,16 @@ impl Bound {
 /// The `ts` of the bars that belong to a session date: of days, its own label; of shorter bars, the
 /// local day, and the evening before where the session opens then.
 fn session_labels(due: &Due, timeframe: Timeframe, date: NaiveDate) -> TimeRange {
-    let utc = date.and_time(NaiveTime::MIN).and_utc().timestamp();
+    let utc = midnight(date);
     if !timeframe.is_intraday() {
         return TimeRange::new(utc, utc + 1);
     }
     let zone = due.calendar.zone();
-    let midnight = |date: NaiveDate| zone.earliest(date.and_time(NaiveTime::MIN)).unwrap_or(utc);
-    let next = date.succ_opt().map_or(utc + DAY, midnight);
+    let begins = |date: NaiveDate| zone.earliest(date.and_time(NaiveTime::MIN)).unwrap_or(utc);
+    let next = date.succ_opt().map_or(utc + DAY, begins);
     match due.calendar.session(date) {
-        Some(session) if session.open < midnight(date) => {
-            TimeRange::new(session.open, session.close)
-        }
-        _ => TimeRange::new(midnight(date), next),
+        Some(session) if session.open < begins(date) => TimeRange::new(session.open, session.close),
+        _ => TimeRange::new(begins(date), next),
     }
 }
 
@@ -478,7 +477,7 @@ fn merged(want: &Want, ranges: Vec<TimeRange>) -> Vec<TimeRange> {
     for range in ranges {
         match out.last_mut() {
             Some(before) if pays(want, *before, range) => {
-                *before = TimeRange::new(before.start.min(range.start), before.end.max(range.end));
+                *before = before.hull(range);
             }
             _ => out.push(range),
         }
@@ -488,8 +487,7 @@ fn merged(want: &Want, ranges: Vec<TimeRange>) -> Vec<TimeRange> {
 
 /// Whether one request for both, and what lies between, has no more pages than two.
 fn pays(want: &Want, before: TimeRange, after: TimeRange) -> bool {
-    let joined = TimeRange::new(before.start.min(after.start), before.end.max(after.end));
-    pages(want, joined) <= pages(want, before) + pages(want, after)
+    pages(want, before.hull(after)) <= pages(want, before) + pages(want, after)
 }
 
 /// Pages of a range, about.

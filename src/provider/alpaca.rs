@@ -16,7 +16,8 @@ use crate::domain::policy::{Publication, RateLimit};
 use crate::domain::range::TimeRange;
 use crate::domain::run::{ErrorKind, Fault};
 use crate::domain::series::AssetClass;
-use crate::domain::timeframe::{DAY, Timeframe};
+use crate::domain::time::day_start;
+use crate::domain::timeframe::Timeframe;
 use crate::domain::zone::Zone;
 
 use super::bounded::{ByName, Rows, Words};
@@ -135,7 +136,7 @@ fn last_stamp(timeframe: Timeframe, range: TimeRange) -> i64 {
     if timeframe.is_intraday() {
         return last;
     }
-    last.saturating_sub(last.rem_euclid(DAY)).saturating_add(6 * 3_600)
+    day_start(last).saturating_add(6 * 3_600)
 }
 
 /// Rows by symbol; one without rows is absent. `bars` must be there, but may be null.

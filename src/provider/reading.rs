@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::domain::bar::{Bar, BarFields, RejectReason, Rejection};
 use crate::domain::run::{ErrorKind, Fault};
-use crate::domain::timeframe::DAY;
+use crate::domain::time::day_start;
 use crate::domain::zone::Zone;
 
 use super::bounded::{First, beginning};
@@ -201,8 +201,7 @@ pub(super) fn wall_clock(seconds: i64, zone: Zone) -> i64 {
 
 /// The label of a day: 00:00:00 UTC of the date that `seconds` has in `zone`.
 pub(super) fn day_label(seconds: i64, zone: Zone) -> i64 {
-    let local = wall_clock(seconds, zone);
-    local.saturating_sub(local.rem_euclid(DAY))
+    day_start(wall_clock(seconds, zone))
 }
 
 /// `seconds` as `2024-01-02T03:04:05Z`, within the years that this form and these markets have.
@@ -258,6 +257,19 @@ mod tests {
         };
         assert_eq!(words(" Too Many Requests\r\n"), "Too Many Requests");
         assert_eq!((words("\n<html>"), words("{\"a\":1}")), (String::new(), String::new()));
+    }
+
+    #[test]
+    fn only_trouble_that_may_pass_gives_reason_to_leave_a_provider_alone() {
+        let wait = Some(std::time::Duration::from_secs(60));
+        let reply = Reply { status: 400, retry_after: wait, body: String::new() };
+        for kind in ErrorKind::ALL {
+            let may_pass =
+                matches!(kind, ErrorKind::RateLimited | ErrorKind::Server | ErrorKind::Timeout);
+            let fault = fault_of(&reply, kind, "");
+            assert_eq!(fault.retry_after, wait.filter(|_| may_pass), "{kind}");
+        }
+        assert_eq!(malformed(&reply, "").retry_after, None);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::domain::alert::Severity;
+use crate::domain::time::seconds;
 use crate::domain::words::{count, counted, instant, span};
 use crate::report::alerts::{Alert, Delivery, Report, Verdict};
 
@@ -74,7 +75,7 @@ pub(super) fn state(alert: &Alert) -> (String, Tone) {
 }
 
 fn what(alert: &Alert) -> String {
-    let hold = i64::try_from(alert.rule.hold.as_secs()).unwrap_or(i64::MAX);
+    let hold = seconds(alert.rule.hold);
     match (alert.verdict, alert.snoozed_until) {
         (_, Some(until)) => format!("{}; snoozed until {}", alert.message, instant(until)),
         (Verdict::Pending, _) => format!("{}; fires after {}", alert.message, span(hold)),

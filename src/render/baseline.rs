@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
 use crate::domain::run::RunStatus;
+use crate::domain::time;
 use crate::domain::words::{count, counted, instant, span};
 use crate::report::baseline::{Baseline, Setup, Stage, Step};
 
@@ -45,7 +46,7 @@ pub fn announcement(
         count(setup.planned * steps),
         count(setup.most * steps),
     )?;
-    let seconds = i64::try_from(quota.as_secs()).unwrap_or(i64::MAX);
+    let seconds = time::seconds(quota);
     match (setup.rates.is_empty(), seconds) {
         (true, _) => writeln!(out, "no quota is set; Ctrl-C ends it"),
         (false, 0) => writeln!(out, "the quota lets them through at once; Ctrl-C ends it"),
@@ -192,7 +193,7 @@ struct StepJson {
     /// How many lanes.
     parallel: u32,
     /// How it ended, as runs do.
-    #[schemars(extend("enum" = schema::words(RunStatus::ALL, RunStatus::as_str)))]
+    #[schemars(extend("enum" = schema::words(&RunStatus::ALL, RunStatus::as_str)))]
     status: &'static str,
     /// How long it took by the clock.
     wall_seconds: f64,

@@ -54,7 +54,7 @@ pub(super) struct RunJson<'a> {
     /// Who called it.
     trigger: &'a str,
     /// How it stands, or how it ended.
-    #[schemars(extend("enum" = schema::words(RunStatus::ALL, RunStatus::as_str)))]
+    #[schemars(extend("enum" = schema::words(&RunStatus::ALL, RunStatus::as_str)))]
     status: &'a str,
     /// When it began.
     started_at: String,
@@ -381,7 +381,7 @@ struct JobJson<'a> {
     /// The symbol.
     symbol: &'a str,
     /// How it stands, or how it ended.
-    #[schemars(extend("enum" = schema::words(JobStatus::ALL, JobStatus::as_str)))]
+    #[schemars(extend("enum" = schema::words(&JobStatus::ALL, JobStatus::as_str)))]
     status: &'a str,
     /// How often it was tried again.
     retry_count: u32,
@@ -423,10 +423,10 @@ pub(super) struct FailureJson<'a> {
     /// The timeframe.
     timeframe: &'a str,
     /// The station at which it failed.
-    #[schemars(extend("enum" = schema::words(Stage::ALL, Stage::as_str)))]
+    #[schemars(extend("enum" = schema::words(&Stage::ALL, Stage::as_str)))]
     stage: &'a str,
     /// What kind of trouble.
-    #[schemars(extend("enum" = schema::words(ErrorKind::ALL, ErrorKind::as_str)))]
+    #[schemars(extend("enum" = schema::words(&ErrorKind::ALL, ErrorKind::as_str)))]
     error_kind: &'a str,
     /// In words.
     message: &'a str,

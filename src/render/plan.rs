@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::domain::range::TimeRange;
 use crate::domain::series::Symbol;
 use crate::domain::task::{About, Shared, Task};
+use crate::domain::time::seconds;
 use crate::domain::timeframe::Timeframe;
 use crate::plan::{END, Plan};
 
@@ -98,7 +99,7 @@ pub fn table(out: &mut dyn Write, costed: &Costed<'_>, look: Look) -> io::Result
     if costed.further > 0 {
         write!(out, " and about {} further pages", count(costed.further))?;
     }
-    let seconds = i64::try_from(costed.quota_time.as_secs()).unwrap_or(i64::MAX);
+    let seconds = seconds(costed.quota_time);
     if seconds > 0 {
         write!(out, "; the quota allows them in {}", span(seconds))?;
     }

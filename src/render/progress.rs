@@ -10,6 +10,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::domain::event::Event;
 use crate::domain::run::JobStatus;
 use crate::domain::series::Symbol;
+use crate::domain::time::seconds;
 
 use crate::domain::words::{count, span};
 
@@ -120,7 +121,7 @@ impl Progress {
             parts.push(format!("{} requests", count(self.requests)));
         }
         if !self.waited.is_zero() {
-            let waited = i64::try_from(self.waited.as_secs()).unwrap_or(i64::MAX);
+            let waited = seconds(self.waited);
             parts.push(format!("quota wait {}", span(waited)));
         }
         if self.failed > 0 {

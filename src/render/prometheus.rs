@@ -51,7 +51,7 @@ fn last_run(text: &mut Text<'_>, run: &LastRun) -> io::Result<()> {
     for status in RunStatus::ALL {
         // It has ended, and those that were skipped do not count.
         if !matches!(status, RunStatus::Running | RunStatus::Skipped) {
-            let is_it = *status == run.status;
+            let is_it = status == run.status;
             text.sample(&[("status", status.as_str())], u8::from(is_it))?;
         }
     }

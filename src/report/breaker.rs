@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::config::Settings;
 use crate::domain::provider_state::{BreakerStatus, Hold, ProviderState, SECOND, Stamp};
+use crate::domain::time::seconds;
 use crate::domain::words::instant;
 
 /// One provider, as its state was last written down. Times are epoch seconds UTC.
@@ -132,7 +133,7 @@ pub fn judge(
 /// is how long a run waits before it tries again.
 #[must_use]
 pub fn is_paused_for_long(state: &ProviderState, patience: Duration, now: i64) -> bool {
-    let patience = i64::try_from(patience.as_secs()).unwrap_or(i64::MAX);
+    let patience = seconds(patience);
     state.quota.paused_until.div_euclid(SECOND) > now.saturating_add(patience)
 }
 

@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row, params};
 use crate::domain::action::{Action, ActionFact, ActionKind, ActionStatus};
 use crate::domain::series::Symbol;
 
-use super::{Store, StoreError, StoreResult, Writer, word};
+use super::{Store, StoreError, StoreResult, Writer, text, word};
 
 const COLUMNS: &str =
     "ex_date, kind, ratio_from, ratio_to, cash_amount, currency, provider, status,
@@ -150,9 +150,7 @@ impl Store {
             }
         })
     }
-}
 
-impl Store {
     /// The actions of all symbols, or those of one status, each symbol's oldest first; none in a
     /// database of an older schema.
     ///
@@ -174,7 +172,7 @@ impl Store {
             let mut rows = statement.query([status.map(ActionStatus::as_str)])?;
             let mut actions = Vec::new();
             while let Some(row) = rows.next()? {
-                let symbol = word(row.get_ref(11)?.as_str().map_err(rusqlite::Error::from)?)?;
+                let symbol = word(text(row, 11)?)?;
                 actions.push((symbol, fact_of(row)?));
             }
             Ok(actions)
@@ -210,18 +208,15 @@ fn read(connection: &Connection, symbol: &Symbol) -> StoreResult<Vec<ActionFact>
 }
 
 fn fact_of(row: &Row<'_>) -> StoreResult<ActionFact> {
-    let text = |column| -> StoreResult<&str> {
-        Ok(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?)
-    };
     let kind = match (row.get(2)?, row.get(3)?, row.get(4)?) {
         (Some(from), Some(to), None) => ActionKind::Split { from, to },
         (None, None, Some(cash)) => ActionKind::Dividend { cash, currency: row.get(5)? },
-        _ => return Err(StoreError::Value(format!("an action of the kind `{}`", text(1)?))),
+        _ => return Err(StoreError::Value(format!("an action of the kind `{}`", text(row, 1)?))),
     };
     Ok(ActionFact {
-        action: Action { ex_date: word(text(0)?)?, kind },
+        action: Action { ex_date: word(text(row, 0)?)?, kind },
         provider: row.get(6)?,
-        status: word(text(7)?)?,
+        status: word(text(row, 7)?)?,
         reason: row.get(8)?,
         decided: row.get(9)?,
         first_seen_at: row.get(10)?,

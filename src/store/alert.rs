@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 
 use crate::domain::alert::{Memory, Severity, Snooze, Told, Unsent};
 
-use super::{Store, StoreResult, Writer, count, sql_count, word};
+use super::{Store, StoreResult, Writer, count, sql_count, text, word};
 
 /// A rule whose test holds.
 #[derive(Clone, Copy, Debug)]
@@ -222,7 +222,7 @@ fn told(connection: &Connection) -> StoreResult<BTreeMap<String, BTreeMap<String
     let mut told: BTreeMap<String, BTreeMap<String, Told>> = BTreeMap::new();
     while let Some(row) = rows.next()? {
         let known = Told {
-            severity: word(&row.get::<_, String>(2)?)?,
+            severity: word(text(row, 2)?)?,
             count: count(row.get(3)?),
             since: row.get(4)?,
             at: row.get(5)?,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, Row, params};
 
 use crate::domain::bar::Bar;
 use crate::domain::range::TimeRange;
@@ -12,7 +12,11 @@ use super::{Store, StoreResult, Writer, sql_count};
 
 /// Rows a statement when many new bars come at once: about twice as fast as one at a time.
 const ROWS: usize = 50;
-const COLUMNS: usize = 9;
+/// Parameters a row: the series, and [`COLUMNS`].
+const PARAMETERS: usize = 9;
+
+/// What [`bar_of`] reads and [`bind`] writes.
+const COLUMNS: &str = "ts, open, high, low, close, volume, vwap, trades";
 
 /// Bars read at once: a few hundred kilobytes.
 const SLICE: u64 = 10_000;
@@ -144,22 +148,21 @@ impl Writer<'_> {
     /// A bar that cannot be written fails the transaction, or the attempt in it, as a whole: `OR FAIL` spares
     /// SQLite the notes with which it would take back a part of a statement.
     fn bars_insert(&self, series_id: i64, bars: &[Bar]) -> StoreResult<()> {
-        const HEAD: &str = "INSERT OR FAIL INTO bars
-                 (series_id, ts, open, high, low, close, volume, vwap, trades) VALUES ";
         const ROW: &str = "(?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        let head = format!("INSERT OR FAIL INTO bars (series_id, {COLUMNS}) VALUES ");
         let many = bars.chunks_exact(ROWS);
         let rest = many.remainder();
         if bars.len() >= ROWS {
-            let sql = format!("{HEAD}{}", vec![ROW; ROWS].join(","));
+            let sql = format!("{head}{}", vec![ROW; ROWS].join(","));
             let mut statement = self.connection.prepare_cached(&sql)?;
             for chunk in many {
                 for (row, bar) in chunk.iter().enumerate() {
-                    bind(&mut statement, row * COLUMNS, series_id, bar)?;
+                    bind(&mut statement, row * PARAMETERS, series_id, bar)?;
                 }
                 statement.raw_execute()?;
             }
         }
-        let mut statement = self.connection.prepare_cached(&format!("{HEAD}{ROW}"))?;
+        let mut statement = self.connection.prepare_cached(&format!("{head}{ROW}"))?;
         for bar in rest {
             bind(&mut statement, 0, series_id, bar)?;
             statement.raw_execute()?;
@@ -221,10 +224,9 @@ impl Writer<'_> {
     ///
     /// When the database cannot be read.
     pub fn bars_before(&self, series_id: i64, ts: i64, most: u64) -> StoreResult<Vec<Bar>> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT ts, open, high, low, close, volume, vwap, trades FROM bars
-             WHERE series_id = ? AND ts < ? ORDER BY ts DESC LIMIT ?",
-        )?;
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM bars WHERE series_id = ? AND ts < ? ORDER BY ts DESC LIMIT ?"
+        ))?;
         let rows = statement.query_map(params![series_id, ts, sql_count(most)], bar_of)?;
         let mut bars: Vec<Bar> = rows.collect::<Result<_, _>>()?;
         bars.reverse();
@@ -260,16 +262,8 @@ impl Writer<'_> {
     ///
     /// When the database cannot be read.
     pub fn bars_around(&self, series_id: i64, ts: i64) -> StoreResult<(Option<Bar>, Option<Bar>)> {
-        let mut before = self.connection.prepare_cached(
-            "SELECT ts, open, high, low, close, volume, vwap, trades FROM bars
-             WHERE series_id = ? AND ts < ? ORDER BY ts DESC LIMIT 1",
-        )?;
-        let mut after = self.connection.prepare_cached(
-            "SELECT ts, open, high, low, close, volume, vwap, trades FROM bars
-             WHERE series_id = ? AND ts >= ? ORDER BY ts LIMIT 1",
-        )?;
-        let before = before.query_row([series_id, ts], bar_of).optional()?;
-        Ok((before, after.query_row([series_id, ts], bar_of).optional()?))
+        let before = self.bars_before(series_id, ts, 1)?.pop();
+        Ok((before, self.bars_from(series_id, ts, 1)?.pop()))
     }
 
     /// How many bars of `range` are stored.
@@ -447,12 +441,7 @@ fn note_again(again: &mut Vec<Again>, old: &Bar, new: &Bar) {
 }
 
 fn read_range(connection: &Connection, series_id: i64, range: TimeRange) -> StoreResult<Vec<Bar>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT ts, open, high, low, close, volume, vwap, trades FROM bars
-         WHERE series_id = ? AND ts >= ? AND ts < ? ORDER BY ts",
-    )?;
-    let rows = statement.query_map(params![series_id, range.start, range.end], bar_of)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    read_slice(connection, series_id, (range.start, range.end, u64::MAX))
 }
 
 /// The first bars of `[from, to)`, ascending, at most so many.
@@ -461,10 +450,9 @@ pub(super) fn read_slice(
     series_id: i64,
     (from, to, most): (i64, i64, u64),
 ) -> StoreResult<Vec<Bar>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT ts, open, high, low, close, volume, vwap, trades FROM bars
-         WHERE series_id = ? AND ts >= ? AND ts < ? ORDER BY ts LIMIT ?",
-    )?;
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM bars WHERE series_id = ? AND ts >= ? AND ts < ? ORDER BY ts LIMIT ?"
+    ))?;
     let rows = statement.query_map(params![series_id, from, to, sql_count(most)], bar_of)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -130,9 +130,7 @@ impl Store {
         }
         Err(StoreError::Outrun { path: self.path.clone(), bytes })
     }
-}
 
-impl Store {
     /// What the database holds, once SQLite has found nothing wrong with it; `None` when `is_over` said
     /// meanwhile that it is to end.
     ///

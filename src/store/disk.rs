@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Store, StoreResult, count};
+use super::Store;
 
 /// Bytes that this user may still write to the disk on which `path` stands; `None` where the system does
 /// not say.
@@ -18,17 +18,5 @@ impl Store {
     #[must_use]
     pub fn disk_free_bytes(&self) -> Option<u64> {
         free_bytes(&self.path)
-    }
-
-    /// How many bars are stored in all.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
-    pub fn bars_in_all(&self) -> StoreResult<u64> {
-        self.read(|connection| {
-            let sql = "SELECT coalesce(sum(bar_count), 0) FROM series";
-            Ok(connection.query_row(sql, [], |row| row.get(0).map(count))?)
-        })
     }
 }

@@ -10,7 +10,7 @@ use crate::domain::series::{SeriesKey, Symbol};
 
 use super::run::{JOBS_STORED, LOG_STORED};
 use super::traffic::is_request;
-use super::{Store, StoreResult, count, sql_count, sum, word};
+use super::{Store, StoreResult, count, sql_count, sum, text, word};
 
 /// The columns of a run; in a database of an older schema it waited for no quota, and nobody noted the lag.
 fn run_columns(connection: &Connection) -> StoreResult<String> {
@@ -164,13 +164,11 @@ impl Store {
     pub fn jobs_last(&self, symbol: &Symbol) -> StoreResult<(Option<JobFact>, Option<JobFact>)> {
         self.read(|connection| {
             let one = |only: Option<&str>| -> StoreResult<Option<JobFact>> {
-                let mut statement = connection.prepare_cached(
-                    "SELECT run_id, symbol, status, retry_count, started_at, completed_at,
-                            records_inserted, records_updated, last_error
-                       FROM jobs WHERE symbol = ?1 AND (?2 IS NULL OR status = ?2)
+                let mut statement = connection.prepare_cached(&format!(
+                    "SELECT {JOB_COLUMNS} FROM jobs WHERE symbol = ?1 AND (?2 IS NULL OR status = ?2)
                         AND run_id NOT IN (SELECT run_id FROM runs WHERE command = 'import')
-                      ORDER BY run_id DESC LIMIT 1",
-                )?;
+                      ORDER BY run_id DESC LIMIT 1"
+                ))?;
                 let mut rows = statement.query(params![symbol.as_str(), only])?;
                 rows.next()?.map(job_of).transpose()
             };
@@ -320,7 +318,7 @@ fn first_id_since(since: i64) -> String {
 
 fn run_of(connection: &Connection, row: &Row<'_>) -> StoreResult<RunFact> {
     let run_id = RunId(row.get(0)?);
-    let status = word(&row.get::<_, String>(3)?)?;
+    let status = word(text(row, 3)?)?;
     // It says so itself once it has ended.
     let totals = match status {
         RunStatus::Running => totals_so_far(connection, &run_id)?,
@@ -396,8 +394,8 @@ const JOB_ORDER: &str =
 fn job_of(row: &Row<'_>) -> StoreResult<JobFact> {
     Ok(JobFact {
         run_id: RunId(row.get(0)?),
-        symbol: word(&row.get::<_, String>(1)?)?,
-        status: word(&row.get::<_, String>(2)?)?,
+        symbol: word(text(row, 1)?)?,
+        status: word(text(row, 2)?)?,
         retry_count: row.get(3)?,
         started_at: row.get(4)?,
         completed_at: row.get(5)?,
@@ -410,10 +408,10 @@ fn job_of(row: &Row<'_>) -> StoreResult<JobFact> {
 fn failure_of(row: &Row<'_>) -> StoreResult<FailureFact> {
     Ok(FailureFact {
         run_id: RunId(row.get(0)?),
-        symbol: word(&row.get::<_, String>(1)?)?,
+        symbol: word(text(row, 1)?)?,
         timeframe: row.get(2)?,
-        stage: word(&row.get::<_, String>(3)?)?,
-        kind: word(&row.get::<_, String>(4)?)?,
+        stage: word(text(row, 3)?)?,
+        kind: word(text(row, 4)?)?,
         message: row.get(5)?,
         attempts: row.get(6)?,
         at: row.get(7)?,

@@ -2,12 +2,12 @@
 
 use rusqlite::{Row, params};
 
-use crate::domain::gap::{Gap, GapReason};
+use crate::domain::gap::Gap;
 use crate::domain::quick::QuickMap;
 use crate::domain::range::{RangeSet, TimeRange};
 use crate::domain::timeframe::Timeframe;
 
-use super::{Store, StoreResult, Writer, count, sql_count, word};
+use super::{Store, StoreResult, Writer, count, sql_count, text, word};
 
 const GAP_COLUMNS: &str =
     "series_id, from_ts, to_ts, missing, reason, first_seen_at, checked_count, next_check_at";
@@ -175,7 +175,7 @@ fn bars_gone(connection: &rusqlite::Connection) -> StoreResult<Vec<(i64, TimeRan
     let mut rows = statement.query([])?;
     let mut gone = Vec::new();
     while let Some(row) = rows.next()? {
-        let timeframe: Timeframe = word(row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?)?;
+        let timeframe: Timeframe = word(text(row, 2)?)?;
         let ts: i64 = row.get(1)?;
         gone.push((row.get(0)?, TimeRange::new(ts, ts + timeframe.seconds())));
     }
@@ -195,11 +195,10 @@ fn gaps_all(connection: &rusqlite::Connection) -> StoreResult<QuickMap<i64, Vec<
 }
 
 fn gap_of(row: &Row<'_>) -> StoreResult<Gap> {
-    let reason: GapReason = word(row.get_ref(4)?.as_str().map_err(rusqlite::Error::from)?)?;
     Ok(Gap {
         range: TimeRange::new(row.get(1)?, row.get(2)?),
         missing: count(row.get(3)?),
-        reason,
+        reason: word(text(row, 4)?)?,
         first_seen_at: row.get(5)?,
         checked_count: row.get(6)?,
         next_check_at: row.get(7)?,

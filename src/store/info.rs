@@ -38,6 +38,18 @@ impl Store {
             })
         })
     }
+
+    /// How many bars are stored in all.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn bars_in_all(&self) -> StoreResult<u64> {
+        self.read(|connection| {
+            let sql = "SELECT coalesce(sum(bar_count), 0) FROM series";
+            Ok(connection.query_row(sql, [], |row| row.get(0).map(count))?)
+        })
+    }
 }
 
 /// Rows by table, in the order of their names.

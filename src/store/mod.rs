@@ -283,6 +283,11 @@ fn text<'row>(row: &'row Row<'_>, column: usize) -> StoreResult<&'row str> {
     Ok(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?)
 }
 
+/// A text of a row; `None` where there is none.
+fn text_or_null<'row>(row: &'row Row<'_>, column: usize) -> StoreResult<Option<&'row str>> {
+    Ok(row.get_ref(column)?.as_str_or_null().map_err(rusqlite::Error::from)?)
+}
+
 /// A count for the database.
 fn sql_count(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)

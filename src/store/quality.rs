@@ -11,7 +11,7 @@ use crate::domain::quick::QuickMap;
 use crate::domain::range::TimeRange;
 
 use super::many::write_many;
-use super::{Store, StoreResult, Writer, count, sql_count, word};
+use super::{Store, StoreResult, Writer, count, sql_count, text, word};
 
 const COLUMNS: &str = "ts, ts_end, code, count, fields, detail";
 
@@ -363,7 +363,7 @@ impl Store {
                 let fields: Option<String> = row.get(2)?;
                 rejected.push(RejectedFact {
                     ts: row.get(0)?,
-                    reason: word(row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?)?,
+                    reason: word(text(row, 1)?)?,
                     fields: word(fields.as_deref().unwrap_or_default())?,
                     text: row.get(3)?,
                     count: count(row.get(4)?),
@@ -396,7 +396,7 @@ impl Store {
                 let mut rows = statement.query(params![series_id, end])?;
                 while let Some(row) = rows.next()? {
                     let code: AnomalyCode =
-                        word(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?;
+                        word(text(row, 0)?)?;
                     let column = if code.is_each() { 2 } else { 1 };
                     *counts.entry(code.to_string()).or_default() += count(row.get(column)?);
                 }
@@ -457,7 +457,7 @@ fn found_all(connection: &Connection) -> StoreResult<QuickMap<i64, Found>> {
 
 /// Adds a row `code, rows, bars`, whose first column is `at`.
 fn add(found: &mut Found, row: &Row<'_>, at: usize) -> StoreResult<()> {
-    let code: AnomalyCode = word(row.get_ref(at)?.as_str().map_err(rusqlite::Error::from)?)?;
+    let code: AnomalyCode = word(text(row, at)?)?;
     let (rows, bars): (u64, u64) = (count(row.get(at + 1)?), count(row.get(at + 2)?));
     match code {
         // It is known what is true: nothing looks suspicious.
@@ -473,7 +473,7 @@ fn anomaly_of(row: &Row<'_>) -> StoreResult<Anomaly> {
     Ok(Anomaly {
         ts: row.get(0)?,
         ts_end: row.get(1)?,
-        code: word(row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?)?,
+        code: word(text(row, 2)?)?,
         count: count(row.get(3)?),
         fields: word(fields.as_deref().unwrap_or_default())?,
         detail: row.get(5)?,

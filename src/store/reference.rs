@@ -8,7 +8,7 @@ use crate::domain::fact::FileMark;
 use crate::domain::reference::{CheckedFact, Listing, ReferenceFact, ToldFact};
 use crate::domain::series::Symbol;
 
-use super::{Store, StoreResult, Writer, word};
+use super::{Store, StoreResult, Writer, text, word};
 
 impl Writer<'_> {
     /// Notes what `provider` says of a symbol, asked by a run that is judged at `now`.
@@ -178,7 +178,7 @@ fn checked_all(connection: &Connection) -> StoreResult<BTreeMap<Symbol, CheckedF
             actions_file: mark.map(|(modified_ns, bytes)| FileMark { modified_ns, bytes }),
             listing: row.get::<_, Option<String>>(4)?.zip(row.get(5)?),
         };
-        facts.push((word(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?, fact));
+        facts.push((word(text(row, 0)?)?, fact));
     }
     // At once, since they mostly come in their order: one by one, each would be looked up for its place.
     let mut all = facts.into_iter().collect();
@@ -195,7 +195,7 @@ fn told_all(connection: &Connection, all: &mut BTreeMap<Symbol, CheckedFact>) ->
         connection.prepare("SELECT symbol, kind = 'split', told_at, told_as FROM actions_told")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let symbol = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
+        let symbol = text(row, 0)?;
         let Some(fact) = all.get_mut(symbol) else { continue };
         let told = Some(ToldFact { at: row.get(2)?, told_as: row.get(3)? });
         if row.get(1)? {

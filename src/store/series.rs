@@ -9,7 +9,7 @@ use crate::domain::feature::FeatureSet;
 use crate::domain::series::Symbol;
 use crate::domain::timeframe::Timeframe;
 
-use super::{StoreResult, Writer, sql_count, text, word};
+use super::{StoreResult, Writer, sql_count, text, text_or_null, word};
 
 /// A symbol as the config tracks it.
 #[derive(Clone, Debug)]
@@ -116,7 +116,7 @@ impl Writer<'_> {
         let mut rows = held.query([])?;
         while let Some(row) = rows.next()? {
             let Some(wanted) = wanted.get(text(row, 0)?) else { continue };
-            let market = row.get_ref(3)?.as_str_or_null().map_err(rusqlite::Error::from)?;
+            let market = text_or_null(row, 3)?;
             if text(row, 2)? == wanted.provider && market == Some(wanted.market) {
                 same.insert((wanted.symbol.as_str(), word(text(row, 1)?)?));
             }

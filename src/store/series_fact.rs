@@ -15,7 +15,7 @@ use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::series_facts::SeriesFacts;
 
 use super::left::Left;
-use super::{Store, StoreError, StoreResult, Writer, count, text, word};
+use super::{Store, StoreError, StoreResult, Writer, count, text, text_or_null, word};
 
 /// From so many series on, two threads read them: the second one's connection costs as much as a thousand.
 const MANY: i64 = 5_000;
@@ -259,7 +259,7 @@ fn is_marked(marks: &str) -> String {
 fn features_of(row: &Row<'_>, depth: Depth) -> StoreResult<FeaturesFact> {
     let set = match depth {
         Depth::Judged => None,
-        Depth::Whole => row.get_ref(16)?.as_str_or_null().map_err(rusqlite::Error::from)?,
+        Depth::Whole => text_or_null(row, 16)?,
     };
     Ok(FeaturesFact {
         set: set.map_or(Ok(FeatureSet::NONE), word)?,

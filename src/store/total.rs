@@ -6,7 +6,7 @@ use crate::domain::fact::RequestCount;
 use crate::domain::run::RunId;
 use crate::domain::total::{GrandTotals, RunCount, TimeBucket, Traffic};
 
-use super::{Store, StoreResult, Writer, count, word};
+use super::{Store, StoreResult, Writer, count, text, word};
 
 /// What a run adds. Requests are counted as everywhere: files that are read are none.
 const SHARES: [&str; 4] = [
@@ -74,7 +74,7 @@ fn totals(connection: &Connection) -> StoreResult<GrandTotals> {
     )?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let status = word(&row.get::<_, String>(1)?)?;
+        let status = word(text(row, 1)?)?;
         totals.runs.push(RunCount { command: row.get(0)?, status, count: count(row.get(2)?) });
         totals.bars_inserted += count(row.get(3)?);
         totals.bars_updated += count(row.get(4)?);

@@ -4,9 +4,9 @@ use rusqlite::Connection;
 
 use crate::domain::fact::{FetchDay, Traffic};
 use crate::domain::run::RunId;
-use crate::domain::timeframe::DAY;
+use crate::domain::time::day_start;
 
-use super::{Store, StoreResult, count};
+use super::{Store, StoreResult, count, text_or_null};
 
 impl Store {
     /// The requests since `since`, by UTC day, ascending; a day without requests is not there. Files
@@ -27,7 +27,7 @@ impl Store {
             let mut days: Vec<FetchDay> = Vec::new();
             while let Some(row) = rows.next()? {
                 let started_at: i64 = row.get(0)?;
-                let start = started_at - started_at.rem_euclid(DAY);
+                let start = day_start(started_at);
                 if days.last().is_none_or(|day| day.start != start) {
                     days.push(FetchDay { start, ..FetchDay::default() });
                 }
@@ -37,9 +37,7 @@ impl Store {
                 day.facts.successful += u64::from(row.get::<_, bool>(2)?);
                 day.facts.retries += u64::from(row.get::<_, i64>(4)? > 1);
                 day.facts.bytes += count(row.get(5)?);
-                if let Some(kind) =
-                    row.get_ref(3)?.as_str_or_null().map_err(rusqlite::Error::from)?
-                {
+                if let Some(kind) = text_or_null(row, 3)? {
                     day.facts.rate_limited += u64::from(kind == "rate_limited");
                     match day.failed.get_mut(kind) {
                         Some(failed) => *failed += 1,

@@ -109,7 +109,7 @@ fn an_unknown_calendar_is_shown_with_the_nearest_one() {
 
 #[test]
 fn an_unknown_timeframe_or_asset_class_is_shown() {
-    check("[\"1d\"]", "[\"1D\"]", "\"1D\"", &["1m 5m 15m 30m 1h 4h 1d 1w"]);
+    check("[\"1d\"]", "[\"1D\"]", "\"1D\"", &["1m, 5m, 15m, 30m, 1h, 4h, 1d or 1w"]);
     check("\"stock\"", "\"shares\"", "\"shares\"", &["stock, etf, crypto, forex"]);
 }
 

@@ -116,7 +116,7 @@ fn check_probe(row: &str) {
     let last = |timeframe, layout| calendar.last_closed(timeframe, layout, at).unwrap();
     assert_eq!(calendar.is_open(at).to_string(), cells[4], "{row}");
     let day = last(Timeframe::D1, CLOCK);
-    assert_eq!(day, Window { ts: label(date(cells[5])), close_at: instant(cells[7]) }, "{row}");
+    assert_eq!(day, Window { ts: midnight(date(cells[5])), close_at: instant(cells[7]) }, "{row}");
     assert_eq!(calendar.session(date(cells[5])).unwrap().open, instant(cells[6]), "{row}");
     assert_eq!(last(Timeframe::H1, OPEN).ts, instant(cells[8]), "{row}");
     assert_eq!(last(Timeframe::H1, CLOCK).ts, instant(cells[9]), "{row}");

@@ -33,11 +33,11 @@ fn cut(
 ) -> Vec<(i64, i64)> {
     let day_end = match layout.day {
         DayEnd::Session => session.close,
-        DayEnd::Utc => label(session.date) + DAY,
+        DayEnd::Utc => midnight(session.date) + DAY,
     };
     match timeframe {
-        Timeframe::D1 => return vec![(label(session.date), day_end)],
-        Timeframe::W1 => return vec![(monday_of(label(session.date)), day_end)],
+        Timeframe::D1 => return vec![(midnight(session.date), day_end)],
+        Timeframe::W1 => return vec![(week_start(midnight(session.date)), day_end)],
         _ => {}
     }
     let length = timeframe.seconds();
@@ -143,8 +143,8 @@ proptest! {
         year in 1960..2101i32,
     ) {
         let range = TimeRange::new(
-            label(NaiveDate::from_ymd_opt(year, 1, 1).unwrap()) - 12 * DAY,
-            label(NaiveDate::from_ymd_opt(year, 12, 31).unwrap()) + 12 * DAY,
+            midnight(NaiveDate::from_ymd_opt(year, 1, 1).unwrap()) - 12 * DAY,
+            midnight(NaiveDate::from_ymd_opt(year, 12, 31).unwrap()) + 12 * DAY,
         );
         let calendar = calendar(name);
         for layout in [CLOCK, OPEN, UTC_DAYS] {

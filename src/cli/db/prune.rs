@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::database::{Room, Vacuum};
+use crate::domain::time::seconds;
 use crate::domain::words::bytes;
 use crate::exit::Exit;
 use crate::pipeline;
@@ -39,9 +40,7 @@ pub(super) fn exec(scene: &Scene) -> Done {
 /// Deletes old rows of logs and runs; tells how many, by table.
 fn prune_logs(scene: &Scene, store: &mut Store) -> Result<Vec<(&'static str, u64)>, Failure> {
     let retention = &scene.settings.retention;
-    let before = |keep: Duration| {
-        scene.wall_now.saturating_sub(i64::try_from(keep.as_secs()).unwrap_or(i64::MAX))
-    };
+    let before = |keep: Duration| scene.wall_now.saturating_sub(seconds(keep));
     let mut gone = Vec::new();
     for what in Pruned::ALL {
         let before = before(if what.is_of_runs() { retention.runs } else { retention.logs });

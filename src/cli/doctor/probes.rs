@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::config::{Group, ProviderSettings, Settings};
 use crate::domain::probe::{Probe, Soundness};
 use crate::domain::range::TimeRange;
+use crate::domain::time::day_start;
 use crate::domain::timeframe::{DAY, Timeframe};
 use crate::domain::words::instant;
 use crate::exit::Exit;
@@ -113,7 +114,7 @@ fn question_of(group: &Group, provider: &ProviderSettings, now: i64) -> Option<Q
         group.timeframes.iter().rev().filter(|(_, stored)| stored.derived_from.is_none());
     let (timeframe, _) = native.next()?;
     // Plans may not hold today, and no exchange is closed for a week.
-    let end = now.div_euclid(DAY).saturating_sub(1).saturating_mul(DAY);
+    let end = day_start(now).saturating_sub(DAY);
     let days = if *timeframe == Timeframe::D1 { 7 } else { 1 };
     Some(Question {
         provider: provider.name.clone(),

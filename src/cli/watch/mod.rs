@@ -13,6 +13,7 @@ use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, Ke
 use crate::clock;
 use crate::config::{Span, env};
 use crate::domain::run::StopSignal;
+use crate::domain::time::seconds;
 use crate::exit::Exit;
 use crate::render::watch::{self, Caption, Move, Stance, View};
 
@@ -79,7 +80,7 @@ pub(super) fn exec(command: &Watch, scene: &Scene) -> Done {
         database: scene.settings.database.display().to_string(),
         as_of: scene.as_of,
         colour: scene.look.colour,
-        patience_seconds: i64::try_from(every.as_secs()).unwrap_or(i64::MAX).saturating_add(2),
+        patience_seconds: seconds(every).saturating_add(2),
     };
     show(screen, &caption, &heard, &reader).unwrap_or_else(|| reader.panic_on())
 }

@@ -12,6 +12,7 @@ use crate::domain::alert::{Detection, Objectives};
 use crate::domain::place;
 use crate::domain::policy::{FreshnessPolicy, HealthPolicy, Thresholds};
 use crate::domain::series::Symbol;
+use crate::domain::time::seconds;
 use crate::domain::timeframe::Timeframe;
 
 use super::listed::Lists;
@@ -147,7 +148,7 @@ fn retained_bars(
     table: &Spanned<BTreeMap<Text<Timeframe>, Text<Span>>>,
 ) -> Result<BTreeMap<Timeframe, Duration>> {
     let kept = table.get_ref().iter().map(|(Text(timeframe), Text(Span(keep)))| {
-        if i64::try_from(keep.as_secs()).is_ok_and(|keep| keep < timeframe.seconds()) {
+        if seconds(*keep) < timeframe.seconds() {
             let message =
                 format!("`{timeframe}` bars are to be kept longer than one of them lasts");
             return Err(context.at(table, message));

@@ -4,12 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{NaiveDate, NaiveTime};
+use chrono::NaiveDate;
 
 use crate::domain::bar::Adjustment;
 use crate::domain::run::{ErrorKind, Fault};
 use crate::domain::series::Symbol;
 use crate::domain::task::Stored;
+use crate::domain::time::midnight;
 use crate::domain::words::instant;
 
 /// How far two closes of one bar may lie apart, relatively: a late correction is smaller.
@@ -183,7 +184,7 @@ fn is_near(ratio: f64) -> bool {
 
 /// Whether the bar of `ts` is one of before that day.
 fn is_before(ts: i64, ex_date: NaiveDate) -> bool {
-    ts < ex_date.and_time(NaiveTime::MIN).and_utc().timestamp()
+    ts < midnight(ex_date)
 }
 
 /// New shares for old ones, as in 4:1 and 1:10.

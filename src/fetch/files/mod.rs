@@ -231,24 +231,20 @@ impl Crew {
             let started = Instant::now();
             let page = pages.next().map_err(failed)?;
             let last = page.last;
+            let attempt = Attempt {
+                begun: started,
+                response_time: started.elapsed(),
+                bytes: page.bytes,
+                pace: Pace { decode: read_since.elapsed(), ..Pace::default() },
+                ..attempt(task, task.range, 1)
+            };
+            let answered = answered.by(task, &page);
             let fetched = Fetched {
-                attempt: Attempt {
-                    begun: started,
-                    response_time: started.elapsed(),
-                    bytes: page.bytes,
-                    pace: Pace { decode: read_since.elapsed(), ..Pace::default() },
-                    ..attempt(task, task.range, 1)
-                },
-                task: Arc::clone(task),
-                answered: answered.by(task, &page),
-                answer: page.answer,
-                parts: Vec::new(),
                 lines: page.lines,
                 from_file: true,
                 file_mark: opened.mark.filter(|_| last),
                 out_of_order: if last { std::mem::take(&mut survey.out_of_order) } else { vec![] },
-                finished_by,
-                place: None,
+                ..Fetched::of(Arc::clone(task), attempt, page.answer, answered, finished_by)
             };
             Handle::current().block_on(self.hand_over(fetched));
             read_since = Instant::now();

@@ -14,9 +14,10 @@ use std::sync::Arc;
 use crate::domain::bar::{Bar, BarFields, RejectReason, Rejection};
 use crate::domain::run::{ErrorKind, Fault};
 use crate::fetch::Lost;
+use crate::fetch::open::cannot;
 
 use super::survey::WATCH_EVERY;
-use super::table::{Row, Table, cannot};
+use super::table::{Row, Table};
 
 /// Rows that are sorted in memory at once.
 const PIECE: usize = 200_000;

@@ -1,7 +1,7 @@
 //! A file on disk as a header and rows: opened, unpacked, and read line by line in bounded memory.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek};
+use std::io::{BufRead, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
@@ -11,7 +11,7 @@ use crate::domain::fact::FileMark;
 use crate::domain::run::{ErrorKind, Fault};
 use crate::domain::series::Symbol;
 use crate::domain::timeframe::Timeframe;
-use crate::fetch::http::too_many_files;
+use crate::fetch::open::{cannot, open};
 use crate::provider::files::{Columns, Fields, Whose, file_name, is_preamble, is_remark, no_text};
 
 /// The longest line, in bytes: an endless one would fill the memory.
@@ -45,16 +45,9 @@ impl Opened {
     ///
     /// # Errors
     ///
-    /// `not_found` when there is none, `bad_request` when it is no file but a folder or a pipe, `auth`
-    /// when it may not be read, `storage` when no file more can be opened.
+    /// Those of [`open`].
     pub(super) fn open(path: &Path, whose: Whose) -> Result<Self, Fault> {
-        // A pipe under that name would be waited for.
-        if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
-            let message = format!("{} is no regular file", path.display());
-            return Err(Fault::new(ErrorKind::BadRequest, message));
-        }
-        let file = File::open(path).map_err(|error| cannot("open", path, &error))?;
-        let mark = file.metadata().ok().and_then(|metadata| FileMark::of(&metadata));
+        let (file, mark) = open(path)?;
         Ok(Self { file, path: path.to_owned(), whose, mark })
     }
 
@@ -203,17 +196,6 @@ impl Table {
         self.unread += usize::from(read.is_err());
         Row { line: *number, read }
     }
-}
-
-/// The fault behind an error of the file system.
-pub(super) fn cannot(what: &str, path: &Path, error: &io::Error) -> Fault {
-    let kind = match error.kind() {
-        io::ErrorKind::NotFound => ErrorKind::NotFound,
-        io::ErrorKind::PermissionDenied => ErrorKind::Auth,
-        _ if too_many_files(error) => ErrorKind::Storage,
-        _ => ErrorKind::Network,
-    };
-    Fault::new(kind, format!("cannot {what} {}: {error}", path.display()))
 }
 
 fn damaged(path: &Path, line: u64, what: &str) -> Fault {

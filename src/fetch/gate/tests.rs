@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use super::*;
 use crate::config::{self, JobRetries};
 
@@ -299,4 +297,50 @@ fn a_further_task_of_one_provider_leaves_a_lane_to_another_ones_job() {
     assert_eq!(enter_as(&mut gates, FURTHER), Entry::Wait(Wait::Others), "each other has a lane");
     gates.end("q", 2);
     assert!(matches!(enter_as(&mut gates, FURTHER), Entry::Go(_)));
+}
+
+/// A provider's word to ask again in so many seconds.
+fn wish(seconds: u64, status: u16) -> Fault {
+    Fault {
+        retry_after: Some(Duration::from_secs(seconds)),
+        http_status: Some(status),
+        ..Fault::new(ErrorKind::RateLimited, "slow down")
+    }
+}
+
+/// What becomes of a task for `symbol` whose provider says so, where a run waits for a minute.
+fn heed(gates: &mut Gates, symbol: &str, fault: &Fault) -> Option<Fate> {
+    let symbol = symbol.parse().expect("a symbol");
+    gates.heed("p", &symbol, fault, Duration::from_secs(60), NOW)
+}
+
+/// Whether it is no use to ask for that symbol.
+fn is_over(gates: &Gates, symbol: &str) -> bool {
+    gates.over("p", &symbol.parse().expect("a symbol"), NOW).is_some()
+}
+
+#[test]
+fn a_wish_that_a_run_can_wait_for_is_waited_for() {
+    let mut gates = wide();
+    assert_eq!(heed(&mut gates, "X", &Fault::new(ErrorKind::Server, "HTTP 500")), None);
+    assert!(matches!(enter(&mut gates, 0), Entry::Go(_)), "nothing was wished");
+    assert_eq!(heed(&mut gates, "X", &wish(60, 429)), None);
+    assert_eq!(enter(&mut gates, 1), Entry::Wait(Wait::Quota(NOW + 60 * SECOND)));
+    assert!(!is_over(&gates, "X"));
+}
+
+#[test]
+fn a_longer_wish_is_one_of_its_symbol_and_the_next_one_of_all() {
+    let mut gates = wide();
+    assert_eq!(heed(&mut gates, "X", &wish(61, 429)), Some(Fate::Failed));
+    assert_eq!((is_over(&gates, "X"), is_over(&gates, "Y")), (true, false));
+    assert_eq!(heed(&mut gates, "Y", &wish(61, 429)), Some(Fate::Deferred));
+    assert!(is_over(&gates, "Z"));
+}
+
+#[test]
+fn a_ban_is_of_the_caller_whatever_was_asked_for() {
+    let mut gates = wide();
+    assert_eq!(heed(&mut gates, "X", &wish(61, 418)), Some(Fate::Failed));
+    assert!(is_over(&gates, "Y"));
 }

@@ -14,6 +14,7 @@
 use crate::domain::bar::{Bar, BarFields, RejectReason, Rejection};
 use crate::domain::run::{ErrorKind, Fault};
 use crate::domain::series::{AssetClass, Symbol};
+use crate::domain::time::day_start;
 use crate::domain::timeframe::{DAY, Timeframe};
 use crate::domain::zone::Zone;
 
@@ -167,8 +168,7 @@ impl Columns {
             return stamp.ts;
         }
         stamp.midnight_of.unwrap_or_else(|| {
-            let local = wall_clock(stamp.ts, self.zone).saturating_add(self.ahead);
-            local.saturating_sub(local.rem_euclid(DAY))
+            day_start(wall_clock(stamp.ts, self.zone).saturating_add(self.ahead))
         })
     }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, NaiveTime};
+use chrono::DateTime;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -17,6 +17,7 @@ use crate::domain::reference::Listing;
 use crate::domain::run::Fault;
 use crate::domain::series::Symbol;
 use crate::domain::task::About;
+use crate::domain::time::midnight;
 
 use super::super::bounded::{Few, Words};
 use super::super::declared::{Declared, date, dividend, split};
@@ -211,7 +212,7 @@ fn add<R: Declares>(
 ) {
     let is_idle = row.as_ref().is_some_and(Declares::is_idle);
     let is_asked = |action: &Action| {
-        let at = action.ex_date.and_time(NaiveTime::MIN).and_utc().timestamp();
+        let at = midnight(action.ex_date);
         ask.market.is_none() || ask.range.contains(at)
     };
     match row.filter(|row| !row.is_idle()).and_then(Declares::action) {

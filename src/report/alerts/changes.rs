@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::config::Notifier;
 use crate::domain::alert::{Memory, Severity, Told};
+use crate::domain::time::seconds;
 use crate::domain::words::span;
 
 use super::{Alert, Report, Verdict};
@@ -202,10 +203,8 @@ fn is_worse(told: &Told, count: u64, severity: Severity) -> bool {
 
 /// Whether it is told again: `repeat` has passed, or a snooze that came over it has ended.
 fn is_due_again(notifier: &Notifier, rule: &str, told: &Told, memory: &Memory, now: i64) -> bool {
-    let repeats = notifier.repeat.is_some_and(|repeat| {
-        let repeat = i64::try_from(repeat.as_secs()).unwrap_or(i64::MAX);
-        now.saturating_sub(told.at) >= repeat
-    });
+    let repeats =
+        notifier.repeat.is_some_and(|repeat| now.saturating_sub(told.at) >= seconds(repeat));
     let was_snoozed = memory.snoozes.get(rule).is_some_and(|snooze| told.at < snooze.until);
     repeats || was_snoozed
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::domain::alert::{Memory, Rule, Severity, Test};
+use crate::domain::time::seconds;
 
 use super::health::Status;
 
@@ -200,7 +201,7 @@ fn one(rule: &Rule, documents: &Documents, memory: &Memory, now: i64) -> Alert {
     worst_first(&rule.test, &mut held);
     let Some(worst) = held.first() else { return quiet };
     let since = memory.held.get(&rule.name).copied().unwrap_or(now);
-    let hold = i64::try_from(rule.hold.as_secs()).unwrap_or(i64::MAX);
+    let hold = seconds(rule.hold);
     let is_long_enough = now.saturating_sub(since) >= hold;
     let (count, subjects) = about(rule, documents, &held);
     Alert {

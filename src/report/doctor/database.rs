@@ -1,6 +1,7 @@
 //! The database and the runs on it.
 
 use crate::domain::probe::Soundness;
+use crate::domain::time::seconds;
 use crate::domain::words::{bytes, count, counted, instant, span};
 
 use super::super::health::{Code, Disk};
@@ -160,7 +161,7 @@ pub(super) fn lock(seen: &Seen<'_>) -> Finding {
         instant(run.started_at),
         span(since)
     );
-    let deadline = i64::try_from(seen.settings.run.deadline.as_secs()).unwrap_or(i64::MAX);
+    let deadline = seconds(seen.settings.run.deadline);
     if since > deadline.saturating_add(BEYOND_DEADLINE) {
         let message = if run.is_import() {
             format!("{message}, and others wait for it")
@@ -201,7 +202,7 @@ pub(super) fn last_run(seen: &Seen<'_>) -> Finding {
         return Finding::of_issue("last_run", issue);
     }
     let ended = run.completed_at.unwrap_or(run.started_at);
-    let most = i64::try_from(seen.settings.health.max_run_age.as_secs()).unwrap_or(i64::MAX);
+    let most = seconds(seen.settings.health.max_run_age);
     let message = format!(
         "{} {} {} ago: {}, {} new; at most {} may pass",
         run.run_id,

@@ -245,7 +245,7 @@ mod tests {
                 && plan.message.contains("its plan does not include AAPL 1d")
         );
         for kind in ErrorKind::ALL {
-            let finding = finding(*kind);
+            let finding = finding(kind);
             assert!(finding.state > State::Ok && finding.remedy.is_some(), "{kind}");
         }
     }

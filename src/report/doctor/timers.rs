@@ -1,6 +1,7 @@
 //! The schedule: is there a timer for what is to happen by itself?
 
 use crate::domain::schedule::{Manager, Timer, UnitFailure};
+use crate::domain::time::seconds;
 use crate::domain::words::instant;
 
 use super::{Finding, Seen};
@@ -35,7 +36,7 @@ pub(super) fn timers(seen: &Seen<'_>) -> Vec<Finding> {
 
 /// Something else may call it; whether it does, the last run tells.
 fn none_installed(seen: &Seen<'_>) -> Finding {
-    let most = i64::try_from(seen.settings.health.max_run_age.as_secs()).unwrap_or(i64::MAX);
+    let most = seconds(seen.settings.health.max_run_age);
     let evidence = seen.health.as_ref().and_then(|health| health.evidence.as_ref());
     let last = evidence.and_then(|evidence| evidence.last.as_ref());
     let ended = last.map(|run| run.completed_at.unwrap_or(run.started_at));

@@ -5,6 +5,7 @@ use crate::domain::alert::Severity;
 use crate::domain::control::Pause;
 use crate::domain::fact::RunFact;
 use crate::domain::run::RunStatus;
+use crate::domain::time::seconds;
 use crate::domain::words::span;
 
 use super::super::metrics::share;
@@ -19,7 +20,7 @@ pub(super) fn run_overdue(settings: &Settings, evidence: &Evidence) -> Option<Is
     if evidence.running.is_some() && import.is_none() || evidence.pause.is_some() {
         return None;
     }
-    let limit = i64::try_from(settings.health.max_run_age.as_secs()).unwrap_or(i64::MAX);
+    let limit = seconds(settings.health.max_run_age);
     let last = evidence.last.as_ref().and_then(|run| run.completed_at.or(Some(run.started_at)));
     let message = match last {
         None => "no run has finished yet".to_owned(),

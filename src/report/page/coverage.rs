@@ -5,11 +5,12 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use chrono::{DateTime, Datelike as _, Days, Months, NaiveDate, NaiveTime};
+use chrono::{DateTime, Datelike as _, Days, Months, NaiveDate};
 
 use crate::domain::gap::{Gap, GapReason};
 use crate::domain::range::TimeRange;
 use crate::domain::series::{SeriesKey, Symbol};
+use crate::domain::time::midnight;
 use crate::domain::timeframe::{DAY, Timeframe};
 use crate::plan::Want;
 
@@ -147,13 +148,12 @@ impl Unit {
 
     /// Where the stretches that `range` touches begin, and where the last one ends.
     fn cut(self, range: TimeRange) -> Vec<i64> {
-        let at = |date: NaiveDate| date.and_time(NaiveTime::MIN).and_utc().timestamp();
         let date = DateTime::from_timestamp(range.start, 0).map(|start| start.date_naive());
         let first = date.and_then(|date| self.first(date));
         let mut edges = Vec::new();
         for date in std::iter::successors(first, |date| self.next(*date)) {
-            edges.push(at(date));
-            if at(date) >= range.end {
+            edges.push(midnight(date));
+            if midnight(date) >= range.end {
                 break;
             }
         }

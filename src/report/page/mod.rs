@@ -4,6 +4,7 @@
 use crate::config::Settings;
 use crate::domain::fact::{FetchDay, RunFact};
 use crate::domain::provider_state::QuotaLeft;
+use crate::domain::time::day_start;
 
 use super::health::Health;
 use super::quality::SeriesQuality;
@@ -82,7 +83,7 @@ pub struct Material<'a> {
 /// From when on runs and requests are looked at: the beginning of a UTC day.
 #[must_use]
 pub fn since(wall_now: i64) -> i64 {
-    traffic::day_of(wall_now).saturating_sub((DAYS - 1) * crate::domain::timeframe::DAY)
+    day_start(wall_now).saturating_sub((DAYS - 1) * crate::domain::timeframe::DAY)
 }
 
 /// Makes the page; without material it says why there is none.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::fact::{FetchDay, FetchFacts};
+use crate::domain::time::day_start;
 use crate::domain::timeframe::DAY;
 
 use super::super::metrics::FetchMetrics;
@@ -29,12 +30,6 @@ pub struct Day {
     pub failed: BTreeMap<String, u64>,
 }
 
-/// The first instant of the UTC day of `at`.
-#[must_use]
-pub const fn day_of(at: i64) -> i64 {
-    at - at.rem_euclid(DAY)
-}
-
 impl Traffic {
     /// What the requests of those days came to, up to the day of `wall_now`.
     #[must_use]
@@ -43,7 +38,7 @@ impl Traffic {
             days.into_iter().map(|day| (day.start, day)).collect();
         let (mut all, mut kinds) = (FetchFacts::default(), BTreeMap::<String, u64>::new());
         let mut days = Vec::new();
-        let last = day_of(wall_now);
+        let last = day_start(wall_now);
         for start in (super::since(wall_now)..=last).step_by(DAY.unsigned_abs() as usize) {
             let FetchDay { facts, failed, .. } = held.remove(&start).unwrap_or_default();
             for (kind, count) in &failed {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::domain::alert::Objectives;
 use crate::domain::fact::{Detected, ProviderRun, RunFact};
 use crate::domain::run::RunStatus;
+use crate::domain::time::seconds;
 use crate::exit::Exit;
 
 use super::metrics::{percentile, share};
@@ -246,10 +247,6 @@ fn recovery(cause: Cause, incidents: &[Incident], now: i64) -> Option<Recovery> 
 /// What is left when `used` of what is `allowed` is used; `None` when nothing is allowed.
 fn left(used: f64, allowed: f64) -> Option<f64> {
     (allowed > 0.0).then(|| 1.0 - used / allowed)
-}
-
-fn seconds(span: std::time::Duration) -> i64 {
-    i64::try_from(span.as_secs()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -83,7 +83,7 @@ fn endless_pages_end() {
     let same = reference_body(json!([split("2024-03-04", 1.0, 4.0)]), Some(again)).to_string();
     check_malformed(same, "a page without a new action");
     let empty = reference_body(json!([]), Some(again)).to_string();
-    check_malformed(empty, "ten empty pages running");
+    check_malformed(empty, "10 empty pages running");
     let (server, sandbox) = unless(|request| {
         request.path.ends_with("/splits").then(|| {
             let first = if request.parameter("cursor").is_some() { 3.0 } else { 2.0 };
