@@ -310,7 +310,7 @@ mod tests {
             ("ts,open,high,low,close,Close", "the column `close` twice"),
             ("ts,open,high,low,close,volume,<VOLUME>", "the column `volume` twice"),
             ("ts,open,high,low,close,volume btc,Volume_BTC", "the column `volume btc` twice"),
-            ("", "no column `ts`"),
+            ("", "the file is empty"),
         ] {
             let fault = header(line, "BTCUSDT").unwrap_err();
             assert!(fault.message.contains(words), "{line}: {}", fault.message);
