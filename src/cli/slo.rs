@@ -68,9 +68,13 @@ pub(super) fn service(scene: &Scene, store: &Store, staleness: &Staleness) -> St
     runs.reverse();
     runs.iter_mut().for_each(|run| scene.as_it_is(run));
     let (running, _) = scene.at_work_and_last(store)?;
+    let mut providers = store.provider_runs(since)?;
+    // A file that cannot be read is no outage of a provider.
+    providers
+        .retain(|run| !scene.settings.providers.get(&run.provider).is_some_and(|it| it.is_files()));
     Ok(Service {
         runs,
-        providers: store.provider_runs(since)?,
+        providers,
         response_times: store.fetch_facts(since)?.times_ms,
         detected: store.detected(since, promised.detection.within.as_secs_f64())?,
         worst_lag_seconds: worst_lag,

@@ -18,9 +18,9 @@ use crate::domain::series::Symbol;
 use crate::domain::task::Job;
 use crate::domain::zone::Zone;
 
+use super::client::{ProviderClient, locked};
 use super::ending::Ending;
 use super::gate::Gates;
-use super::line::{Line, locked};
 use super::shared::Shares;
 use super::turns::Rank;
 use super::{Fetched, GATHERED_MESSAGES, Lost, Message, Options, Place, WAITING_ROWS};
@@ -33,7 +33,7 @@ const LATE: Duration = Duration::from_millis(5);
 
 /// What all jobs of a run share.
 pub(super) struct Crew {
-    pub(super) lines: BTreeMap<String, Line>,
+    pub(super) clients: BTreeMap<String, ProviderClient>,
     /// What one request asks for many jobs.
     pub(super) shares: Shares,
     pub(super) gates: Arc<Mutex<Gates>>,
@@ -222,7 +222,7 @@ impl Crew {
             }
             let Some((provider, assignment)) = queues.next() else { return beginning };
             locked(&self.gates).begin(&provider, assignment.rank);
-            let is_files = self.line(&provider).settings.is_files();
+            let is_files = self.client(&provider).settings.is_files();
             let sends = !is_files && !self.shares.have(&assignment.job);
             if !stagger.is_zero() && sends && self.is_open(&provider, &assignment.job.symbol) {
                 // What a timer is late by does not add up.
@@ -324,9 +324,9 @@ impl Crew {
         self.options.markets.get(symbol).map_or(Zone::UTC, |due| due.calendar.zone())
     }
 
-    pub(super) fn line(&self, provider: &str) -> &Line {
+    pub(super) fn client(&self, provider: &str) -> &ProviderClient {
         // The plan is made of the same config.
-        &self.lines[provider]
+        &self.clients[provider]
     }
 
     /// The instant as of which bars are finished: now, or the one asked about; and the server's own

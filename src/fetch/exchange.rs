@@ -123,7 +123,7 @@ fn checked(cursor: Cursor, secrets: &Secrets) -> Result<Cursor, Fault> {
     if text.len() > LONGEST_CURSOR {
         return malformed("the address of the next page is longer than a server takes");
     }
-    if secrets.stand_in(text) {
+    if secrets.occur_in(text) {
         return malformed("the address of the next page holds the key");
     }
     Ok(cursor)

@@ -79,8 +79,8 @@ impl Ledger {
 /// What somebody who wants to send is told.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Entry {
-    /// Send. Hand the pass back at the end.
-    Go(Pass),
+    /// Send. Hand the permit back at the end.
+    Go(Permit),
     /// Wait, and ask again.
     Wait(Wait),
     /// It is no use in this run: the task fails so.
@@ -104,7 +104,7 @@ pub(super) enum Wait {
 
 /// A request that was let through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Pass {
+pub(super) struct Permit {
     rank: Rank,
     call: Call,
     cuts: u64,
@@ -233,10 +233,16 @@ impl Gates {
     }
 
     /// Notes how a request ended: `fault` is what went wrong; `None` when nothing did.
-    pub(super) fn leave(&mut self, provider: &str, pass: Pass, fault: Option<&Fault>, now: i64) {
+    pub(super) fn leave(
+        &mut self,
+        provider: &str,
+        permit: Permit,
+        fault: Option<&Fault>,
+        now: i64,
+    ) {
         self.lanes.give_back(provider);
         if let Some(gate) = self.by_provider.get_mut(provider) {
-            gate.end(pass, fault, now);
+            gate.end(permit, fault, now);
         }
     }
 
@@ -441,18 +447,18 @@ impl Gate {
         self.turns.is_awaited() && self.stopped.is_none() && self.hindrance(now).is_none()
     }
 
-    fn begin(&mut self, rank: Rank, now: i64) -> Pass {
+    fn begin(&mut self, rank: Rank, now: i64) -> Permit {
         self.quota.begin();
         self.turns.fly(rank);
         self.ledger.announced -= 1;
         self.ledger.used = true;
         // Asked for early enough, nobody waits for it.
         self.ledger.wanted |= self.ledger.announced < self.quota.allotment() / 2;
-        Pass { rank, call: self.breaker.begin(now), cuts: self.throttle.begin() }
+        Permit { rank, call: self.breaker.begin(now), cuts: self.throttle.begin() }
     }
 
-    fn end(&mut self, pass: Pass, fault: Option<&Fault>, now: i64) {
-        self.turns.land(pass.rank);
+    fn end(&mut self, permit: Permit, fault: Option<&Fault>, now: i64) {
+        self.turns.land(permit.rank);
         self.last_left = now;
         self.quota.end(now);
         let (status, cut) = (self.breaker.state().status, self.throttle.state());
@@ -460,16 +466,16 @@ impl Gate {
         match kind {
             // Ours, and no word of the provider's.
             Some(ErrorKind::Cancelled | ErrorKind::Deadline | ErrorKind::Storage) => {
-                self.breaker.forgo(pass.call);
+                self.breaker.forgo(permit.call);
             }
             _ => {
                 let failure = fault
                     .filter(|fault| is_failure(fault.kind))
                     .map(|fault| fault.message.as_str());
-                self.breaker.end(pass.call, failure, now);
+                self.breaker.end(permit.call, failure, now);
                 // A call that never reached the provider is no success either.
                 if kind != Some(ErrorKind::Network) {
-                    self.throttle.end(pass.cuts, strain(kind));
+                    self.throttle.end(permit.cuts, strain(kind));
                 }
             }
         }

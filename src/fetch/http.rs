@@ -219,7 +219,7 @@ impl Http {
         let Some(to) = to.and_then(|to| response.url().join(to).ok()) else {
             return refused("a redirect that says not where to");
         };
-        if self.secrets.stand_in(to.as_str()) {
+        if self.secrets.occur_in(to.as_str()) {
             return refused("a redirect whose URL holds the key is not followed");
         }
         if to.origin() != response.url().origin() {

@@ -17,10 +17,10 @@ use crate::domain::run::{ErrorKind, Failure, Stage};
 use crate::domain::task::{About, Job, Task};
 use crate::provider::actions_file;
 
+use super::client::locked;
 use super::crew::{Again, Assignment, Crew};
 use super::files::file_path;
 use super::lane::Lane;
-use super::line::locked;
 use super::turns::Rank;
 use super::{Exhausted, Fate, Lost, Message};
 
@@ -222,7 +222,7 @@ impl Crew {
 
     /// What of a task that failed may be tried again at the end of the run; `None` when it is no use.
     fn again(&self, task: &Task, lost: &Lost) -> Option<Task> {
-        let longest = self.line(&task.provider).settings.retry.max;
+        let longest = self.client(&task.provider).settings.retry.max;
         let held = lost.fault.retry_after.is_some_and(|wait| wait > longest);
         // What a symbol is called can wait for the next pass.
         let can_wait = task.about == About::Listing;
@@ -250,8 +250,8 @@ impl Crew {
         rank: Rank,
         report: &mut Report,
     ) -> Result<(), Lost> {
-        let line = self.line(&task.provider);
-        match line.settings.source.clone() {
+        let client = self.client(&task.provider);
+        match client.settings.source.clone() {
             // What is rare is boxed: else every task is as large as the largest way that one can go.
             Source::Files { folder } if task.about == About::ActionsFile => {
                 let path = folder.join(actions_file::file_name(&task.key.symbol));
@@ -263,7 +263,7 @@ impl Crew {
                 Box::pin(self.file(task, named.unwrap_or_else(own))).await
             }
             Source::Http { provider, base_url } => {
-                let lane = Lane { crew: self, line, provider, base_url: &base_url, rank };
+                let lane = Lane { crew: self, client, provider, base_url: &base_url, rank };
                 if task.about != About::Bars {
                     return Box::pin(lane.inquire(task, report)).await;
                 }

@@ -15,12 +15,12 @@ use crate::domain::time::{day_start, seconds};
 use crate::domain::timeframe::DAY;
 use crate::provider::{Ask, Cursor, Provider};
 
+use super::client::{ProviderClient, locked};
 use super::crew::Crew;
 use super::exchange::{Came, Read, exchange};
-use super::gate::{Entry, Pass, Wait};
+use super::gate::{Entry, Permit, Wait};
 use super::http::Http;
 use super::job::Report;
-use super::line::{Line, locked};
 use super::retry::{self, Verdict};
 use super::seen::Seen;
 use super::turns::Rank;
@@ -32,7 +32,7 @@ const MOST_REDIRECTS: u32 = 4;
 /// One task's way to one provider.
 pub(super) struct Lane<'a> {
     pub(super) crew: &'a Crew,
-    pub(super) line: &'a Line,
+    pub(super) client: &'a ProviderClient,
     pub(super) provider: &'static dyn Provider,
     pub(super) base_url: &'a str,
     pub(super) rank: Rank,
@@ -51,7 +51,7 @@ pub(super) struct Wanted<'a> {
 /// A request on its way. One that breaks down gives its place back too.
 struct Flight<'a> {
     lane: &'a Lane<'a>,
-    pass: Option<Pass>,
+    permit: Option<Permit>,
     /// How long it waited for the quota.
     waited: Duration,
 }
@@ -63,9 +63,9 @@ impl Flight<'_> {
     }
 
     fn end(&mut self, fault: Option<&Fault>) {
-        let Some(pass) = self.pass.take() else { return };
-        let Lane { crew, line, .. } = self.lane;
-        locked(&crew.gates).leave(&line.settings.name, pass, fault, crew.timeline.now());
+        let Some(permit) = self.permit.take() else { return };
+        let Lane { crew, client, .. } = self.lane;
+        locked(&crew.gates).leave(&client.settings.name, permit, fault, crew.timeline.now());
         crew.changed.notify_waiters();
     }
 }
@@ -83,8 +83,8 @@ struct Turn<'a> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        let Lane { crew, line, rank, .. } = self.lane;
-        locked(&crew.gates).withdraw(&line.settings.name, *rank);
+        let Lane { crew, client, rank, .. } = self.lane;
+        locked(&crew.gates).withdraw(&client.settings.name, *rank);
         crew.changed.notify_waiters();
     }
 }
@@ -125,7 +125,7 @@ impl Lane<'_> {
         wanted: Wanted<'_>,
         report: &mut Report,
     ) -> Result<(Read, Attempt), Lost> {
-        let policy = &self.line.settings.retry;
+        let policy = &self.client.settings.retry;
         let mut number = 1;
         loop {
             let tried = |lost: Lost| Lost { attempts: number - 1, ..lost };
@@ -138,9 +138,9 @@ impl Lane<'_> {
                 Err(fault) => fault,
             };
             let held = self.learn(&fault, wanted.task);
-            let verdict = retry::verdict(&fault, number, policy, &mut locked(&self.line.chance));
+            let verdict = retry::verdict(&fault, number, policy, &mut locked(&self.client.chance));
             let wait = match verdict {
-                Verdict::Retry(wait) if locked(&self.line.budget).take(policy) => Some(wait),
+                Verdict::Retry(wait) if locked(&self.client.budget).take(policy) => Some(wait),
                 _ => None,
             };
             self.crew.say(Message::AttemptFailed(attempt, wait)).await;
@@ -165,7 +165,7 @@ impl Lane<'_> {
         number: u32,
         report: &mut Report,
     ) -> Result<(Attempt, Result<Read, Fault>), Lost> {
-        let http = self.line.http(self.provider, self.base_url);
+        let http = self.client.http(self.provider, self.base_url);
         let http = http.map_err(|fault| Lost::failed(fault, 0))?;
         let mut elsewhere = None;
         let mut redirects = 0;
@@ -173,7 +173,7 @@ impl Lane<'_> {
             let flight = self.enter(wanted.task).await?;
             report.went();
             match (redirects, number) {
-                (0, 1) => locked(&self.line.budget).first_try(),
+                (0, 1) => locked(&self.client.budget).first_try(),
                 (0, _) => report.retries += 1,
                 _ => {}
             }
@@ -200,8 +200,8 @@ impl Lane<'_> {
     /// What a fault means for the provider as a whole; the end of the task, when it means that it is not
     /// to be asked again in this run.
     fn learn(&self, fault: &Fault, task: &Task) -> Option<Lost> {
-        let Self { crew, line, .. } = self;
-        let settings = &line.settings;
+        let Self { crew, client, .. } = self;
+        let settings = &client.settings;
         let fate = {
             let mut gates = locked(&crew.gates);
             if fault.kind == ErrorKind::Auth {
@@ -219,7 +219,7 @@ impl Lane<'_> {
     /// Leaves the provider alone for so long.
     fn pause(&self, wait: Duration) {
         let until = self.crew.timeline.now().saturating_add(micros(wait));
-        locked(&self.crew.gates).pause(&self.line.settings.name, until);
+        locked(&self.crew.gates).pause(&self.client.settings.name, until);
         self.crew.changed.notify_waiters();
     }
 
@@ -229,14 +229,14 @@ impl Lane<'_> {
         if task.about != About::Bars || !task.key.timeframe.is_intraday() {
             return i64::MAX;
         }
-        let lag = seconds(self.line.settings.publication.lag);
+        let lag = seconds(self.client.settings.publication.lag);
         self.crew.finished_by(None).saturating_sub(lag)
     }
 
     /// Waits for leave to send one request.
     async fn enter(&self, task: &Task) -> Result<Flight<'_>, Lost> {
-        let Self { crew, line, rank, .. } = self;
-        let provider = &line.settings.name;
+        let Self { crew, client, rank, .. } = self;
+        let provider = &client.settings.name;
         let _turn = Turn { lane: self };
         let mut told = None;
         let mut waited = Duration::ZERO;
@@ -254,7 +254,9 @@ impl Lane<'_> {
             since = since.filter(|_| matches!(entry, Entry::Wait(Wait::Place(_))));
             let is_quota = matches!(entry, Entry::Wait(Wait::Quota(_)));
             let until = match entry {
-                Entry::Go(pass) => return Ok(Flight { lane: self, pass: Some(pass), waited }),
+                Entry::Go(permit) => {
+                    return Ok(Flight { lane: self, permit: Some(permit), waited });
+                }
                 Entry::Fail(fault) => return Err(Lost::failed(fault, 0)),
                 Entry::Defer(reason) => return Err(Lost::deferred(reason)),
                 Entry::Wait(Wait::Quota(at)) if at > crew.ends_at => {
@@ -271,7 +273,7 @@ impl Lane<'_> {
                 }
                 Entry::Wait(Wait::Place(last_left)) => {
                     let since = *since.get_or_insert(now);
-                    let timeout = micros(line.settings.bulkhead.timeout);
+                    let timeout = micros(client.settings.bulkhead.timeout);
                     let until = since.max(last_left).saturating_add(timeout);
                     if until <= now {
                         let fault = Fault::new(ErrorKind::BulkheadFull, "no free place in time");
@@ -329,7 +331,7 @@ impl Lane<'_> {
         elsewhere: Option<&Url>,
         attempt: &mut Attempt,
     ) -> Result<Came, Fault> {
-        let settings = &self.line.settings;
+        let settings = &self.client.settings;
         let Wanted { task, range, cursor, market } = wanted;
         let range = TimeRange::new(range.start, range.end.min(self.published(task)));
         let ask = Ask {
@@ -356,7 +358,7 @@ impl Lane<'_> {
         report: &mut Report,
     ) -> Result<(), Lost> {
         let now = self.crew.finished_by(None);
-        let history = self.line.settings.history.map(seconds);
+        let history = self.client.settings.history.map(seconds);
         let usual = self.provider.defaults().history;
         for rest in narrower(task.range, now, &[history, usual]) {
             let without = without(task.range, rest);

@@ -30,6 +30,7 @@ use crate::validate::Checked;
 mod actions_file;
 mod breaker;
 mod chain;
+mod client;
 mod crew;
 mod ending;
 mod engine;
@@ -42,7 +43,6 @@ mod job;
 mod judge;
 mod lane;
 mod lanes;
-mod line;
 mod open;
 mod probe;
 mod quota;
@@ -60,10 +60,10 @@ pub use inquiry::{ReadFile, Told, Unread, Whole};
 pub use probe::{Question, probe};
 pub use shared::Answered;
 
+use client::{ProviderClient, locked};
 use crew::Crew;
 use ending::Ending;
 use gate::Gates;
-use line::{Line, locked};
 use shared::Shares;
 
 /// Messages that may wait for the writer: many small ones, so that it can write them together.
@@ -338,12 +338,13 @@ pub fn start(
     let pressing = Arc::new(Notify::new());
     let ending = Arc::new(Ending::new());
     let (sender, messages) = mpsc::channel(WAITING_MESSAGES);
-    let lines =
-        providers.iter().map(|(name, settings)| (name.clone(), Line::new(settings.clone())));
+    let clients = providers
+        .iter()
+        .map(|(name, settings)| (name.clone(), ProviderClient::new(settings.clone())));
     let ends_at = timeline.began_at().saturating_add(micros(options.time));
     let left = Duration::from_micros(u64::try_from(ends_at.saturating_sub(now.at)).unwrap_or(0));
     let crew = Arc::new(Crew {
-        lines: lines.collect(),
+        clients: clients.collect(),
         shares: Shares::of(&jobs),
         gates: Arc::clone(&gates),
         changed: Arc::clone(&changed),

@@ -22,10 +22,10 @@ use crate::domain::words::instant;
 use crate::domain::zone::Zone;
 use crate::provider::{Ask, Provider};
 
+use super::client::ProviderClient;
 use super::exchange;
 use super::gate::{Entry, Gates, Note, Pass, Wait};
 use super::http::{Received, Sent};
-use super::line::Line;
 use super::turns::Rank;
 use super::{Engine, Options};
 
@@ -219,16 +219,16 @@ async fn ask(question: &Question, mut settings: ProviderSettings) -> Heard {
         zone: question.zone,
         cursor: None,
     };
-    send(&Line::new(settings), provider, &base_url, &wording).await
+    send(&ProviderClient::new(settings), provider, &base_url, &wording).await
 }
 
 async fn send(
-    line: &Line,
+    client: &ProviderClient,
     provider: &'static dyn Provider,
     base_url: &str,
     ask: &Ask<'_>,
 ) -> Heard {
-    let http = match line.http(provider, base_url) {
+    let http = match client.http(provider, base_url) {
         Ok(http) => http,
         Err(fault) => return Heard::wrong(fault),
     };

@@ -23,10 +23,10 @@ use crate::domain::words::instant;
 use crate::provider::Answer;
 
 use super::chain::Chain;
+use super::client::locked;
 use super::exchange::Read;
 use super::job::Report;
 use super::lane::{Lane, Wanted};
-use super::line::locked;
 use super::{Fate, Fetched, Lost, Message};
 
 /// A refusal of a day that is no older than this, in seconds, is one of every day; of an older one it may be
@@ -230,7 +230,7 @@ impl Lane<'_> {
 
     /// Whether the provider wants to be left alone for longer than a run waits.
     fn is_long_wish(&self, lost: &Lost) -> bool {
-        let longest = self.line.settings.retry.max;
+        let longest = self.client.settings.retry.max;
         lost.fate == Fate::Failed && lost.fault.retry_after.is_some_and(|wait| wait > longest)
     }
 

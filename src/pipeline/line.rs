@@ -205,7 +205,7 @@ impl Line {
     pub(super) fn settle_read(&mut self, due: &Due, now: i64) {
         let read_to = self.read.ranges().last().map(|range| range.end);
         let end = due.end(self.timeframe, now).filter(|end| read_to >= Some(*end));
-        if end.is_some_and(|end| self.is_settling(due, now, end)) {
+        if end.is_some_and(|end| self.unsettled_was_read(due, now, end)) {
             self.settle_read_at = Some(now);
         }
     }
@@ -213,11 +213,11 @@ impl Line {
     /// Whether anything was read in this run, and of the bars that it holds all that were not settled.
     fn is_read(&self, due: &Due, now: i64) -> bool {
         let held = self.watermark_ts.filter(|_| !self.read.ranges().is_empty());
-        held.is_some_and(|last| self.is_settling(due, now, last + 1))
+        held.is_some_and(|last| self.unsettled_was_read(due, now, last + 1))
     }
 
     /// Whether all that is due up to `end` and was not settled was read in this run.
-    fn is_settling(&self, due: &Due, now: i64, end: i64) -> bool {
+    fn unsettled_was_read(&self, due: &Due, now: i64, end: i64) -> bool {
         let from = self.unsettled_from.unwrap_or(end);
         let unread = self.read.missing_in(TimeRange::new(from, end));
         unread.ranges().iter().all(|range| due.trim(self.timeframe, *range, now).is_none())

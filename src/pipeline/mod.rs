@@ -166,6 +166,9 @@ fn wanted(
     now: i64,
 ) -> (Vec<Want>, Vec<String>) {
     let (wants, mut notes) = want::wants(settings, &request.selection, holdings, now);
+    if settings.members().next().is_none() {
+        notes.push("the config tracks no symbol".to_owned());
+    }
     let cut = |want: &&Want| {
         let from = request.options.from.map(|from| from.start(&want.due, want.key.timeframe));
         from.is_some_and(|from| from < want.limit)

@@ -116,12 +116,7 @@ pub(super) fn wants(
     holdings: &Holdings,
     now: i64,
 ) -> (Vec<Want>, Vec<String>) {
-    let empty = gaps_where(&holdings.gaps, |gap| {
-        matches!(gap.reason, GapReason::ProviderEmpty | GapReason::Rejected)
-    });
-    let look_again =
-        gaps_where(&holdings.gaps, |gap| gap.next_check_at.is_some_and(|at| at <= now));
-    let rests = rests(settings, selection, holdings, now);
+    let known = Known::of(settings, selection, holdings, now);
     let mut notes = Vec::new();
     let mut wants = Vec::new();
     for group in &settings.groups {
@@ -133,43 +128,69 @@ pub(super) fn wants(
             let kept = settings.retention.bars.get(timeframe).copied();
             let (start, note) = start(group, provider, (*timeframe, stored.lookback), kept, now);
             notes.extend(note);
-            for member in &group.members {
-                if !selection.holds_member(group, member) {
-                    continue;
-                }
-                let key = SeriesKey { symbol: member.symbol.clone(), timeframe: *timeframe };
-                let held = holdings.series.get(&key);
-                let due = settings.due(group, member);
-                let (first_ts, watermark_ts) = held.map_or((None, None), extent);
-                wants.push(Want {
-                    series_id: held.map_or(0, |fact| fact.series_id),
-                    provider: group.provider.clone(),
-                    asset_class: group.asset_class,
-                    due,
-                    start: start.of(first_ts),
-                    limit: start.limit,
-                    reach: reach(provider, *timeframe),
-                    market: holdings.whole_market(provider, group.asset_class, *timeframe),
-                    adjusted: provider.adjusted,
-                    aliases: member.aliases.clone(),
-                    priority: group.priority,
-                    settle: seconds(group.settle),
-                    coverage: of(&holdings.coverage, held),
-                    empty: of(&empty, held),
-                    look_again: of(&look_again, held),
-                    settle_read_at: held.and_then(|fact| fact.planned.as_ref()?.settle_read_at),
-                    first_ts,
-                    watermark_ts,
-                    added_at: held.and_then(|fact| fact.added_at).unwrap_or(now),
-                    restated_to: held.and_then(SeriesFact::restated_to),
-                    rest: held.and_then(|fact| rests.get(&fact.series_id)).copied(),
-                    file: file_state(provider, &key, held),
-                    key,
-                });
-            }
+            let members = group.members.iter();
+            let members = members.filter(|member| selection.holds_member(group, member));
+            wants.extend(members.map(|member| known.want(group, member, *timeframe, &start)));
         }
     }
     (wants, notes)
+}
+
+/// What wants are made of besides the config.
+struct Known<'a> {
+    settings: &'a Settings,
+    holdings: &'a Holdings,
+    /// What was asked for and did not come, by series.
+    empty: QuickMap<i64, RangeSet>,
+    /// What of it is due for another look.
+    look_again: QuickMap<i64, RangeSet>,
+    rests: HashMap<i64, Rest>,
+    now: i64,
+}
+
+impl<'a> Known<'a> {
+    fn of(settings: &'a Settings, selection: &Selection, holdings: &'a Holdings, now: i64) -> Self {
+        let empty = gaps_where(&holdings.gaps, |gap| {
+            matches!(gap.reason, GapReason::ProviderEmpty | GapReason::Rejected)
+        });
+        let look_again =
+            gaps_where(&holdings.gaps, |gap| gap.next_check_at.is_some_and(|at| at <= now));
+        let rests = rests(settings, selection, holdings, now);
+        Self { settings, holdings, empty, look_again, rests, now }
+    }
+
+    fn want(&self, group: &Group, member: &Member, timeframe: Timeframe, start: &Start) -> Want {
+        let Self { settings, holdings, .. } = self;
+        let provider = settings.provider_of(group);
+        let key = SeriesKey { symbol: member.symbol.clone(), timeframe };
+        let held = holdings.series.get(&key);
+        let (first_ts, watermark_ts) = held.map_or((None, None), extent);
+        Want {
+            series_id: held.map_or(0, |fact| fact.series_id),
+            provider: group.provider.clone(),
+            asset_class: group.asset_class,
+            due: settings.due(group, member),
+            start: start.of(first_ts),
+            limit: start.limit,
+            reach: reach(provider, timeframe),
+            market: holdings.whole_market(provider, group.asset_class, timeframe),
+            adjusted: provider.adjusted,
+            aliases: member.aliases.clone(),
+            priority: group.priority,
+            settle: seconds(group.settle),
+            coverage: of(&holdings.coverage, held),
+            empty: of(&self.empty, held),
+            look_again: of(&self.look_again, held),
+            settle_read_at: held.and_then(|fact| fact.planned.as_ref()?.settle_read_at),
+            first_ts,
+            watermark_ts,
+            added_at: held.and_then(|fact| fact.added_at).unwrap_or(self.now),
+            restated_to: held.and_then(SeriesFact::restated_to),
+            rest: held.and_then(|fact| self.rests.get(&fact.series_id)).copied(),
+            file: file_state(provider, &key, held),
+            key,
+        }
+    }
 }
 
 /// The series that are left alone for now; who is named is asked all the same.

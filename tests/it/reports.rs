@@ -390,6 +390,7 @@ fn a_universe_that_has_vanished_is_critical() {
         .write("mdctl.toml", config.replace("symbols = [\"AAA\"]", "symbols_file = \"list.csv\""));
     sandbox.mdctl(&["health", "--as-of", AS_OF]).expect_code(2);
     assert_eq!(codes(&document(&sandbox, &["health"])), ["no_symbols"]);
+    sandbox.backfill(&[]).expect_code(0).expect_stderr("the config tracks no symbol");
 }
 
 #[test]

@@ -17,13 +17,13 @@ use super::failure::Failure;
 use super::scene::Scene;
 use super::{Done, Global, print};
 
-mod ears;
-mod eyes;
+mod notifiers;
 mod plan;
 mod probes;
 mod providers;
+mod rights;
 
-use eyes::Eyes;
+use rights::Rights;
 
 /// How long SQLite may look at the whole file.
 const TO_LOOK: Duration = Duration::from_secs(4);
@@ -93,20 +93,20 @@ fn examine(command: &Doctor, scene: &Scene) -> Result<Examination, Failure> {
     let identity = store.as_ref().and_then(|store| store.identity().ok()?);
     drop(store);
     // Before the threads that fetch: they take signals for themselves.
-    let ears = ears::listen(scene, command.send_test);
+    let listeners = notifiers::try_all(scene, command.send_test);
     let providers = providers::try_all(scene, &database, health.as_ref(), holder.is_some())?;
     let timers = timers(&settings.config_path);
-    let eyes = Eyes::of(&settings.database, &timers);
+    let rights = Rights::of(&settings.database, &timers);
     let seen = Seen {
         settings,
         now: scene.wall_now,
         config: Access::of(&settings.config_path).ok(),
         exposed: settings.exposed_secrets(),
         guarded: settings.files_with_secrets().filter(|(path, _)| path.exists()).count() as u64,
-        folder: eyes.folder_of(&settings.database),
-        database_files: eyes.database_files(&settings.database),
-        outputs: eyes.outputs(settings),
-        worker: eyes.worker,
+        folder: rights.folder_of(&settings.database),
+        database_files: rights.database_files(&settings.database),
+        outputs: rights.outputs(settings),
+        worker: rights.worker,
         database,
         health,
         plan,
@@ -114,7 +114,7 @@ fn examine(command: &Doctor, scene: &Scene) -> Result<Examination, Failure> {
         providers,
         timers,
         newest_backup: backups::newest(&settings.database, identity.as_deref()),
-        ears,
+        listeners,
     };
     Ok(doctor::judge(&seen))
 }

@@ -62,11 +62,11 @@ fn enter_as(gates: &mut Gates, rank: Rank) -> Entry {
     }
 }
 
-fn pass(gates: &mut Gates, job: usize) -> Pass {
+fn pass(gates: &mut Gates, job: usize) -> Permit {
     pass_as(gates, first(job))
 }
 
-fn pass_as(gates: &mut Gates, rank: Rank) -> Pass {
+fn pass_as(gates: &mut Gates, rank: Rank) -> Permit {
     match enter_as(gates, rank) {
         Entry::Go(pass) => pass,
         other => panic!("{other:?}"),
@@ -138,7 +138,7 @@ fn whoever_gives_up_lets_the_next_one_go() {
 fn a_full_bulkhead_is_waited_for_and_so_is_a_cut_one() {
     let narrow = format!("{WIDE}\nbulkhead = {{ max_concurrent = 4 }}");
     let mut gates = gates_with(&narrow, WIDE, &options());
-    let flying: Vec<Pass> = (0..4).map(|rank| pass(&mut gates, rank)).collect();
+    let flying: Vec<Permit> = (0..4).map(|rank| pass(&mut gates, rank)).collect();
     assert!(matches!(enter(&mut gates, 9), Entry::Wait(Wait::Place(_))));
     let fault = Fault::new(ErrorKind::RateLimited, "429");
     flying.into_iter().for_each(|flying| gates.leave("p", flying, Some(&fault), NOW));
@@ -216,7 +216,7 @@ fn whoever_must_wait_anyway_keeps_no_other_provider_from_the_only_lane() {
 }
 
 /// Gates at whose provider jobs 1 and 2 are at work, in flight with their first task.
-fn two_at_work(parallel: u32, p: &str) -> (Gates, Vec<Pass>) {
+fn two_at_work(parallel: u32, p: &str) -> (Gates, Vec<Permit>) {
     let mut gates = gates_with(p, WIDE, &Options { parallel, ..options() });
     [1, 2].into_iter().for_each(|job| gates.begin("p", job));
     let flying = [1, 2].into_iter().map(|job| pass(&mut gates, job)).collect();

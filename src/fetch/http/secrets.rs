@@ -27,7 +27,7 @@ impl Secrets {
     }
 
     /// Whether `text` repeats the key, in whatever spelling.
-    pub(in crate::fetch) fn stand_in(&self, text: &str) -> bool {
+    pub(in crate::fetch) fn occur_in(&self, text: &str) -> bool {
         self.halves().any(|half| {
             text.char_indices().any(|(at, _)| spelled(&text[at..], half) == Some(Spelled::Whole))
         })
@@ -129,7 +129,7 @@ mod tests {
         ] {
             let said = format!("no `{spelled}` here, {spelled}");
             assert_eq!(secrets().hidden(said.clone()), "no `[key]` here, [key]", "{spelled}");
-            assert!(secrets().stand_in(&said), "{spelled}");
+            assert!(secrets().occur_in(&said), "{spelled}");
         }
     }
 
@@ -137,11 +137,11 @@ mod tests {
     fn what_is_no_key_stays() {
         for text in ["", "sekrit", "sekrit-471", "half two", "%", "\\", "\\u12", "%zz%é", "…"] {
             assert_eq!(secrets().hidden(text.to_owned()), text);
-            assert!(!secrets().stand_in(text));
+            assert!(!secrets().occur_in(text));
         }
         let short = Secrets::new(Some(ApiKey::new("key".to_owned(), None)));
         assert_eq!(short.hidden("a key".to_owned()), "a key", "too short to be told from chance");
-        assert!(!Secrets::new(None).stand_in("a"));
+        assert!(!Secrets::new(None).occur_in("a"));
     }
 
     #[test]

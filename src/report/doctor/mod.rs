@@ -20,7 +20,7 @@ mod providers;
 mod timers;
 
 pub use database::{Database, Holder, Plan};
-pub use notifiers::Ear;
+pub use notifiers::Listener;
 pub use providers::{Key, Tried};
 pub use timers::Timers;
 
@@ -60,7 +60,7 @@ pub struct Seen<'a> {
     /// The newest backup in the folder beside the database; `None` without one.
     pub newest_backup: Option<LastBackup>,
     /// Those who are told, by name.
-    pub ears: Vec<Ear<'a>>,
+    pub listeners: Vec<Listener<'a>>,
 }
 
 /// Whose rights count.

@@ -7,7 +7,7 @@ use super::{Finding, Seen};
 
 /// One who is told.
 #[derive(Debug)]
-pub struct Ear<'a> {
+pub struct Listener<'a> {
     /// The name in the config.
     pub name: &'a str,
     /// How, and where.
@@ -21,7 +21,7 @@ pub struct Ear<'a> {
 }
 
 pub(super) fn notifiers(seen: &Seen<'_>) -> Vec<Finding> {
-    if seen.ears.is_empty() {
+    if seen.listeners.is_empty() {
         let nobody = Finding::skipped("notifier", "notifiers", "nobody is told of trouble");
         return vec![
             nobody.mended_by(
@@ -29,19 +29,19 @@ pub(super) fn notifiers(seen: &Seen<'_>) -> Vec<Finding> {
             ),
         ];
     }
-    seen.ears.iter().map(|ear| notifier(seen, ear)).collect()
+    seen.listeners.iter().map(|listener| notifier(seen, listener)).collect()
 }
 
-fn notifier(seen: &Seen<'_>, ear: &Ear<'_>) -> Finding {
-    let Ear { name, notifier, .. } = ear;
+fn notifier(seen: &Seen<'_>, listener: &Listener<'_>) -> Finding {
+    let Listener { name, notifier, .. } = listener;
     let kind = notifier.kind.as_str();
-    if let Some((why, remedy)) = &ear.lacking {
-        if ear.is_kept && seen.has_system_units() {
+    if let Some((why, remedy)) = &listener.lacking {
+        if listener.is_kept && seen.has_system_units() {
             return Finding::kept("notifier", name, kind);
         }
         return Finding::critical("notifier", name, format!("{kind}: {why}")).mended_by(remedy);
     }
-    match &ear.test {
+    match &listener.test {
         Some(Ok(())) if notifier.hears_of_runs() => Finding::ok(
             "notifier",
             name,

@@ -117,6 +117,10 @@ pub(super) fn keeps_failing(series: &[&SeriesState]) -> Option<Issue> {
         .collect();
     let (worst, marks) = failing.iter().max_by_key(|(_, marks)| marks.consecutive_failures)?;
     let error = marks.last_error.as_deref().unwrap_or("no reason recorded");
+    let others = match failing.len() - 1 {
+        0 => String::new(),
+        others => format!("; {others} more keep failing"),
+    };
     Some(Issue {
         code: Code::KeepsFailing,
         severity: Severity::Warning,
@@ -124,10 +128,13 @@ pub(super) fn keeps_failing(series: &[&SeriesState]) -> Option<Issue> {
         count: failing.len() as u64,
         since: None,
         message: format!(
-            "{} failed {} runs running: {error}",
+            "{} failed {} runs running: {error}{others}",
             worst.key, marks.consecutive_failures
         ),
-        hint: format!("mdctl status {}", worst.key.symbol),
+        hint: format!(
+            "mdctl status {}; once that is mended, mdctl backfill {}",
+            worst.key.symbol, worst.key.symbol
+        ),
     })
 }
 

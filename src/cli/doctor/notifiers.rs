@@ -3,17 +3,17 @@
 use crate::clock::{Chance, new_run_id};
 use crate::domain::place::folder_of;
 use crate::notify;
-use crate::report::doctor::Ear;
+use crate::report::doctor::Listener;
 
 use super::super::alerts;
 use super::super::scene::Scene;
 
 /// Every notifier; with `test`, those that lack nothing are sent a test.
-pub(super) fn listen(scene: &Scene, test: bool) -> Vec<Ear<'_>> {
+pub(super) fn try_all(scene: &Scene, test: bool) -> Vec<Listener<'_>> {
     let folder = folder_of(&scene.settings.config_path);
     let each = scene.settings.notifiers.iter();
-    let mut ears: Vec<Ear<'_>> = each
-        .map(|(name, notifier)| Ear {
+    let mut listeners: Vec<Listener<'_>> = each
+        .map(|(name, notifier)| Listener {
             name,
             notifier,
             lacking: notifier.lacking(name, folder),
@@ -22,15 +22,18 @@ pub(super) fn listen(scene: &Scene, test: bool) -> Vec<Ear<'_>> {
         })
         .collect();
     if test {
-        let complete = ears.iter().filter(|ear| ear.lacking.is_none()).map(|ear| ear.name);
+        let complete = listeners
+            .iter()
+            .filter(|listener| listener.lacking.is_none())
+            .map(|listener| listener.name);
         let complete: Vec<&str> = complete.collect();
         let named =
             scene.settings.notifiers.iter().filter(|(name, _)| complete.contains(&name.as_str()));
         let id = new_run_id(&mut Chance::new());
         let mut heard = notify::try_out(named, &alerts::origin(scene), &id, scene.wall_now);
-        for ear in &mut ears {
-            ear.test = heard.remove(ear.name);
+        for listener in &mut listeners {
+            listener.test = heard.remove(listener.name);
         }
     }
-    ears
+    listeners
 }

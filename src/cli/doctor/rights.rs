@@ -1,4 +1,4 @@
-//! Who can write what: with the eyes of the one who works here.
+//! Who can write what, judged by the rights of the user who works here.
 
 use std::path::{Path, PathBuf};
 
@@ -10,13 +10,13 @@ use crate::domain::schedule::Manager;
 use crate::report::doctor::{Timers, Worker};
 
 /// Whose rights count, and their numbers where these are not this process's own.
-pub(super) struct Eyes {
+pub(super) struct Rights {
     pub(super) worker: Worker,
     /// Of the user and of the group.
     ids: Option<(u32, u32)>,
 }
 
-impl Eyes {
+impl Rights {
     /// For root, who may do everything, the folder's owner works there; beside the system's units at work
     /// nobody but their user does.
     pub(super) fn of(database: &Path, timers: &Timers) -> Self {

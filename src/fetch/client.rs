@@ -10,8 +10,8 @@ use crate::provider::Provider;
 use super::http::Http;
 use super::retry::Budget;
 
-/// One provider in a run.
-pub(super) struct Line {
+/// What one provider is asked with in a run.
+pub(super) struct ProviderClient {
     pub(super) settings: ProviderSettings,
     /// Made at the first request, so that a key is read only when it is needed.
     http: Mutex<Option<Result<Arc<Http>, Fault>>>,
@@ -19,7 +19,7 @@ pub(super) struct Line {
     pub(super) chance: Mutex<Chance>,
 }
 
-impl Line {
+impl ProviderClient {
     pub(super) fn new(settings: ProviderSettings) -> Self {
         Self {
             http: Mutex::new(None),
