@@ -24,7 +24,7 @@ use crate::provider::{Ask, Provider};
 
 use super::client::ProviderClient;
 use super::exchange;
-use super::gate::{Entry, Gates, Note, Pass, Wait};
+use super::gate::{Entry, Gates, Note, Permit, Wait};
 use super::http::{Received, Sent};
 use super::turns::Rank;
 use super::{Engine, Options};
@@ -80,7 +80,7 @@ pub fn probe<E>(
     let mut sent = Vec::new();
     for question in questions {
         match gates.enter(&question.provider, &question.symbol, FIRST, timeline.now()) {
-            Entry::Go(pass) => sent.push((question, pass)),
+            Entry::Go(permit) => sent.push((question, permit)),
             other => {
                 let probe =
                     Probe { about: about(&question), came: kept_back(other), ahead_seconds: None };
@@ -88,9 +88,9 @@ pub fn probe<E>(
             }
         }
     }
-    for (question, pass, heard) in ask_all(engine, providers, sent) {
+    for (question, permit, heard) in ask_all(engine, providers, sent) {
         let now = timeline.now();
-        gates.leave(&question.provider, pass, heard.fault(), now);
+        gates.leave(&question.provider, permit, heard.fault(), now);
         learn(&mut gates, &providers[&question.provider], &question, &heard, now);
         let probe =
             Probe { about: about(&question), came: heard.came, ahead_seconds: heard.ahead_seconds };
@@ -176,8 +176,8 @@ fn learn(
 fn ask_all(
     engine: &Engine,
     providers: &BTreeMap<String, ProviderSettings>,
-    questions: Vec<(Question, Pass)>,
-) -> Vec<(Question, Pass, Heard)> {
+    questions: Vec<(Question, Permit)>,
+) -> Vec<(Question, Permit, Heard)> {
     let handle = engine.handle();
     let stop = engine.stop();
     handle.block_on(async {
@@ -192,8 +192,8 @@ fn ask_all(
         }
         let unheard = || Heard::wrong(Fault::new(ErrorKind::Cancelled, "it was not waited for"));
         let each = questions.into_iter().enumerate();
-        each.map(|(index, (question, pass))| {
-            (question, pass, heard.remove(&index).unwrap_or_else(unheard))
+        each.map(|(index, (question, permit))| {
+            (question, permit, heard.remove(&index).unwrap_or_else(unheard))
         })
         .collect()
     })

@@ -179,7 +179,7 @@ token = { env = "TOKEN" }
     // Nobody is to be told over the network here: the hook's address leads nowhere.
     command.envs(OTHERS).env("HOOK", "http://127.0.0.1:9/marker-hook");
     command.env("PATH", "/usr/bin:/bin").env("MINE", "is as it was");
-    sandbox.finish(&mut command).expect_code(1).expect_stdout("told pager");
+    sandbox.finish(&mut command).expect_code(2).expect_stdout("told pager");
     let environment = sandbox.read("told.environ");
     assert!(environment.contains("MINE=is as it was"), "{environment}");
     for name in ["KEY=", "HOOK=", "TOKEN=", "OTEL_EXPORTER_OTLP_HEADERS="] {
