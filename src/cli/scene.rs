@@ -1,6 +1,7 @@
 //! What every command stands on: the settings, one `now`, how to show things, and the way to the
 //! store.
 
+use std::collections::HashSet;
 use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use crate::domain::fact::{RunFact, SeriesFact};
 use crate::domain::provider_state::QuotaLeft;
 use crate::domain::range::TimeRange;
 use crate::domain::run::RunStatus;
+use crate::domain::series::SeriesKey;
 use crate::domain::shard::Shard;
 use crate::domain::time::seconds;
 use crate::domain::timeframe::Timeframe;
@@ -66,6 +68,8 @@ pub(super) struct Scene {
     pub(super) tail: Option<Tail>,
     /// The run that this process has ended, as the process ends; its row may have been kept from saying so.
     pub(super) ended: Option<Arc<RunFact>>,
+    /// Whether the config tracks no symbol; a shard may have none where others have.
+    tracks_none: bool,
 }
 
 impl Scene {
@@ -105,10 +109,12 @@ impl Scene {
             level(global, bar)
         };
         let log = log(global, &settings, level, &screen, tail.as_ref());
+        let tracks_none = settings.members().next().is_none();
         let settings = Arc::new(settings);
         ending::leave(Arc::clone(&settings));
         Ok(Self {
             settings,
+            tracks_none,
             wall_now,
             as_of,
             json: global.json,
@@ -254,7 +260,7 @@ impl Scene {
         let since = self.wall_now.saturating_sub(recent);
         let (running, last) = self.at_work_and_last(store)?;
         let mut recent_runs = store.runs_last(MOST_RUNS, Some(since), None, None)?;
-        recent_runs.retain(|run| !run.is_import());
+        recent_runs.retain(|run| !run.is_import() && !self.is_ahead(run));
         // Of a run in which nothing failed nobody asks which jobs did.
         let (last_jobs, last_failures) = match &last {
             Some(run) if run.status != RunStatus::Succeeded => {
@@ -264,6 +270,7 @@ impl Scene {
         };
         Ok(Evidence {
             staleness,
+            tracks_none: self.tracks_none,
             holes: holes::judge(&self.settings, facts, self.now()),
             ahead: self.ahead(store, facts)?,
             low_quality,
@@ -271,7 +278,7 @@ impl Scene {
             last,
             last_jobs,
             last_failures,
-            last_success: store.run_last_succeeded()?,
+            last_success: store.run_last_succeeded(self.wall_now.saturating_add(AHEAD))?,
             recent_runs,
             recent_failures: store.failures_since(since, MOST_FAILURES)?,
             breakers: self.breakers(store)?,
@@ -322,17 +329,27 @@ impl Scene {
         }
     }
 
-    /// What is dated after now, a run or a bar, in words; `None` when nothing is.
+    /// What is dated after now, a run or a bar, in words; `None` when nothing is. A run that did not ask last tells
+    /// of a clock that was mended since.
     fn ahead(&self, store: &Store, facts: &Facts) -> StoreResult<Option<String>> {
-        let newest =
-            store.runs_last(1, None, None, None)?.into_iter().find(|run| self.is_ahead(run));
-        let bars = facts.series.values().filter_map(|fact| Some((fact.watermark_ts?, fact)));
-        let last = bars.max_by_key(|(ts, _)| *ts).filter(|(ts, _)| *ts > self.wall_now + AHEAD);
-        let run =
-            newest.map(|run| format!("run {} began at {}", run.run_id, instant(run.started_at)));
-        let bar = last
-            .map(|(ts, fact)| format!("the last bar of {} is that of {}", fact.key, instant(ts)));
-        Ok(run.or(bar))
+        let newest = store.runs_last(1, None, None, None)?;
+        if let Some(run) = newest.into_iter().find(|run| self.is_ahead(run)) {
+            let last = store.run_last_to_ask()?;
+            if last.is_none_or(|last| self.is_ahead(&last)) {
+                let (id, at) = (&run.run_id, instant(run.started_at));
+                return Ok(Some(format!("run {id} began at {at}")));
+            }
+        }
+        let now = self.wall_now.saturating_add(AHEAD);
+        let bars = facts.series.values().filter_map(|fact| Some((fact.watermark_ts?, &fact.key)));
+        let mut ahead: Vec<(i64, &SeriesKey)> = bars.filter(|(ts, _)| *ts > now).collect();
+        if ahead.is_empty() {
+            return Ok(None);
+        }
+        let tracked: HashSet<SeriesKey> = self.settings.series().map(|(key, ..)| key).collect();
+        ahead.retain(|(_, key)| tracked.contains(key));
+        let last = ahead.into_iter().max();
+        Ok(last.map(|(ts, key)| format!("the last bar of {key} is that of {}", instant(ts))))
     }
 
     /// Whether a run began after now. Nothing is judged by it: it may stay the newest for weeks.

@@ -30,6 +30,8 @@ use super::staleness::{Counts, LeftOut, SeriesState, Staleness};
 pub struct Evidence {
     /// Every series' freshness.
     pub staleness: Staleness,
+    /// Whether the config tracks no symbol at all, a shard's or not.
+    pub tracks_none: bool,
     /// Recent holes in what is stored, the largest first.
     pub holes: Vec<Hole>,
     /// What lies ahead of the clock, in words; `None` when nothing does.
@@ -187,8 +189,8 @@ pub fn judge(settings: &Settings, evidence: Evidence) -> Health {
     let left_out =
         staleness.left_out.iter().filter(|(provider, _)| !down.contains_key(&***provider));
     left_out.for_each(|(_, left_out)| others.join(left_out));
-    issues.extend(data::no_symbols(settings));
-    issues.extend(data::series_missing(&series, &others));
+    issues.extend(data::no_symbols(&evidence));
+    issues.extend(data::series_missing(&evidence, &series, &others));
     issues.extend(data::series_stale(settings, &evidence, &series, &others));
     issues.extend(data::series_holes(&evidence, &down));
     issues.extend(data::features_stale(&series, &others));

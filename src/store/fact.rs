@@ -76,16 +76,34 @@ impl Store {
         })
     }
 
-    /// The newest run that succeeded, imports left out.
+    /// The newest run that succeeded and began at `until` or before, imports left out.
     ///
     /// # Errors
     ///
     /// When the database cannot be read.
-    pub fn run_last_succeeded(&self) -> StoreResult<Option<RunFact>> {
+    pub fn run_last_succeeded(&self, until: i64) -> StoreResult<Option<RunFact>> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(&format!(
                 "SELECT {} FROM runs WHERE status = 'succeeded' AND command <> 'import'
+                   AND started_at <= ?1
                  ORDER BY run_id DESC LIMIT 1",
+                run_columns(connection)?
+            ))?;
+            let mut rows = statement.query([until])?;
+            rows.next()?.map(|row| run_of(connection, row)).transpose()
+        })
+    }
+
+    /// The run that wrote down the last request, whenever it says that it began.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn run_last_to_ask(&self) -> StoreResult<Option<RunFact>> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {} FROM runs
+                 WHERE run_id = (SELECT run_id FROM fetch_log ORDER BY rowid DESC LIMIT 1)",
                 run_columns(connection)?
             ))?;
             let mut rows = statement.query([])?;

@@ -4,10 +4,11 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::support::market::{Market, day, sessions};
+use crate::support::market::{Market, day, hours, rows, sessions};
 use crate::support::server::{Answer, Server};
 use crate::support::{
-    AS_OF, Sandbox, daily_sessions, daily_stocks, faulty_stocks, fields, group, polygon,
+    AS_OF, DAILY, Sandbox, binance, daily_sessions, daily_stocks, faulty_stocks, fields, group,
+    polygon,
 };
 
 const RUN: [&str; 22] = [
@@ -381,6 +382,77 @@ fn a_hole_as_large_as_would_be_critical_at_the_end_is_an_issue() {
 }
 
 #[test]
+fn a_hole_counts_whatever_reasons_its_parts_have() {
+    let mut days = daily_sessions();
+    days.remove(10);
+    days.remove(8);
+    let mut rows = rows(&days);
+    // The one between them comes, and cannot be true.
+    rows[8].low = rows[8].high + 1.0;
+    let market = Market::new().with("AAA", "1d", rows);
+    let (_server, sandbox) = faulty_stocks(&["AAA"], move |request| market.polygon(request));
+    sandbox.backfill(&[]).expect_code(0);
+    let json = document(&sandbox, &["health"]);
+    assert_eq!(codes(&json), ["series_holes"]);
+    let message = json["issues"][0]["message"].as_str().expect("text");
+    assert!(message.contains("3 bars between 2024-02-28T00:00:00Z and 2024-03-02"), "{message}");
+}
+
+#[test]
+fn what_lies_before_the_first_bar_is_no_hole() {
+    let mut rows = rows(&daily_sessions());
+    rows[..4].iter_mut().for_each(|row| row.low = row.high + 1.0);
+    let market = Market::new().with("AAA", "1d", rows);
+    let (_server, sandbox) = faulty_stocks(&["AAA"], move |request| market.polygon(request));
+    sandbox.backfill(&[]).expect_code(0);
+    assert_eq!(sandbox.database().number("SELECT sum(missing) FROM gaps"), 4);
+    let json = document(&sandbox, &["health"]);
+    assert!(!codes(&json).contains(&"series_holes"), "{json:#}");
+}
+
+#[test]
+fn a_hole_of_a_timeframe_that_is_tracked_no_more_is_nobodys() {
+    let sandbox = lacking(8..11);
+    assert_eq!(codes(&document(&sandbox, &["health"])), ["series_holes"]);
+    let config = sandbox.read("mdctl.toml");
+    sandbox.write("mdctl.toml", config.replace("\"1d\"", "\"1h\""));
+    let json = document(&sandbox, &["health"]);
+    assert!(!codes(&json).contains(&"series_holes"), "{json:#}");
+}
+
+#[test]
+fn a_hole_ends_when_the_calendar_learns_of_its_holidays() {
+    let sandbox = lacking(8..11);
+    let closed = "\n[calendars.XNYS]\nclosed = [\"2024-02-28\", \"2024-02-29\", \"2024-03-01\"]\n";
+    sandbox.write("mdctl.toml", sandbox.read("mdctl.toml") + closed);
+    assert_eq!(codes(&document(&sandbox, &["health"])), Vec::<&str>::new());
+}
+
+/// A sandbox whose one symbol has hourly bars but those that begin at these full hours.
+fn hourly_lacking(from: &str, to: &str) -> Sandbox {
+    let lacking = hours(from, to);
+    let mut held = hours("2024-03-01T00:00:00Z", "2024-03-15T21:00:00Z");
+    held.retain(|at| !lacking.contains(at));
+    let market = Market::new().with("AAA", "1h", rows(&held));
+    let server = Server::start(move |request| market.polygon(request));
+    let hourly = "timeframes = [\"1h\"]\nlookback = { \"1h\" = \"14d\" }";
+    let config = polygon(&server.url(), "") + &group("p", "stock", &["AAA"], hourly);
+    let sandbox = Sandbox::with(&config);
+    sandbox.backfill(&[]).expect_code(0);
+    sandbox
+}
+
+#[test]
+fn a_whole_session_without_its_hours_is_a_hole_and_some_hours_are_none() {
+    let day = hourly_lacking("2024-03-12T00:00:00Z", "2024-03-13T00:00:00Z");
+    let json = document(&day, &["health"]);
+    assert!(codes(&json).contains(&"series_holes"), "{json:#}");
+    let part = hourly_lacking("2024-03-12T00:00:00Z", "2024-03-12T18:00:00Z");
+    let json = document(&part, &["health"]);
+    assert!(!codes(&json).contains(&"series_holes"), "{json:#}");
+}
+
+#[test]
 fn a_universe_that_has_vanished_is_critical() {
     let (_server, sandbox) = daily_stocks(&["AAA"]);
     sandbox.backfill(&[]).expect_code(0);
@@ -405,12 +477,53 @@ fn when_no_series_has_a_bar_that_is_critical() {
 }
 
 #[test]
+fn a_new_symbol_beside_a_provider_that_is_down_is_a_warning() {
+    let server = Server::start(|request| Market::new().polygon(request));
+    let away = binance("http://127.0.0.1:9", "");
+    let config = polygon(&server.url(), "")
+        + &away.replace("[run]\nstagger = \"0s\"\n", "")
+        + &group("p", "stock", &["AAA"], DAILY)
+        + &group("b", "crypto", &["BTCUSDT"], DAILY);
+    let sandbox = Sandbox::with(&config);
+    sandbox.backfill(&[]).expect_code(1);
+    let json = document(&sandbox, &["health"]);
+    let issues = json["issues"].as_array().expect("a list");
+    let missing = issues.iter().find(|issue| issue["code"] == "series_missing");
+    assert_eq!(missing.expect("it has no bar")["severity"], "warning", "{json:#}");
+}
+
+#[test]
+fn a_shard_without_a_symbol_is_in_order() {
+    let (_server, sandbox) = daily_stocks(&["AAA"]);
+    for shard in ["0/2", "1/2"] {
+        sandbox.backfill(&["--shard", shard]).expect_code(0);
+        sandbox.mdctl(&["health", "--as-of", AS_OF, "--shard", shard]).expect_code(0);
+    }
+}
+
+#[test]
+fn a_run_at_work_does_not_hide_how_many_jobs_failed_before() {
+    let (_server, sandbox) = partly_failed();
+    sandbox.tamper(
+        "INSERT INTO runs (run_id, command, trigger, started_at, status, host, pid, version)
+         SELECT run_id || '0', command, trigger, started_at + 1, 'running', host, pid, version
+           FROM runs;
+         WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 100)
+         INSERT INTO jobs (run_id, symbol, status) SELECT run_id || '0', 'S' || i, 'pending'
+           FROM n, runs WHERE status <> 'running'",
+    );
+    let json = document(&sandbox, &["health"]);
+    assert!(codes(&json).contains(&"high_failure_rate"), "{json:#}");
+}
+
+#[test]
 fn a_run_ahead_of_the_clock_counts_for_nothing_and_is_told() {
     let (_server, sandbox) = daily_stocks(&["AAA"]);
     sandbox.backfill(&[]).expect_code(0);
     // Ids of runs ascend with the time.
     sandbox.tamper(
         "PRAGMA foreign_keys = OFF;
+         UPDATE fetch_log SET run_id = '02' || substr(run_id, 3);
          UPDATE runs SET run_id = '02' || substr(run_id, 3), started_at = started_at + 864000,
                 completed_at = completed_at + 864000",
     );
@@ -418,9 +531,12 @@ fn a_run_ahead_of_the_clock_counts_for_nothing_and_is_told() {
     assert_eq!(codes(&json), ["clock_wrong", "run_overdue"]);
     let message = json["issues"][1]["message"].as_str().expect("text");
     assert!(message.contains("ahead of this machine's clock"), "{message}");
-    // The next one is judged, although it is not the newest.
-    sandbox.backfill(&[]).expect_code(0);
-    assert_eq!(codes(&document(&sandbox, &["health"])), ["clock_wrong"]);
+    assert!(json["last_success_at"].is_null(), "nobody waits ten days to hear that none succeeds");
+    // The next one is judged, although it is not the newest, and the clock is right again.
+    sandbox.backfill_at("2024-03-18T21:00:00Z", &[]).expect_code(0);
+    let json = document(&sandbox, &["health"]);
+    assert_eq!(codes(&json), Vec::<&str>::new());
+    assert_eq!(json["last_success_at"], json["last_execution"]["completed_at"]);
 }
 
 #[test]

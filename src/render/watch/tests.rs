@@ -87,6 +87,7 @@ fn view() -> View {
     ];
     let evidence = Evidence {
         staleness: Staleness { series: states, ..Staleness::default() },
+        tracks_none: false,
         holes: Vec::new(),
         ahead: None,
         low_quality: Vec::new(),

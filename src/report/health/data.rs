@@ -32,8 +32,8 @@ const fn all(series: &[&SeriesState], others: &LeftOut) -> u64 {
     series.len() as u64 + others.counts.all()
 }
 
-pub(super) fn no_symbols(settings: &Settings) -> Option<Issue> {
-    settings.members().next().is_none().then(|| Issue {
+pub(super) fn no_symbols(evidence: &Evidence) -> Option<Issue> {
+    evidence.tracks_none.then(|| Issue {
         code: Code::NoSymbols,
         severity: Severity::Critical,
         subject: "symbols".to_owned(),
@@ -46,12 +46,18 @@ pub(super) fn no_symbols(settings: &Settings) -> Option<Issue> {
     })
 }
 
-pub(super) fn series_missing(series: &[&SeriesState], others: &LeftOut) -> Option<Issue> {
+pub(super) fn series_missing(
+    evidence: &Evidence,
+    series: &[&SeriesState],
+    others: &LeftOut,
+) -> Option<Issue> {
     let (count, first) = lacking(series, others, Lack::Bars)?;
     let all = all(series, others);
+    // Those of a provider that is down may well have bars.
+    let is_each = count == evidence.staleness.counts().all();
     Some(Issue {
         code: Code::SeriesMissing,
-        severity: if count == all { Severity::Critical } else { Severity::Warning },
+        severity: if is_each { Severity::Critical } else { Severity::Warning },
         subject: first.key.to_string(),
         count,
         since: None,

@@ -103,7 +103,9 @@ pub(super) fn last_run(evidence: &Evidence) -> Option<Issue> {
 }
 
 pub(super) fn high_failure_rate(settings: &Settings, evidence: &Evidence) -> Option<Issue> {
-    let worked = || evidence.recent_runs.iter().filter(|run| run.status != RunStatus::Skipped);
+    // Of a run at work nobody knows how many of its jobs are going to fail.
+    let is_over = |run: &&RunFact| !matches!(run.status, RunStatus::Skipped | RunStatus::Running);
+    let worked = || evidence.recent_runs.iter().filter(is_over);
     let sum = |of: fn(&RunFact) -> u64| worked().map(of).sum::<u64>();
     let (failed, total) = (sum(|run| run.totals.failed), sum(|run| run.totals.symbols_total));
     let rate = share(failed, total)?;
