@@ -353,7 +353,7 @@ impl Scene {
     }
 
     /// Whether a run began after now. Nothing is judged by it: it may stay the newest for weeks.
-    fn is_ahead(&self, run: &RunFact) -> bool {
+    pub(super) fn is_ahead(&self, run: &RunFact) -> bool {
         run.started_at > self.wall_now.saturating_add(AHEAD)
     }
 

@@ -64,7 +64,7 @@ pub(super) fn service(scene: &Scene, store: &Store, staleness: &Staleness) -> St
     let since = scene.wall_now.saturating_sub(seconds(promised.window));
     let mut runs = store.runs_last(u64::MAX, Some(since), None, None)?;
     runs.extend(store.run_good_before(since)?);
-    runs.retain(|run| !run.is_import());
+    runs.retain(|run| !run.is_import() && !scene.is_ahead(run));
     runs.reverse();
     runs.iter_mut().for_each(|run| scene.as_it_is(run));
     let (running, _) = scene.at_work_and_last(store)?;

@@ -58,6 +58,22 @@ fn an_outage_lasts_from_the_first_failed_run_to_the_next_good_one() {
 }
 
 #[test]
+fn a_run_ahead_of_the_clock_counts_for_nothing() {
+    let (_server, sandbox) = faulty_stocks(&["AAA"], |_| Answer::status(404, "{}"));
+    sandbox.backfill(&[]).expect_code(2);
+    assert_eq!(objective(&slo(&sandbox), "run_success_rate")["met"], false);
+    // Ids of runs ascend with the time.
+    sandbox.tamper(
+        "PRAGMA foreign_keys = OFF;
+         UPDATE runs SET run_id = '02' || substr(run_id, 3), started_at = started_at + 864000,
+                completed_at = completed_at + 864000",
+    );
+    let json = slo(&sandbox);
+    assert_eq!(incidents(&json), Vec::<String>::new(), "{json}");
+    assert!(objective(&json, "run_success_rate")["met"].is_null(), "{json}");
+}
+
+#[test]
 fn a_symbol_that_is_not_there_is_no_outage() {
     let market = Market::daily(&["AAA"], &daily_sessions());
     let (_server, sandbox) = faulty_stocks(&["AAA", "BBB"], move |request| {
