@@ -50,8 +50,10 @@ pub fn judge(settings: &Settings, facts: &Facts, now: i64) -> Vec<Hole> {
         .into_iter()
         .filter_map(|fact| {
             let (group, member) = *members.get(&fact.key.symbol)?;
-            // Of a timeframe that the config has no more nothing is asked for.
-            if !group.timeframes.contains_key(&fact.key.timeframe) {
+            // Of a timeframe that the config has no more nothing is asked for; and a week that is made of days
+            // is lacking for want of one of them: what they lack is told of them.
+            let stored = group.timeframes.get(&fact.key.timeframe)?;
+            if stored.derived_from.is_some() {
                 return None;
             }
             let due = settings.due(group, member);

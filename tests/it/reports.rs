@@ -421,6 +421,22 @@ fn a_hole_of_a_timeframe_that_is_tracked_no_more_is_nobodys() {
 }
 
 #[test]
+fn a_day_that_a_week_is_not_made_for_want_of_is_no_hole_of_a_week() {
+    let mut days = daily_sessions();
+    days.remove(10);
+    let market = Market::daily(&["AAA"], &days);
+    let server = Server::start(move |request| market.polygon(request));
+    let weekly = "timeframes = [\"1d\", \"1w\"]\nlookback = { \"1d\" = \"30d\", \"1w\" = \"30d\" }";
+    let config = polygon(&server.url(), "") + &group("p", "stock", &["AAA"], weekly);
+    let sandbox = Sandbox::with(&config);
+    sandbox.backfill(&[]).expect_code(0);
+    let of_weeks = "SELECT sum(missing) FROM gaps JOIN series USING (series_id)
+                     WHERE timeframe = '1w'";
+    assert_eq!(sandbox.database().number(of_weeks), 1);
+    assert_eq!(codes(&document(&sandbox, &["health"])), Vec::<&str>::new());
+}
+
+#[test]
 fn a_hole_ends_when_the_calendar_learns_of_its_holidays() {
     let sandbox = lacking(8..11);
     let closed = "\n[calendars.XNYS]\nclosed = [\"2024-02-28\", \"2024-02-29\", \"2024-03-01\"]\n";
