@@ -291,7 +291,9 @@ fn run_remembering(
         let stopped = engine.stopped().map(exit::Exit::Stopped);
         let exit = stopped.unwrap_or_else(|| exit::Exit::of_error(&error));
         // The database may be what failed; then the next run finds this one crashed.
-        let _ = store.write(|tx| tx.run_abort(record.run_id, clock::now(), exit.code(), &words));
+        let waited = record.totals.quota_wait_seconds;
+        let _ = store
+            .write(|tx| tx.run_abort(record.run_id, clock::now(), exit.code(), &words, waited));
         return Err(error);
     }
     if let Some(signal) = engine.stopped() {

@@ -79,7 +79,7 @@ impl Writer<'_> {
     }
 
     /// Closes the row of a run that could not go on: it did what its other rows say, whatever it was about to
-    /// write when it failed.
+    /// write when it failed. How long it waited for quotas no other row says.
     ///
     /// # Errors
     ///
@@ -90,14 +90,18 @@ impl Writer<'_> {
         at: i64,
         exit_code: u8,
         error: &str,
+        quota_wait_seconds: u64,
     ) -> StoreResult<()> {
         self.jobs_skip(run_id)?;
         let aborted = format!(
-            "UPDATE runs SET completed_at = ?2, status = 'failed', exit_code = ?3, error = ?4, {}
+            "UPDATE runs SET completed_at = ?2, status = 'failed', exit_code = ?3, error = ?4,
+                 quota_wait_seconds = min(?5, max(?2 - started_at, 0)), {}
              WHERE run_id = ?1 AND status = 'running'",
             as_stored()
         );
-        let closed = self.connection.execute(&aborted, params![run_id.0, at, exit_code, error])?;
+        let waited = sql_count(quota_wait_seconds);
+        let row = params![run_id.0, at, exit_code, error, waited];
+        let closed = self.connection.execute(&aborted, row)?;
         if closed == 1 { self.totals_add(run_id) } else { Ok(()) }
     }
 

@@ -272,6 +272,25 @@ fn a_lock_taken_in_the_middle_of_a_run_costs_nothing_that_was_committed() {
     assert_completes(&sandbox, &expected, "after the lock");
 }
 
+#[test]
+fn a_run_that_could_not_go_on_tells_how_long_it_waited_for_a_quota() {
+    let (_server, sandbox) = daily_stocks(&["AAA", "BBB"]);
+    sandbox.mdctl(&["db", "migrate"]).expect_code(0);
+    sandbox.tamper(
+        "CREATE TRIGGER full BEFORE INSERT ON fetch_log WHEN (SELECT count(*) FROM fetch_log) > 0
+         BEGIN SELECT RAISE(ABORT, 'no more'); END",
+    );
+    let config = sandbox.read("mdctl.toml");
+    let usual = r#"requests = 1000, per = "1s""#;
+    assert!(config.contains(usual));
+    sandbox.write("mdctl.toml", config.replace(usual, r#"requests = 1, per = "2s""#));
+    sandbox.backfill(&["-q"]).expect_code(74);
+    let database = sandbox.database();
+    assert_eq!(database.texts("SELECT status FROM runs"), ["failed"]);
+    let waited = database.number("SELECT quota_wait_seconds FROM runs");
+    assert!(waited >= 1, "{waited} s, and the second request waited for two");
+}
+
 /// The one number that a query of the database at `path` gives; 0 while it cannot be asked.
 fn count(path: &Path, sql: &str) -> i64 {
     let connection = Connection::open(path).expect("a connection");
