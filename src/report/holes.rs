@@ -33,15 +33,11 @@ pub struct Hole {
 /// which an exchange stood still, is no reason to wake anybody.
 #[must_use]
 pub fn judge(settings: &Settings, facts: &Facts, now: i64) -> Vec<Hole> {
-    let is_recent = |gap: &Gap| {
-        gap.reason.is_hole() && gap.range.start < now && gap.range.end > now.saturating_sub(RECENT)
-    };
+    let suspects = suspects(settings, facts, now);
     // Mostly there is none at all, and else there are few.
-    if !facts.gaps.values().flatten().any(is_recent) {
+    if suspects.is_empty() {
         return Vec::new();
     }
-    let has_some = |fact: &&SeriesFact| facts.gaps_of(fact.series_id).iter().any(is_recent);
-    let suspects: Vec<&SeriesFact> = facts.series.values().filter(has_some).collect();
     let named: HashSet<&Symbol> = suspects.iter().map(|fact| &fact.key.symbol).collect();
     let members = settings.members().filter(|(_, member)| named.contains(&member.symbol));
     let members: HashMap<&Symbol, (&Group, &Member)> =
@@ -57,33 +53,56 @@ pub fn judge(settings: &Settings, facts: &Facts, now: i64) -> Vec<Hole> {
                 return None;
             }
             let due = settings.due(group, member);
-            let recent = facts.gaps_of(fact.series_id).iter().filter(|gap| is_recent(gap));
-            let holes = inner(&due, fact, recent, now).into_iter();
+            let holes = inner(&due, fact, facts.gaps_of(fact.series_id), now).into_iter();
             let sized = holes.map(|gap| (lacking(&due, fact, &gap), gap));
             let (size, gap) = sized.max_by_key(|(size, _)| *size)?;
-            let stale = group.freshness.thresholds(fact.key.timeframe).stale.as_secs();
             let hole = Hole { key: fact.key.clone(), provider: group.provider.clone(), gap };
-            (size >= stale).then_some((size, hole))
+            (size >= stale_seconds(group, fact.key.timeframe)).then_some((size, hole))
         })
         .collect();
     holes.sort_by_cached_key(|(size, hole)| (Reverse(*size), hole.key.clone()));
     holes.into_iter().map(|(_, hole)| hole).collect()
 }
 
-/// Those of `recent`, which are holes and ascend, that lie between a series' first bar and its last one. What
-/// lies side by side is one, for whatever reasons its parts are lacking; it has that of its largest part.
-fn inner<'a>(
-    due: &Due,
-    fact: &SeriesFact,
-    recent: impl Iterator<Item = &'a Gap>,
-    now: i64,
-) -> Vec<Gap> {
+/// The series that may have a recent hole that matters: it is not looked at closely yet.
+fn suspects<'a>(settings: &Settings, facts: &'a Facts, now: i64) -> Vec<&'a SeriesFact> {
+    if !facts.gaps.values().flatten().any(|gap| is_recent(gap, now)) {
+        return Vec::new();
+    }
+    let least = settings.groups.iter().flat_map(|group| {
+        group.timeframe_list.iter().map(|timeframe| stale_seconds(group, *timeframe))
+    });
+    let least = least.min().unwrap_or(u64::MAX);
+    let may_matter = |fact: &&SeriesFact| {
+        let recent = facts.gaps_of(fact.series_id).iter().filter(|gap| is_recent(gap, now));
+        let missing: u64 = recent.map(|gap| gap.missing).sum();
+        let timeframe = fact.key.timeframe;
+        // How much an hour of a session counts for, its calendar says.
+        let is_large = || missing.saturating_mul(timeframe.seconds().unsigned_abs()) >= least;
+        missing > 0 && (timeframe.is_intraday() || is_large())
+    };
+    facts.series.values().filter(may_matter).collect()
+}
+
+fn is_recent(gap: &Gap, now: i64) -> bool {
+    gap.reason.is_hole() && gap.range.start < now && gap.range.end > now.saturating_sub(RECENT)
+}
+
+/// From how late on a series of a group is critical, in seconds.
+fn stale_seconds(group: &Group, timeframe: Timeframe) -> u64 {
+    group.freshness.thresholds(timeframe).stale.as_secs()
+}
+
+/// The recent holes between a series' first bar and its last one; `gaps` ascend. What lies side by side is one,
+/// for whatever reasons its parts are lacking; it has that of its largest part.
+fn inner(due: &Due, fact: &SeriesFact, gaps: &[Gap], now: i64) -> Vec<Gap> {
     let (Some(first), Some(last)) = (fact.first_ts, fact.watermark_ts) else { return Vec::new() };
     let timeframe = fact.key.timeframe;
     let next = |ts| due.calendar.first_from(timeframe, due.layout, ts);
     let mut holes: Vec<Gap> = Vec::new();
     let mut largest = 0;
-    for gap in recent.filter(|gap| gap.range.start > first && gap.range.end <= last) {
+    let is_inside = |gap: &&Gap| gap.range.start > first && gap.range.end <= last;
+    for gap in gaps.iter().filter(|gap| is_recent(gap, now)).filter(is_inside) {
         // The calendar may have learned since of days on which nothing was to come.
         let missing = gap.missing.min(due.count(timeframe, gap.range, now));
         if missing == 0 {
