@@ -18,6 +18,8 @@ pub struct Held<'a> {
     pub watermark_ts: Option<i64>,
     /// Since when it is tracked, epoch seconds UTC.
     pub added_at: i64,
+    /// From which `ts` on its bars are wanted.
+    pub wanted_from: i64,
     /// Its gaps that are no holes.
     pub excused: &'a RangeSet,
 }
@@ -39,6 +41,11 @@ pub struct Judged {
 #[must_use]
 pub fn judge(held: &Held<'_>, thresholds: Thresholds, now: i64) -> Judged {
     let Some(watermark) = held.watermark_ts else {
+        // Whose last session lies before all that is wanted lacks nothing.
+        let ended = held.due.listed_until(held.timeframe);
+        if ended.is_some_and(|ended| ended <= held.wanted_from) {
+            return Judged { status: Freshness::Fresh, lag_seconds: 0, due_at: None };
+        }
         let lag_seconds = now.saturating_sub(held.added_at).max(0);
         return Judged { status: Freshness::Missing, lag_seconds, due_at: None };
     };
@@ -77,6 +84,7 @@ mod tests {
             timeframe: Timeframe::D1,
             watermark_ts: Some(watermark),
             added_at: 0,
+            wanted_from: i64::MIN,
             excused,
         };
         let thresholds = Thresholds { fresh: hours(12), aging: hours(30), stale: hours(54) };

@@ -351,6 +351,16 @@ impl Settings {
         &self.providers[&group.provider]
     }
 
+    /// From which `ts` on the bars of a group's series are wanted at `now`: the lookback, or as far back as they
+    /// are kept; of files all that are kept.
+    #[must_use]
+    pub fn wanted_from(&self, group: &Group, timeframe: Timeframe, now: i64) -> i64 {
+        let asked =
+            group.timeframes.get(&timeframe).filter(|_| !self.provider_of(group).is_files());
+        let asked = asked.map(|stored| now.saturating_sub(seconds(stored.lookback)));
+        asked.max(self.retention.bars_from(timeframe, now)).unwrap_or(i64::MIN)
+    }
+
     /// When the bars of a member are due.
     #[must_use]
     pub fn due(&self, group: &Group, member: &Member) -> Due {

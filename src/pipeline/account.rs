@@ -98,13 +98,20 @@ fn freshness(settings: &Settings, holdings: &Holdings, now: i64) -> Vec<Freshnes
             timeframe: key.timeframe,
             watermark_ts: series.watermark_ts,
             added_at: series.added_at.unwrap_or(now),
+            wanted_from: match series.watermark_ts {
+                Some(_) => i64::MIN,
+                None => settings.wanted_from(group, key.timeframe, now),
+            },
             excused: &excused,
         };
         let thresholds = group.freshness.thresholds(key.timeframe);
         let bars = freshness::judge(&held, thresholds, now);
         let features = (!group.features(key.timeframe).is_empty()).then(|| {
-            let watermark_ts = series.features.and_then(|features| features.up_to());
-            freshness::judge(&Held { watermark_ts, ..held }, thresholds, now).status
+            let up_to = series.features.and_then(|features| features.up_to());
+            if up_to == series.watermark_ts {
+                return bars.status;
+            }
+            freshness::judge(&Held { watermark_ts: up_to, ..held }, thresholds, now).status
         });
         facts.push(FreshnessFact {
             key,

@@ -166,7 +166,7 @@ fn judge_rows(settings: &Settings, facts: &Facts, now: i64, rows: Rows) -> Stale
         let mut judge = Judge::new(group, facts, now);
         let mut others = LeftOut::default();
         let terms: Vec<Terms> =
-            group.timeframe_list.iter().map(|it| Terms::of(group, *it)).collect();
+            group.timeframe_list.iter().map(|it| Terms::of(settings, group, *it, now)).collect();
         for member in &group.members {
             let due = settings.due(group, member);
             let own = walk.of(&member.symbol);
@@ -228,14 +228,18 @@ fn silent(settings: &Settings, facts: &Facts) -> HashMap<SeriesKey, i64> {
 struct Terms {
     timeframe: Timeframe,
     thresholds: Thresholds,
+    /// From which `ts` on their bars are wanted.
+    wanted_from: i64,
     /// Whether they are to have features.
     computed: bool,
 }
 
 impl Terms {
-    fn of(group: &Group, timeframe: Timeframe) -> Self {
+    fn of(settings: &Settings, group: &Group, timeframe: Timeframe, now: i64) -> Self {
         let thresholds = group.freshness.thresholds(timeframe);
-        Self { timeframe, thresholds, computed: !group.features(timeframe).is_empty() }
+        let wanted_from = settings.wanted_from(group, timeframe, now);
+        let computed = !group.features(timeframe).is_empty();
+        Self { timeframe, thresholds, wanted_from, computed }
     }
 }
 
@@ -346,7 +350,10 @@ impl<'a> Judge<'a> {
         let excused = fact.map(|fact| self.facts.excused(fact.series_id, watermark_ts));
         let excused = &excused.unwrap_or_default();
         let added_at = fact.and_then(|fact| fact.added_at).unwrap_or(now);
-        let held = Held { due, timeframe, watermark_ts, added_at, excused };
+        // Where there are bars they are to have features, however old they are.
+        let has_bars = fact.is_some_and(|fact| fact.watermark_ts.is_some());
+        let wanted_from = if has_bars { i64::MIN } else { terms.wanted_from };
+        let held = Held { due, timeframe, watermark_ts, added_at, wanted_from, excused };
         let judge = || freshness::judge(&held, terms.thresholds, now);
         let Some(last) = watermark_ts else { return (judge(), None) };
         let close_at = || due.calendar.close_at(timeframe, due.layout, last);

@@ -533,6 +533,28 @@ fn a_run_at_work_does_not_hide_how_many_jobs_failed_before() {
 }
 
 #[test]
+fn whose_last_session_lies_before_all_that_is_wanted_lacks_nothing() {
+    let (_server, sandbox) = faulty_stocks(&["AAA", "OLD"], |request| {
+        Market::daily(&["AAA"], &daily_sessions()).polygon(request)
+    });
+    let config = sandbox.read("mdctl.toml");
+    let delisted = |day: &str| {
+        let old = format!("{{ symbol = \"OLD\", delisted = \"{day}\" }}");
+        sandbox.write("mdctl.toml", config.replace("\"OLD\"", &old));
+    };
+    delisted("2020-01-31");
+    sandbox.backfill(&[]).expect_code(0);
+    assert_eq!(codes(&document(&sandbox, &["health"])), Vec::<&str>::new());
+    assert_eq!(document(&sandbox, &["staleness"])["counts"]["missing"], 0);
+    let stored = sandbox.database().texts("SELECT status FROM freshness ORDER BY symbol");
+    assert_eq!(stored, ["fresh", "fresh"]);
+    // Of one that was listed within it something is.
+    delisted("2024-03-01");
+    sandbox.backfill(&[]).expect_code(0);
+    assert_eq!(codes(&document(&sandbox, &["health"])), ["series_missing"]);
+}
+
+#[test]
 fn a_run_ahead_of_the_clock_counts_for_nothing_and_is_told() {
     let (_server, sandbox) = daily_stocks(&["AAA"]);
     sandbox.backfill(&[]).expect_code(0);

@@ -40,6 +40,7 @@ fn status(due: &Due, timeframe: Timeframe, watermark: i64, now: i64) -> Freshnes
         timeframe,
         watermark_ts: Some(watermark),
         added_at: 0,
+        wanted_from: i64::MIN,
         excused: &RangeSet::new(),
     };
     judge(&held, thresholds(timeframe), now).status
@@ -102,6 +103,7 @@ fn a_session_whose_bar_does_not_come_is_late_as_soon_as_it_is_due() {
                     timeframe: Timeframe::D1,
                     watermark_ts: Some(pair[0].ts),
                     added_at: 0,
+                    wanted_from: i64::MIN,
                     excused: &RangeSet::new(),
                 };
                 judge(&held, thresholds(Timeframe::D1), due_at + later)

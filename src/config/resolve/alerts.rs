@@ -29,11 +29,7 @@ fn built_in() -> Vec<Rule> {
         rule("LowValidation", "series.validation_rate", Test::Below(0.95), warning),
         // These are as bad as `health` says that they are.
         rule("StaleSeries", "issues.code", issue("series_stale"), None),
-        // A symbol that has just been added waits for the next run.
-        Rule {
-            hold: Duration::from_secs(2 * 3_600),
-            ..rule("MissingSeries", "issues.code", issue("series_missing"), None)
-        },
+        rule("MissingSeries", "issues.code", issue("series_missing"), None),
         rule("SeriesHoles", "issues.code", issue("series_holes"), None),
         rule("NoSymbols", "issues.code", issue("no_symbols"), None),
         rule("LastRunFailed", "issues.code", issue("last_run_failed"), None),
