@@ -27,6 +27,7 @@ mod deed;
 mod doctor;
 mod ending;
 mod enrich;
+mod evidence;
 mod failure;
 mod features;
 mod gaps;
