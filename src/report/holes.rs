@@ -17,6 +17,9 @@ use super::Facts;
 /// A hole that ended longer ago is told by `mdctl gaps` alone: what is computed today hardly rests on it.
 const RECENT: i64 = 30 * DAY;
 
+/// Hardly a session is shorter, in seconds; its bars count as a day's.
+const SHORTEST_SESSION: i64 = 3 * 3_600;
+
 /// A hole in a series.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hole {
@@ -77,9 +80,9 @@ fn suspects<'a>(settings: &Settings, facts: &'a Facts, now: i64) -> Vec<&'a Seri
         let recent = facts.gaps_of(fact.series_id).iter().filter(|gap| is_recent(gap, now));
         let missing: u64 = recent.map(|gap| gap.missing).sum();
         let timeframe = fact.key.timeframe;
-        // How much an hour of a session counts for, its calendar says.
-        let is_large = || missing.saturating_mul(timeframe.seconds().unsigned_abs()) >= least;
-        missing > 0 && (timeframe.is_intraday() || is_large())
+        let counts_for = if timeframe.is_intraday() { DAY / SHORTEST_SESSION } else { 1 };
+        let seconds = (timeframe.seconds() * counts_for).unsigned_abs();
+        missing.saturating_mul(seconds) >= least
     };
     facts.series.values().filter(may_matter).collect()
 }
