@@ -148,6 +148,15 @@ impl Due {
         self.calendar.last_before(timeframe, self.layout, ts)
     }
 
+    /// The labels of the session in which the intraday bar labelled `ts` lies: they end at the session's close.
+    /// `None` where there is no session on its date.
+    #[must_use]
+    pub fn session_labels(&self, timeframe: Timeframe, ts: i64) -> Option<TimeRange> {
+        let session = self.calendar.session(self.calendar.zone().date(ts)?)?;
+        // The window in which the session opens may be named by an earlier full hour.
+        Some(TimeRange::new(session.open - timeframe.seconds() + 1, session.close))
+    }
+
     /// Bars that closed at or before this instant are published at `now`.
     fn cutoff(&self, now: i64) -> i64 {
         let published = match self.publication.end_of_day {

@@ -271,8 +271,8 @@ fn split_at_sessions(known: &Known<'_>, gap: &Gap) -> Vec<Gap> {
         return vec![*gap];
     }
     let last_label = gap.range.end - known.timeframe.seconds();
-    let (first, last) =
-        (closing_session(known, gap.range.start), closing_session(known, last_label));
+    let session = |label| known.due.session_labels(known.timeframe, label);
+    let (first, last) = (session(gap.range.start), session(last_label));
     let (Some(first), Some(last)) = (first, last) else { return vec![*gap] };
     let between = TimeRange::new(first.end, last.start);
     let stretches = if first == last { vec![first] } else { vec![first, between, last] };
@@ -296,15 +296,6 @@ fn split_at_sessions(known: &Known<'_>, gap: &Gap) -> Vec<Gap> {
 /// Whether `part` is some, but not all, of the bars of a closed session.
 fn was_not_traded(known: &Known<'_>, session: TimeRange, part: &Gap) -> bool {
     session.end <= known.now && part.missing < known.due.count(known.timeframe, session, known.now)
-}
-
-/// The labels of the session in which the bar labelled `ts` lies; ends at the session's close.
-fn closing_session(known: &Known<'_>, ts: i64) -> Option<TimeRange> {
-    let zone = known.due.calendar.zone();
-    let date = zone.date(ts)?;
-    let session = known.due.calendar.session(date)?;
-    // The window in which the session opens may be named by an earlier full hour.
-    Some(TimeRange::new(session.open - known.timeframe.seconds() + 1, session.close))
 }
 
 /// What the bars of a series are called that nobody has answered for: whether its last try failed.

@@ -8,7 +8,6 @@ use crate::calendar::due::Due;
 use crate::config::{Group, Member, Settings};
 use crate::domain::fact::SeriesFact;
 use crate::domain::gap::Gap;
-use crate::domain::range::TimeRange;
 use crate::domain::series::{SeriesKey, Symbol};
 use crate::domain::timeframe::{DAY, Timeframe};
 
@@ -147,8 +146,6 @@ fn session_bars(due: &Due, timeframe: Timeframe, ts: i64) -> Option<u64> {
     if !timeframe.is_intraday() || !calendar.has_sessions() {
         return None;
     }
-    let session = calendar.session(calendar.zone().date(ts)?)?;
-    // The window in which the session opens may be named by an earlier full hour.
-    let labels = TimeRange::new(session.open - timeframe.seconds() + 1, session.close);
+    let labels = due.session_labels(timeframe, ts)?;
     Some(calendar.count(timeframe, due.layout, labels)).filter(|bars| *bars > 0)
 }

@@ -469,6 +469,21 @@ fn a_whole_session_without_its_hours_is_a_hole_and_some_hours_are_none() {
 }
 
 #[test]
+fn of_several_that_keep_failing_it_is_said_how_many_they_are() {
+    let (_server, sandbox) = daily_stocks(&["AAA", "BBB", "CCC"]);
+    sandbox.backfill(&[]).expect_code(0);
+    sandbox.tamper("UPDATE series SET consecutive_failures = 9 WHERE symbol <> 'CCC'");
+    let json = document(&sandbox, &["health"]);
+    assert_eq!(codes(&json), ["keeps_failing"]);
+    let message = json["issues"][0]["message"].as_str().expect("text");
+    assert!(message.ends_with("; 1 more keep failing"), "{message}");
+    sandbox.tamper("UPDATE series SET consecutive_failures = 0 WHERE symbol = 'AAA'");
+    let json = document(&sandbox, &["health"]);
+    let message = json["issues"][0]["message"].as_str().expect("text");
+    assert!(!message.contains("more keep failing"), "{message}");
+}
+
+#[test]
 fn a_universe_that_has_vanished_is_critical() {
     let (_server, sandbox) = daily_stocks(&["AAA"]);
     sandbox.backfill(&[]).expect_code(0);
